@@ -1,0 +1,91 @@
+//! The `*at` system calls, each on one open directory and one name without a slash.
+//!
+//! This is all that [`crate::ops`] can do to a name. None of these follows a symlink.
+
+use std::ffi::CStr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::io::{Errno, Result};
+
+use crate::path::Leaf;
+
+/// One name in one open directory.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    dir: BorrowedFd<'a>,
+    leaf: &'a Leaf<'a>,
+}
+
+impl<'a> At<'a> {
+    /// The name `leaf` in the directory `dir`.
+    pub fn new(dir: BorrowedFd<'a>, leaf: &'a Leaf<'a>) -> Self {
+        Self { dir, leaf }
+    }
+
+    fn name(&self) -> &CStr {
+        self.leaf.as_c_str()
+    }
+
+    /// mkdirat(2)
+    pub fn mkdir(self, mode: Mode) -> Result<()> {
+        rustix::fs::mkdirat(self.dir, self.name(), mode)
+    }
+
+    /// unlinkat(2): removes anything but a directory, a symlink itself.
+    pub fn unlink(self) -> Result<()> {
+        rustix::fs::unlinkat(self.dir, self.name(), AtFlags::empty())
+    }
+
+    /// unlinkat(2) with `AT_REMOVEDIR`: removes an empty directory.
+    pub fn rmdir(self) -> Result<()> {
+        rustix::fs::unlinkat(self.dir, self.name(), AtFlags::REMOVEDIR)
+    }
+
+    /// renameat2(2): moves a symlink itself.
+    pub fn rename(self, to: At<'_>, flags: RenameFlags) -> Result<()> {
+        rustix::fs::renameat_with(self.dir, self.name(), to.dir, to.name(), flags)
+    }
+
+    /// linkat(2): links a symlink itself.
+    pub fn link(self, to: At<'_>) -> Result<()> {
+        rustix::fs::linkat(self.dir, self.name(), to.dir, to.name(), AtFlags::empty())
+    }
+
+    /// symlinkat(2): `target` is stored and never walked.
+    pub fn symlink(self, target: &CStr) -> Result<()> {
+        rustix::fs::symlinkat(target, self.dir, self.name())
+    }
+
+    /// fstatat(2): describes a symlink itself.
+    pub fn lstat(self) -> Result<Stat> {
+        rustix::fs::statat(self.dir, self.name(), AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// openat(2) of a directory, to read its names: `ELOOP` or `ENOTDIR` for a symlink.
+    pub fn open_directory(self) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(self.dir, self.name(), flags, Mode::empty())
+    }
+
+    /// openat(2) of a regular file that this call creates.
+    pub fn create_new(self, mode: Mode) -> Result<OwnedFd> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        rustix::fs::openat(self.dir, self.name(), flags, mode)
+    }
+
+    /// What a slash behind the name asks: that a directory is there. A symlink to one is none.
+    pub fn expect_directory(self) -> Result<()> {
+        match FileType::from_raw_mode(self.lstat()?.st_mode) {
+            FileType::Directory => Ok(()),
+            _ => Err(Errno::NOTDIR),
+        }
+    }
+}
+
+/// openat(2) of the directory above `dir`. Whoever asks compares what comes out with what it
+/// knows to be the parent: `dir` may have been moved.
+pub fn open_parent(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, c"..", flags, Mode::empty())
+}

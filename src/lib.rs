@@ -1,0 +1,20 @@
+//! File system operations that cannot leave a root directory.
+//!
+//! A path is turned into a descriptor in exactly one place, and nothing else can act on a path:
+//!
+//! - [`path`]: from what a caller gave to a path that may be resolved;
+//! - [`resolve`]: from such a path to a descriptor, through `openat2` beneath the root;
+//! - [`at`]: what may be done to one name in an open directory;
+//! - [`ops`]: what each operation means, in those terms;
+//! - [`error`], [`errno`]: how a failure is told, in Node's words;
+//! - [`node`]: arguments in, values and errors out, for JavaScript;
+//! - [`sys`]: the system calls that rustix lacks, and all the `unsafe` there is.
+
+pub mod at;
+pub mod errno;
+pub mod error;
+pub mod node;
+pub mod ops;
+pub mod path;
+pub mod resolve;
+pub mod sys;

@@ -1,0 +1,119 @@
+//! The values and errors that are made by the script in `make.js`, one function each.
+
+use napi::bindgen_prelude::*;
+use napi::{JsValue, sys};
+use rustix::fs::Stat;
+
+use crate::error;
+
+/// The functions of `make.js`, in the environment that they belong to.
+pub struct Make {
+    stats: FunctionRef<FnArgs<StatFields>, Unknown<'static>>,
+    system_error: FunctionRef<FnArgs<SystemError>, Unknown<'static>>,
+    invalid_type: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
+    invalid_value: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
+    out_of_range: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
+    invalid_this: FunctionRef<FnArgs<(&'static str,)>, Unknown<'static>>,
+}
+
+#[rustfmt::skip]
+type StatFields = (f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64);
+type SystemError = (String, i32, String, &'static str, Option<String>, Option<String>);
+type Complaint = (&'static str, &'static str, sys::napi_value);
+
+impl Make {
+    /// Compiles the script.
+    pub fn new(env: &Env) -> Result<Self> {
+        let script: Object = env.run_script(include_str!("make.js"))?;
+        Ok(Self {
+            stats: function(&script, "stats")?,
+            system_error: function(&script, "systemError")?,
+            invalid_type: function(&script, "invalidType")?,
+            invalid_value: function(&script, "invalidValue")?,
+            out_of_range: function(&script, "outOfRange")?,
+            invalid_this: function(&script, "invalidThis")?,
+        })
+    }
+
+    /// The result of `stat`: numbers, times in nanoseconds.
+    pub fn stats(&self, env: &Env, stat: &Stat) -> Result<Unknown<'static>> {
+        let ns = |seconds: i64, ns: u64| seconds as f64 * 1e9 + ns as f64;
+        self.stats.borrow_back(env)?.call(FnArgs::from((
+            stat.st_dev as f64,
+            stat.st_ino as f64,
+            f64::from(stat.st_mode),
+            stat.st_nlink as f64,
+            f64::from(stat.st_uid),
+            f64::from(stat.st_gid),
+            stat.st_rdev as f64,
+            stat.st_size as f64,
+            stat.st_blksize as f64,
+            stat.st_blocks as f64,
+            ns(stat.st_atime as i64, stat.st_atime_nsec as u64),
+            ns(stat.st_mtime as i64, stat.st_mtime_nsec as u64),
+            ns(stat.st_ctime as i64, stat.st_ctime_nsec as u64),
+        )))
+    }
+
+    /// The `Error` of a failed system call, as Node makes it.
+    pub fn system_error(&self, env: &Env, error: error::Error) -> Result<Unknown<'static>> {
+        let text = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
+        self.system_error.borrow_back(env)?.call(FnArgs::from((
+            error.to_string(),
+            -error.errno,
+            error.code(),
+            error.syscall,
+            error.path.as_ref().map(text),
+            error.dest.as_ref().map(text),
+        )))
+    }
+
+    /// `TypeError`, `ERR_INVALID_ARG_TYPE`: `expected` is such as `of type string`.
+    pub fn invalid_type(
+        &self,
+        env: &Env,
+        name: &'static str,
+        expected: &'static str,
+        value: Unknown<'_>,
+    ) -> Result<Unknown<'static>> {
+        let complaint = FnArgs::from((name, expected, value.raw()));
+        self.invalid_type.borrow_back(env)?.call(complaint)
+    }
+
+    /// `TypeError`, `ERR_INVALID_ARG_VALUE`: `reason` is such as `must be …`.
+    pub fn invalid_value(
+        &self,
+        env: &Env,
+        name: &'static str,
+        reason: &'static str,
+        value: Unknown<'_>,
+    ) -> Result<Unknown<'static>> {
+        let complaint = FnArgs::from((name, reason, value.raw()));
+        self.invalid_value.borrow_back(env)?.call(complaint)
+    }
+
+    /// `RangeError`, `ERR_OUT_OF_RANGE`: `range` is such as `>= 0 && <= 4294967295`.
+    pub fn out_of_range(
+        &self,
+        env: &Env,
+        name: &'static str,
+        range: &'static str,
+        value: Unknown<'_>,
+    ) -> Result<Unknown<'static>> {
+        let complaint = FnArgs::from((name, range, value.raw()));
+        self.out_of_range.borrow_back(env)?.call(complaint)
+    }
+
+    /// `TypeError`, `ERR_INVALID_THIS`.
+    pub fn invalid_this(&self, env: &Env, expected: &'static str) -> Result<Unknown<'static>> {
+        self.invalid_this.borrow_back(env)?.call(FnArgs::from((expected,)))
+    }
+}
+
+fn function<Args: JsValuesTupleIntoVec>(
+    script: &Object,
+    name: &str,
+) -> Result<FunctionRef<Args, Unknown<'static>>> {
+    let function: Function<Args, Unknown<'static>> = script.get_named_property(name)?;
+    function.create_ref()
+}

@@ -1,0 +1,118 @@
+//! The methods of `SandboxRoot`: the name of each, what it takes, and what it does with the root.
+//!
+//! A method reads its arguments and gives back the work to be done: nothing is touched before all
+//! of them hold.
+
+use napi::Result;
+
+use super::sandbox_root::Methods;
+use crate::ops::content::{self, Keep, WriteOptions};
+use crate::ops::entry::{self, Existing};
+use crate::ops::{copy, metadata, tree};
+use crate::resolve::Root;
+
+/// Puts every method on the prototype.
+pub fn define(methods: &mut Methods<'_>) -> Result<()> {
+    methods.add("mkdir", |args| {
+        let path = args.path(0, "path")?;
+        let recursive = args.flag(1, "recursive")?;
+        let mode = args.mode_or(2, "mode", 0o755)?;
+        Ok(move |root: &Root| match recursive {
+            true => entry::mkdir_all(root, &path, mode),
+            false => entry::mkdir(root, &path, mode),
+        })
+    })?;
+
+    methods.add("unlink", |args| {
+        let path = args.path(0, "path")?;
+        Ok(move |root: &Root| entry::unlink(root, &path))
+    })?;
+
+    methods.add("rmdir", |args| {
+        let path = args.path(0, "path")?;
+        Ok(move |root: &Root| entry::rmdir(root, &path))
+    })?;
+
+    methods.add("rename", |args| {
+        let old = args.path(0, "oldPath")?;
+        let new = args.path(1, "newPath")?;
+        Ok(move |root: &Root| entry::rename(root, &old, &new, Existing::Replace))
+    })?;
+
+    methods.add("renameNoReplace", |args| {
+        let old = args.path(0, "oldPath")?;
+        let new = args.path(1, "newPath")?;
+        Ok(move |root: &Root| entry::rename(root, &old, &new, Existing::Refuse))
+    })?;
+
+    methods.add("link", |args| {
+        let old = args.path(0, "oldPath")?;
+        let new = args.path(1, "newPath")?;
+        Ok(move |root: &Root| entry::link(root, &old, &new))
+    })?;
+
+    methods.add("symlink", |args| {
+        let target = args.path(0, "target")?;
+        let new = args.path(1, "newPath")?;
+        Ok(move |root: &Root| entry::symlink(root, &target, &new))
+    })?;
+
+    methods.add("chmod", |args| {
+        let path = args.path(0, "path")?;
+        let mode = args.mode(1, "mode")?;
+        Ok(move |root: &Root| metadata::chmod(root, &path, mode))
+    })?;
+
+    methods.add("truncate", |args| {
+        let path = args.path(0, "path")?;
+        let length = args.length(1, "len")?;
+        Ok(move |root: &Root| content::truncate(root, &path, length))
+    })?;
+
+    methods.add("copyFile", |args| {
+        let src = args.path(0, "src")?;
+        let dest = args.path(1, "dest")?;
+        let mode = args.mode_or(2, "mode", 0o644)?;
+        Ok(move |root: &Root| copy::copy_file(root, &src, &dest, mode))
+    })?;
+
+    methods.add("rm", |args| {
+        let path = args.path(0, "path")?;
+        let recursive = args.flag(1, "recursive")?;
+        let force = args.flag(2, "force")?;
+        Ok(move |root: &Root| tree::remove::remove(root, &path, recursive, force))
+    })?;
+
+    methods.add("utimes", |args| {
+        let path = args.path(0, "path")?;
+        let accessed = args.nanoseconds(1, "atimeNs")?;
+        let modified = args.nanoseconds(2, "mtimeNs")?;
+        Ok(move |root: &Root| metadata::utimes(root, &path, accessed, modified))
+    })?;
+
+    methods.add("stat", |args| {
+        let path = args.path(0, "path")?;
+        Ok(move |root: &Root| metadata::stat(root, &path))
+    })?;
+
+    methods.add("openRead", |args| {
+        let path = args.path(0, "path")?;
+        Ok(move |root: &Root| content::open_read(root, &path))
+    })?;
+
+    methods.add("openWrite", |args| {
+        let path = args.path(0, "path")?;
+        let create = args.flag(1, "create")?;
+        let truncate = args.flag(2, "truncate")?;
+        let append = args.flag(3, "append")?;
+        let mode = args.mode_or(4, "mode", 0o666)?;
+        let keep = match (truncate, append) {
+            (true, true) => return args.refuse(2, "truncate", "cannot be true with 'append'"),
+            (true, false) => Keep::Truncate,
+            (false, true) => Keep::Append,
+            (false, false) => Keep::Overwrite,
+        };
+        let create = create.then_some(mode);
+        Ok(move |root: &Root| content::open_write(root, &path, WriteOptions { create, keep }))
+    })
+}

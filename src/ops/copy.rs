@@ -1,0 +1,208 @@
+//! Copying the content of one file: `copyFile`.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::error::{Call, Failure, Result};
+use crate::path::UserPath;
+use crate::resolve::Root;
+
+/// What one `copy_file_range` is asked for, in bytes.
+const COPY_AT_ONCE: usize = 1 << 30;
+
+/// What one read is asked for where the kernel cannot copy by itself, in bytes.
+const READ_AT_ONCE: usize = 256 << 10;
+
+/// How often a destination that others make and remove meanwhile is tried again.
+const TRIES: u32 = 128;
+
+/// Copies the content and the nine permission bits of the file `src` to `dest`, which is made with
+/// `mode` if it is missing, and written over in place if it is there. Onto itself: nothing happens.
+pub fn copy_file(root: &Root, src: &UserPath, dest: &UserPath, mode: Mode) -> Result<()> {
+    Call::between("copyfile", src, dest).run(|| {
+        let source = root.content(src, OFlags::RDONLY, Mode::empty())?;
+        if FileType::from_raw_mode(source.stat().st_mode) == FileType::Directory {
+            return Err(Errno::ISDIR.into());
+        }
+        let target = Target::open(root, dest, mode)?;
+        let done = target.fill(source.fd(), source.stat());
+        if done.is_err() {
+            target.discard_if_new(root, dest);
+        }
+        done
+    })
+}
+
+/// The open destination of a copy.
+struct Target {
+    fd: OwnedFd,
+    stat: Stat,
+    /// Whether this copy made it, so that a failure of the copy is to remove it again.
+    is_new: bool,
+}
+
+impl Target {
+    fn open(root: &Root, dest: &UserPath, mode: Mode) -> Result<Self, Failure> {
+        for _ in 0..TRIES {
+            match root.content(dest, OFlags::WRONLY, Mode::empty()) {
+                Ok(file) => {
+                    let stat = *file.stat();
+                    let fd = file.into_blocking()?;
+                    return Ok(Self { fd, stat, is_new: false });
+                }
+                Err(failure) if failure.errno == Errno::NOENT => {}
+                Err(failure) => return Err(failure),
+            }
+            let entry = root.entry(dest, Errno::ISDIR)?;
+            if entry.wants_directory() {
+                return Err(Errno::ISDIR.into());
+            }
+            match entry.at().create_new(mode) {
+                // Somebody made it since we looked: it is there to be opened.
+                Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno.into()),
+                Ok(fd) => {
+                    let stat = rustix::fs::fstat(&fd)?;
+                    return Ok(Self { fd, stat, is_new: true });
+                }
+            }
+        }
+        Err(Errno::NOENT.into())
+    }
+
+    fn fill(&self, source: BorrowedFd<'_>, stat: &Stat) -> Result<(), Failure> {
+        if is_same_file(&self.stat, stat) {
+            return Ok(());
+        }
+        // Before the old content goes: whoever may not set the mode has lost nothing yet. The
+        // nine bits alone, since a copy is never setuid.
+        rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(stat.st_mode & 0o777))?;
+        if !self.is_new {
+            rustix::fs::ftruncate(&self.fd, 0)?;
+        }
+        copy_content(source, self.fd.as_fd(), stat.st_size as u64)
+    }
+
+    /// Removes the file if this copy made it and its name still leads to it.
+    fn discard_if_new(&self, root: &Root, dest: &UserPath) {
+        if !self.is_new {
+            return;
+        }
+        let Ok(entry) = root.entry(dest, Errno::BUSY) else {
+            return;
+        };
+        if entry.at().lstat().is_ok_and(|now| is_same_file(&now, &self.stat)) {
+            // The copy has failed already; that is what the caller is told.
+            let _ = entry.at().unlink();
+        }
+    }
+}
+
+fn is_same_file(a: &Stat, b: &Stat) -> bool {
+    (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+}
+
+/// Shares the blocks of `from` where the file system can (`FICLONE`), else copies them, holes kept.
+fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, size: u64) -> Result<(), Failure> {
+    if rustix::fs::ioctl_ficlone(to, from).is_ok() {
+        return Ok(());
+    }
+    if size == 0 {
+        // Empty, or a file of /proc, which says so: only reading tells.
+        copy_by_reading(from, to, 0, u64::MAX)?;
+        return Ok(());
+    }
+    let mut position = 0;
+    while position < size {
+        let Some((start, end)) = next_data(from, position, size)? else {
+            // A hole at the end is a length and no data.
+            rustix::fs::ftruncate(to, size)?;
+            break;
+        };
+        if copy_range(from, to, start, end)? < end {
+            // It shrank meanwhile: the copy ends where the file does.
+            break;
+        }
+        position = end;
+    }
+    Ok(())
+}
+
+/// The next stretch of data at or behind `position`, or `None` if nothing but a hole is left.
+fn next_data(
+    file: BorrowedFd<'_>,
+    position: u64,
+    size: u64,
+) -> Result<Option<(u64, u64)>, Failure> {
+    let start = match rustix::fs::seek(file, SeekFrom::Data(position)) {
+        Ok(start) => start,
+        Err(Errno::NXIO) => return Ok(None),
+        // A file system that knows no holes.
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Some((position, size))),
+        Err(errno) => return Err(errno.into()),
+    };
+    let end = match rustix::fs::seek(file, SeekFrom::Hole(start)) {
+        Ok(end) => end.min(size),
+        // It was cut at this moment; the copy will find out.
+        Err(Errno::NXIO) => size,
+        Err(errno) => return Err(errno.into()),
+    };
+    Ok((start < end).then_some((start, end)))
+}
+
+/// Copies from `start` up to `end` and says how far it got: less than `end` where the file ends.
+fn copy_range(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    start: u64,
+    end: u64,
+) -> Result<u64, Failure> {
+    let (mut read_at, mut write_at) = (start, start);
+    while read_at < end {
+        let wanted = usize::try_from(end - read_at).unwrap_or(usize::MAX);
+        let copied = rustix::fs::copy_file_range(
+            from,
+            Some(&mut read_at),
+            to,
+            Some(&mut write_at),
+            wanted.min(COPY_AT_ONCE),
+        );
+        match copied {
+            // The end; or a file system whose answer means nothing. Reading tells.
+            Ok(0) => return copy_by_reading(from, to, read_at, end),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {
+                return copy_by_reading(from, to, read_at, end);
+            }
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(read_at)
+}
+
+fn copy_by_reading(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    start: u64,
+    end: u64,
+) -> Result<u64, Failure> {
+    let mut buffer = vec![0; READ_AT_ONCE];
+    let mut position = start;
+    while position < end {
+        let wanted = usize::try_from(end - position).map_or(READ_AT_ONCE, |n| n.min(READ_AT_ONCE));
+        let room = buffer.get_mut(..wanted).unwrap_or_default();
+        let read = retry_on_intr(|| rustix::io::pread(from, &mut *room, position))?;
+        if read == 0 {
+            break;
+        }
+        let mut rest = room.get(..read).unwrap_or_default();
+        while !rest.is_empty() {
+            let written = retry_on_intr(|| rustix::io::pwrite(to, rest, position))?;
+            rest = rest.get(written..).unwrap_or_default();
+            position += written as u64;
+        }
+    }
+    Ok(position)
+}

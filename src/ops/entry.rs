@@ -1,0 +1,147 @@
+//! Making, moving and removing names: `mkdir`, `unlink`, `rmdir`, `rename`, `link`, `symlink`.
+
+use rustix::fs::{FileType, Mode, RenameFlags};
+use rustix::io::Errno;
+
+use crate::at::At;
+use crate::error::{Call, Failure, Result};
+use crate::path::{RelPath, UserPath};
+use crate::resolve::{Entry, Root};
+
+/// How often a level that others make and remove meanwhile is tried again by a recursive `mkdir`.
+const TRIES: u32 = 128;
+
+/// mkdir(2). The root itself is there already: `EEXIST`.
+pub fn mkdir(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
+    Call::on("mkdir", path).run(|| Ok(root.entry(path, Errno::EXIST)?.at().mkdir(mode)?))
+}
+
+/// Makes a directory and what is missing above it, each with `mode`. One that is there already,
+/// or that somebody else makes at the same moment, is fine.
+pub fn mkdir_all(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
+    Call::on("mkdir", path).run(|| {
+        let path = RelPath::parse(path)?;
+        for _ in 0..TRIES {
+            match mkdir_missing(root, &path, mode) {
+                // Somebody removed a level that was there, or that we had just made.
+                Err(failure) if failure.errno == Errno::NOENT => {}
+                done => return done,
+            }
+        }
+        Err(Errno::NOENT.into())
+    })
+}
+
+/// From the deepest level upwards to the first that is there or can be made, then down again. Each
+/// level is resolved from the root anew, so none is made in a directory that was moved out of it.
+fn mkdir_missing(root: &Root, path: &RelPath<'_>, mode: Mode) -> Result<(), Failure> {
+    let levels: Vec<RelPath<'_>> = path.prefixes().collect();
+    let mut missing = levels.len();
+    while let Some(level) = missing.checked_sub(1).and_then(|i| levels.get(i)) {
+        match make_or_find_directory(root, level, mode) {
+            Ok(()) => break,
+            Err(failure) if failure.errno == Errno::NOENT => missing -= 1,
+            Err(failure) => return Err(failure),
+        }
+    }
+    for level in levels.iter().skip(missing) {
+        make_or_find_directory(root, level, mode)?;
+    }
+    Ok(())
+}
+
+fn make_or_find_directory(root: &Root, path: &RelPath<'_>, mode: Mode) -> Result<(), Failure> {
+    let entry = root.entry_of(path.clone(), Errno::EXIST)?;
+    match entry.at().mkdir(mode) {
+        Err(Errno::EXIST) => match FileType::from_raw_mode(entry.at().lstat()?.st_mode) {
+            FileType::Directory => Ok(()),
+            FileType::Symlink => Err(Errno::LOOP.into()),
+            _ => Err(Errno::EXIST.into()),
+        },
+        done => Ok(done?),
+    }
+}
+
+/// unlink(2): removes a symlink itself.
+pub fn unlink(root: &Root, path: &UserPath) -> Result<()> {
+    Call::on("unlink", path).run(|| {
+        let entry = root.entry(path, Errno::BUSY)?;
+        if entry.wants_directory() {
+            // What the name asks to be removed is a directory, or it is not there.
+            entry.at().expect_directory()?;
+            return Err(Errno::ISDIR.into());
+        }
+        Ok(entry.at().unlink()?)
+    })
+}
+
+/// rmdir(2)
+pub fn rmdir(root: &Root, path: &UserPath) -> Result<()> {
+    Call::on("rmdir", path).run(|| Ok(root.entry(path, Errno::BUSY)?.at().rmdir()?))
+}
+
+/// What `rename` does with a destination that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// Replace it, atomically.
+    Replace,
+    /// Leave both as they are: `EEXIST` (`RENAME_NOREPLACE`; the file system must know it).
+    Refuse,
+}
+
+/// renameat2(2): moves a symlink itself.
+pub fn rename(root: &Root, old: &UserPath, new: &UserPath, existing: Existing) -> Result<()> {
+    Call::between("rename", old, new).run(|| {
+        let from = root.entry(old, Errno::BUSY)?;
+        let to = root.entry(new, Errno::BUSY)?;
+        if from.wants_directory() || to.wants_directory() {
+            from.at().expect_directory()?;
+        }
+        let flags = match existing {
+            Existing::Replace => RenameFlags::empty(),
+            Existing::Refuse => RenameFlags::NOREPLACE,
+        };
+        Ok(from.at().rename(to.at(), flags)?)
+    })
+}
+
+/// link(2): a second name for the file at `old`; a symlink there is linked itself.
+pub fn link(root: &Root, old: &UserPath, new: &UserPath) -> Result<()> {
+    Call::between("link", old, new).run(|| {
+        // The root is a directory, and the kernel links none: link(2).
+        let from = root.entry(old, Errno::PERM)?;
+        if from.wants_directory() {
+            directory_or_link_refused(from.at())?;
+        }
+        let to = root.entry(new, Errno::EXIST)?;
+        refuse_trailing_slash(&to)?;
+        Ok(from.at().link(to.at())?)
+    })
+}
+
+/// symlink(2): `target` is stored as it is, whatever it points to.
+pub fn symlink(root: &Root, target: &UserPath, new: &UserPath) -> Result<()> {
+    Call::between("symlink", target, new).run(|| {
+        let entry = root.entry(new, Errno::EXIST)?;
+        refuse_trailing_slash(&entry)?;
+        Ok(entry.at().symlink(target.as_verbatim())?)
+    })
+}
+
+/// Behind a name that is to be followed by way of a slash, a symlink is `ELOOP`.
+pub(super) fn directory_or_link_refused(at: At<'_>) -> Result<(), Failure> {
+    match FileType::from_raw_mode(at.lstat()?.st_mode) {
+        FileType::Directory => Ok(()),
+        FileType::Symlink => Err(Errno::LOOP.into()),
+        _ => Err(Errno::NOTDIR.into()),
+    }
+}
+
+/// A new file cannot be called `name/`: `EEXIST` where something is, else `ENOENT`, as in link(2).
+fn refuse_trailing_slash(entry: &Entry<'_, '_>) -> Result<(), Failure> {
+    if !entry.wants_directory() {
+        return Ok(());
+    }
+    entry.at().lstat()?;
+    Err(Errno::EXIST.into())
+}

@@ -1,0 +1,106 @@
+//! What is known of a file beside its content: `stat`, `chmod`, `utimes`.
+//!
+//! The changes act on an `O_PATH` descriptor of the file, so that no permission to read it is
+//! needed, no FIFO waits, and nothing can be put in its place between lookup and change.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, Stat, Timespec, Timestamps};
+use rustix::io::Errno;
+use rustix::path::DecInt;
+
+use crate::error::{Call, Failure, Result};
+use crate::path::{RelPath, UserPath};
+use crate::resolve::Root;
+use crate::sys;
+
+/// Nanoseconds since the epoch; before it they are negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nanoseconds(pub i64);
+
+impl From<Nanoseconds> for Timespec {
+    fn from(Nanoseconds(ns): Nanoseconds) -> Self {
+        const PER_SECOND: i64 = 1_000_000_000;
+        Self {
+            tv_sec: ns.div_euclid(PER_SECOND),
+            tv_nsec: ns.rem_euclid(PER_SECOND) as _,
+        }
+    }
+}
+
+/// stat(2); a symlink is `ELOOP`.
+pub fn stat(root: &Root, path: &UserPath) -> Result<Stat> {
+    Call::on("stat", path).run(|| {
+        let parsed = RelPath::parse(path)?;
+        if parsed.is_root() {
+            return Ok(rustix::fs::fstat(root.fd())?);
+        }
+        let wants_directory = parsed.wants_directory();
+        let stat = root.entry_of(parsed, Errno::BUSY)?.at().lstat()?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Symlink => Err(Errno::LOOP.into()),
+            FileType::Directory => Ok(stat),
+            _ if wants_directory => Err(Errno::NOTDIR.into()),
+            _ => Ok(stat),
+        }
+    })
+}
+
+/// chmod(2); a symlink is `ELOOP`.
+pub fn chmod(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
+    Call::on("chmod", path).run(|| {
+        let fd = root.existing(path)?;
+        match sys::fchmod_o_path(fd.as_fd(), mode) {
+            Err(Errno::NOSYS) => through_proc(fd.as_fd(), |proc_fds, number| {
+                rustix::fs::chmodat(proc_fds, number, mode, AtFlags::empty())
+            }),
+            done => Ok(done?),
+        }
+    })
+}
+
+/// utimensat(2); a symlink is `ELOOP`.
+pub fn utimes(
+    root: &Root,
+    path: &UserPath,
+    accessed: Nanoseconds,
+    modified: Nanoseconds,
+) -> Result<()> {
+    Call::on("utime", path).run(|| {
+        let fd = root.existing(path)?;
+        let times = Timestamps {
+            last_access: accessed.into(),
+            last_modification: modified.into(),
+        };
+        match rustix::fs::utimensat(&fd, c"", &times, AtFlags::EMPTY_PATH) {
+            // Before Linux 5.8 the flag is unknown; nothing else here could be invalid.
+            Err(Errno::INVAL) => through_proc(fd.as_fd(), |proc_fds, number| {
+                rustix::fs::utimensat(proc_fds, number, &times, AtFlags::empty())
+            }),
+            done => Ok(done?),
+        }
+    })
+}
+
+/// Acts on what `fd` refers to by its name in `/proc/self/fd`, for kernels that have no call on
+/// the descriptor itself. rustix has made sure that this is procfs and that nothing covers it.
+fn through_proc(
+    fd: BorrowedFd<'_>,
+    act: impl FnOnce(BorrowedFd<'_>, DecInt) -> rustix::io::Result<()>,
+) -> Result<(), Failure> {
+    let proc_fds = rustix_linux_procfs::proc_self_fd()?;
+    Ok(act(proc_fds, DecInt::new(fd.as_raw_fd()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_before_the_epoch_has_a_positive_fraction() {
+        let before: Timespec = Nanoseconds(-1).into();
+        assert_eq!((before.tv_sec, before.tv_nsec), (-1, 999_999_999));
+        let second: Timespec = Nanoseconds(-1_000_000_000).into();
+        assert_eq!((second.tv_sec, second.tv_nsec), (-1, 0));
+    }
+}

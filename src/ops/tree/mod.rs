@@ -1,0 +1,3 @@
+//! Work on whole trees, at any depth, with a bounded number of descriptors.
+
+pub mod remove;

@@ -1,0 +1,299 @@
+//! From the bytes a caller gave to a path that may be resolved: decided here, once.
+//!
+//! [`UserPath`] is what the caller gave. No system call takes one. [`RelPath`] is what the parser
+//! let through: relative, without `..`, cleaned of `.` and of repeated slashes. [`Leaf`] is one
+//! name without a slash: the only kind of name that a `*at` call is ever given.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, CString};
+
+use rustix::io::Errno;
+
+use crate::error::{Failure, Reason};
+
+/// A path as the caller gave it: any bytes but NUL. It is for errors to quote and for
+/// [`RelPath::parse`] to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserPath(CString);
+
+/// The bytes have a NUL among them, so they are no path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NulByte;
+
+impl UserPath {
+    /// Takes `bytes` as a path.
+    pub fn new(bytes: Vec<u8>) -> Result<Self, NulByte> {
+        CString::new(bytes).map(Self).map_err(|_| NulByte)
+    }
+
+    /// What the caller gave.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// The bytes for a call that stores or trusts them and does not walk them beneath a root: the
+    /// target of a new symlink, the host path of a root.
+    pub(crate) fn as_verbatim(&self) -> &CStr {
+        &self.0
+    }
+
+    /// The path of `name` in the directory of this path, as an error names it.
+    pub(crate) fn join(&self, name: &[u8]) -> Vec<u8> {
+        let mut joined = self.as_bytes().to_vec();
+        while joined.len() > 1 && joined.ends_with(b"/") {
+            joined.pop();
+        }
+        joined.push(b'/');
+        joined.extend_from_slice(name);
+        joined
+    }
+}
+
+/// One name in a directory: not empty, not `.`, not `..`, no slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf<'p>(Cow<'p, CStr>);
+
+impl<'p> Leaf<'p> {
+    /// A name that the kernel listed; `None` for `.` and `..`.
+    pub fn listed(name: &'p CStr) -> Option<Self> {
+        match name.to_bytes() {
+            b"" | b"." | b".." => None,
+            name if name.contains(&b'/') => None,
+            _ => Some(Self(Cow::Borrowed(name))),
+        }
+    }
+
+    /// The name, for a `*at` call.
+    pub(crate) fn as_c_str(&self) -> &CStr {
+        &self.0
+    }
+}
+
+/// A path that may be resolved beneath a root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelPath<'p> {
+    /// The components with one slash between them; empty for the root itself.
+    clean: Cow<'p, CStr>,
+    /// Where the last component starts.
+    leaf_at: usize,
+    /// Whether the caller's spelling says that the last component is a directory.
+    wants_directory: bool,
+}
+
+impl<'p> RelPath<'p> {
+    /// Parses what the caller gave.
+    ///
+    /// # Errors
+    /// `ENOENT` for an empty path; `EACCES` for an absolute one and for any `..`.
+    pub fn parse(path: &'p UserPath) -> Result<Self, Failure> {
+        let given = path.as_bytes();
+        if given.is_empty() {
+            return Err(Errno::NOENT.into());
+        }
+        let outside = || Failure::because(Errno::ACCESS, Reason::OutsideSandbox);
+        if given.starts_with(b"/") {
+            return Err(outside());
+        }
+        let mut is_clean = true;
+        for component in given.split(|&byte| byte == b'/') {
+            match component {
+                b".." => return Err(outside()),
+                b"" | b"." => is_clean = false,
+                _ => {}
+            }
+        }
+        let clean = if is_clean {
+            Cow::Borrowed(path.0.as_c_str())
+        } else {
+            Cow::Owned(cleaned(given))
+        };
+        let leaf_at = match clean.to_bytes().iter().rposition(|&byte| byte == b'/') {
+            Some(slash) => slash + 1,
+            None => 0,
+        };
+        Ok(Self {
+            clean,
+            leaf_at,
+            wants_directory: given.ends_with(b"/") || given.ends_with(b"/.") || given == b".",
+        })
+    }
+
+    /// Whether the caller's spelling (a trailing slash, or `.`) says that this is a directory.
+    pub fn wants_directory(&self) -> bool {
+        self.wants_directory
+    }
+
+    /// Whether this is the root itself.
+    pub fn is_root(&self) -> bool {
+        self.clean.is_empty()
+    }
+
+    /// The directory of the last component: `None` where that is the root itself.
+    pub fn parent(&self) -> Option<&[u8]> {
+        let end = self.leaf_at.checked_sub(1)?;
+        self.clean.to_bytes().get(..end)
+    }
+
+    /// The last component: `None` for the root itself, which has no name beneath itself.
+    pub fn into_leaf(self) -> Option<Leaf<'p>> {
+        if self.is_root() {
+            return None;
+        }
+        Some(Leaf(match self.clean {
+            Cow::Borrowed(clean) => Cow::Borrowed(&clean[self.leaf_at..]),
+            Cow::Owned(clean) => Cow::Owned(clean.as_c_str()[self.leaf_at..].to_owned()),
+        }))
+    }
+
+    /// The whole path, with the trailing slash if it had one: for `openat2`, and nothing else.
+    pub fn whole(&self) -> Cow<'_, [u8]> {
+        match (self.clean.to_bytes(), self.wants_directory) {
+            (b"", _) => Cow::Borrowed(b"."),
+            (clean, false) => Cow::Borrowed(clean),
+            (clean, true) => Cow::Owned([clean, b"/"].concat()),
+        }
+    }
+
+    /// Every leading part of the path that ends in a component, shortest first and the whole path
+    /// last: `a/b/c` gives `a`, `a/b`, `a/b/c`.
+    pub fn prefixes(&self) -> impl DoubleEndedIterator<Item = RelPath<'_>> {
+        let clean = self.clean.to_bytes();
+        let ends = (1..=clean.len()).filter(|&end| end == clean.len() || clean[end] == b'/');
+        ends.map(|end| {
+            let part = &clean[..end];
+            let slash = part.iter().rposition(|&byte| byte == b'/');
+            RelPath {
+                clean: Cow::Owned(c_string(part.to_vec())),
+                leaf_at: slash.map_or(0, |slash| slash + 1),
+                wants_directory: end < clean.len() || self.wants_directory,
+            }
+        })
+    }
+}
+
+fn cleaned(given: &[u8]) -> CString {
+    let mut clean = Vec::with_capacity(given.len());
+    for component in given.split(|&byte| byte == b'/') {
+        if component.is_empty() || component == b"." {
+            continue;
+        }
+        if !clean.is_empty() {
+            clean.push(b'/');
+        }
+        clean.extend_from_slice(component);
+    }
+    c_string(clean)
+}
+
+/// `bytes` come from a [`UserPath`], so there is no NUL to stop at; if there were, the path would
+/// end there, for the kernel as for us.
+fn c_string(mut bytes: Vec<u8>) -> CString {
+    bytes.push(0);
+    match CStr::from_bytes_until_nul(&bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => CString::default(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn user_path(text: &str) -> UserPath {
+    #[allow(clippy::unwrap_used)]
+    UserPath::new(text.as_bytes().to_vec()).map_err(|_| text).unwrap()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// The parent, the leaf, and what `openat2` would get for the whole.
+    fn parts(text: &str) -> (Option<String>, Option<String>, String) {
+        let path = user_path(text);
+        let parsed = RelPath::parse(&path).unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (
+            parsed.parent().map(text),
+            parsed.clone().into_leaf().map(|leaf| text(leaf.as_c_str().to_bytes())),
+            text(&parsed.whole()),
+        )
+    }
+
+    macro_rules! parses {
+        ($($name:ident: $given:expr => $parent:expr, $leaf:expr, $whole:expr;)*) => {$(
+            #[test]
+            fn $name() {
+                let (parent, leaf, whole) = parts($given);
+                let expected: (Option<&str>, Option<&str>) = ($parent, $leaf);
+                assert_eq!((parent.as_deref(), leaf.as_deref()), expected);
+                assert_eq!(whole, $whole);
+            }
+        )*};
+    }
+
+    parses! {
+        one_component: "a" => None, Some("a"), "a";
+        two_components: "a/b" => Some("a"), Some("b"), "a/b";
+        three_components: "a/b/c" => Some("a/b"), Some("c"), "a/b/c";
+        leading_dot: "./a" => None, Some("a"), "a";
+        inner_dot: "a/./b" => Some("a"), Some("b"), "a/b";
+        repeated_slashes: "a///b" => Some("a"), Some("b"), "a/b";
+        trailing_slash: "a/b/" => Some("a"), Some("b"), "a/b/";
+        trailing_slashes: "a//" => None, Some("a"), "a/";
+        trailing_dot: "a/." => None, Some("a"), "a/";
+        trailing_dot_slash: "a/./" => None, Some("a"), "a/";
+        dot: "." => None, None, ".";
+        dot_slash: "./" => None, None, ".";
+        dots_and_slashes: ".//./." => None, None, ".";
+        three_dots_are_a_name: ".../..a" => Some("..."), Some("..a"), ".../..a";
+        spaces_are_a_name: " " => None, Some(" "), " ";
+    }
+
+    macro_rules! refuses {
+        ($($name:ident: $given:expr => $errno:expr;)*) => {$(
+            #[test]
+            fn $name() {
+                let path = user_path($given);
+                assert_eq!(RelPath::parse(&path).unwrap_err().errno, $errno);
+            }
+        )*};
+    }
+
+    refuses! {
+        empty: "" => Errno::NOENT;
+        absolute: "/a" => Errno::ACCESS;
+        slash: "/" => Errno::ACCESS;
+        slashes: "//" => Errno::ACCESS;
+        dotdot: ".." => Errno::ACCESS;
+        dotdot_slash: "../" => Errno::ACCESS;
+        dotdot_dot: "../." => Errno::ACCESS;
+        dotdot_first: "../a" => Errno::ACCESS;
+        dotdot_that_stays_inside: "a/../b" => Errno::ACCESS;
+        dotdot_last: "a/.." => Errno::ACCESS;
+        dotdot_last_slash: "a/../" => Errno::ACCESS;
+        dotdot_last_dot: "a/../." => Errno::ACCESS;
+        dotdot_behind_a_dot: "./.." => Errno::ACCESS;
+    }
+
+    #[test]
+    fn a_nul_byte_makes_no_path() {
+        assert_eq!(UserPath::new(b"a\0b".to_vec()), Err(NulByte));
+    }
+
+    #[test]
+    fn prefixes_run_from_the_first_component_to_the_whole() {
+        let path = user_path("a//b/c/");
+        let parsed = RelPath::parse(&path).unwrap();
+        let wholes: Vec<Vec<u8>> = parsed.prefixes().map(|p| p.whole().into_owned()).collect();
+        assert_eq!(wholes, [&b"a/"[..], b"a/b/", b"a/b/c/"]);
+        let last = parsed.prefixes().next_back().unwrap();
+        assert_eq!(last, parsed);
+    }
+
+    #[test]
+    fn a_listed_name_is_a_leaf_unless_it_would_be_walked() {
+        assert_eq!(Leaf::listed(c"a").unwrap().as_c_str(), c"a");
+        for name in [c"", c".", c"..", c"a/b", c"/"] {
+            assert_eq!(Leaf::listed(name), None);
+        }
+    }
+}

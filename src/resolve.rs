@@ -1,0 +1,223 @@
+//! The one door: from a path to a descriptor, through `openat2`, beneath the root.
+//!
+//! Every lookup starts at the root's descriptor and carries [`BENEATH`], so the kernel refuses to
+//! leave the root or to follow a link, whatever happens to the tree meanwhile. What comes out is
+//! an [`Entry`] (an open parent and one name), or a descriptor of the thing itself. Nothing here is
+//! kept between calls: a directory that was beneath the root a moment ago may have been moved.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+
+use crate::at::At;
+use crate::error::{Failure, Reason, Result};
+use crate::path::{Leaf, RelPath, UserPath};
+
+/// How every path is resolved: see openat2(2).
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS);
+
+/// How often `EAGAIN` and `EINTR` are met with another try, before they are reported.
+const TRIES: u32 = 128;
+
+/// A directory that nothing leaves: a descriptor, not a path.
+#[derive(Debug)]
+pub struct Root {
+    fd: OwnedFd,
+}
+
+/// A name in a directory that was beneath the root when it was resolved.
+#[derive(Debug)]
+pub struct Entry<'r, 'p> {
+    parent: Parent<'r>,
+    leaf: Leaf<'p>,
+    wants_directory: bool,
+}
+
+#[derive(Debug)]
+enum Parent<'r> {
+    /// The root's own descriptor: a path of one component needs no lookup at all.
+    Root(BorrowedFd<'r>),
+    Opened(OwnedFd),
+}
+
+/// A regular file or a directory, open for its content. The type was checked on the descriptor:
+/// reading or writing it waits for nobody.
+#[derive(Debug)]
+pub struct Content {
+    fd: OwnedFd,
+    stat: Stat,
+}
+
+impl Root {
+    /// Opens the directory at `host_path`, which is trusted: its links are followed, this once.
+    ///
+    /// # Errors
+    /// Those of open(2). `ENOSYS` or `EPERM`, with the reason, where `openat2` does not work.
+    pub fn open(host_path: &UserPath) -> Result<Self, Failure> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(host_path.as_verbatim(), flags, Mode::empty())?;
+        let root = Self { fd };
+        // Asked every time and never remembered: a seccomp filter can be installed at any moment.
+        root.openat2(b".", OFlags::PATH, Mode::empty())?;
+        Ok(root)
+    }
+
+    /// The directory itself.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// The parent of `path`, opened, and its last name. `unnamed` is the answer for a path that
+    /// has no last name: the root itself.
+    pub fn entry<'p>(
+        &self,
+        path: &'p UserPath,
+        unnamed: Errno,
+    ) -> Result<Entry<'_, 'p>, Failure> {
+        self.entry_of(RelPath::parse(path)?, unnamed)
+    }
+
+    /// As [`Root::entry`], for a path that is parsed already.
+    pub fn entry_of<'p>(
+        &self,
+        path: RelPath<'p>,
+        unnamed: Errno,
+    ) -> Result<Entry<'_, 'p>, Failure> {
+        let parent = match path.parent() {
+            None => Parent::Root(self.fd.as_fd()),
+            Some(parent) => Parent::Opened(self.openat2(
+                parent,
+                OFlags::PATH | OFlags::DIRECTORY,
+                Mode::empty(),
+            )?),
+        };
+        let wants_directory = path.wants_directory();
+        let leaf = path.into_leaf().ok_or(unnamed)?;
+        Ok(Entry {
+            parent,
+            leaf,
+            wants_directory,
+        })
+    }
+
+    /// What is at `path`, as an `O_PATH` descriptor: no permission on it is needed, nothing waits.
+    pub fn existing(&self, path: &UserPath) -> Result<OwnedFd, Failure> {
+        self.openat2(&RelPath::parse(path)?.whole(), OFlags::PATH, Mode::empty())
+    }
+
+    /// Opens the content of `path`: a regular file or a directory, never anything that would wait
+    /// for a peer. `flags` may have `CREATE`; truncating is left to what comes after the check.
+    pub fn content(
+        &self,
+        path: &UserPath,
+        flags: OFlags,
+        mode: Mode,
+    ) -> Result<Content, Failure> {
+        debug_assert!(!flags.contains(OFlags::TRUNC));
+        let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let fd = self.openat2(&RelPath::parse(path)?.whole(), flags, mode);
+        // A socket, a FIFO without a reader, a device without a driver.
+        let fd = fd.map_err(|failure| match failure.errno {
+            Errno::NXIO => Failure::because(Errno::NXIO, Reason::NotARegularFile),
+            _ => failure,
+        })?;
+        Content::checked(fd)
+    }
+
+    fn openat2(&self, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd, Failure> {
+        let flags = flags | OFlags::CLOEXEC;
+        let mut tries = 1;
+        let errno = loop {
+            match rustix::fs::openat2(&self.fd, path, flags, mode, BENEATH) {
+                Ok(fd) => return Ok(fd),
+                Err(Errno::AGAIN | Errno::INTR) if tries < TRIES => tries += 1,
+                Err(errno) => break errno,
+            }
+        };
+        Err(self.explained(errno, path, flags))
+    }
+
+    /// What the errno of an `openat2` means to a caller.
+    #[cold]
+    fn explained(&self, errno: Errno, path: &[u8], flags: OFlags) -> Failure {
+        match errno {
+            // The walk met a directory that was moved out of the root.
+            Errno::XDEV => Failure::because(Errno::ACCESS, Reason::OutsideSandbox),
+            Errno::NOSYS if !kernel_has_openat2() => {
+                Failure::because(errno, Reason::KernelTooOld)
+            }
+            Errno::NOSYS => Failure::because(errno, Reason::BlockedBySeccomp),
+            // Opening for the path alone needs no permission that EPERM could be about.
+            Errno::PERM if flags.contains(OFlags::PATH) => {
+                Failure::because(errno, Reason::BlockedBySeccomp)
+            }
+            // In a sticky directory, fs.protected_symlinks speaks before NO_SYMLINKS can.
+            Errno::ACCESS if self.is_symlink(path) => Errno::LOOP.into(),
+            _ => errno.into(),
+        }
+    }
+
+    fn is_symlink(&self, path: &[u8]) -> bool {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), BENEATH)
+            .and_then(rustix::fs::fstat)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+    }
+}
+
+impl Entry<'_, '_> {
+    /// The directory and the name, for a `*at` call.
+    pub fn at(&self) -> At<'_> {
+        let dir = match &self.parent {
+            Parent::Root(fd) => *fd,
+            Parent::Opened(fd) => fd.as_fd(),
+        };
+        At::new(dir, &self.leaf)
+    }
+
+    /// Whether the caller wrote a slash behind the name.
+    pub fn wants_directory(&self) -> bool {
+        self.wants_directory
+    }
+}
+
+impl Content {
+    fn checked(fd: OwnedFd) -> Result<Self, Failure> {
+        let stat = rustix::fs::fstat(&fd)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile | FileType::Directory => Ok(Self { fd, stat }),
+            _ => Err(Failure::because(Errno::NXIO, Reason::NotARegularFile)),
+        }
+    }
+
+    /// The open file or directory.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// What it was when it was opened.
+    pub fn stat(&self) -> &Stat {
+        &self.stat
+    }
+
+    /// The descriptor, for a caller who will read and write it as any other: blocking again.
+    pub fn into_blocking(self) -> Result<OwnedFd, Failure> {
+        let flags = rustix::fs::fcntl_getfl(&self.fd)?;
+        rustix::fs::fcntl_setfl(&self.fd, flags - OFlags::NONBLOCK)?;
+        Ok(self.fd)
+    }
+}
+
+/// Whether the running kernel is one that has `openat2`: 5.6 or newer.
+fn kernel_has_openat2() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (5, 6),
+        _ => false,
+    }
+}

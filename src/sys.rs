@@ -1,0 +1,32 @@
+//! The few system calls that rustix does not wrap: the only file of this crate with `unsafe`.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use rustix::fs::Mode;
+use rustix::io::{Errno, Result};
+
+/// The number of fchmodat2(2), the same on every architecture (Linux 6.6).
+const SYS_FCHMODAT2: libc::c_long = 452;
+
+/// fchmodat2(2) on the file that `fd` itself refers to, which may be open with `O_PATH` alone.
+///
+/// # Errors
+/// `ENOSYS` before Linux 6.6, beside those of chmod(2).
+pub fn fchmod_o_path(fd: BorrowedFd<'_>, mode: Mode) -> Result<()> {
+    // SAFETY: the path is a NUL-terminated string that outlives the call, the descriptor is open
+    // for as long as it is borrowed, and the kernel writes to no memory of ours.
+    let done = unsafe {
+        libc::syscall(
+            SYS_FCHMODAT2,
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            mode.as_raw_mode(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    match done {
+        0 => Ok(()),
+        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
+    }
+}
