@@ -1,5 +1,3 @@
-'use strict';
-
 const { openSync, readSync, closeSync } = require('node:fs');
 const { version } = require('./package.json');
 
@@ -11,10 +9,22 @@ const LOCAL = {
   'linux-arm64-musl': () => require('./cocalc_openat2.linux-arm64-musl.node'),
 };
 const PACKAGED = {
-  'linux-x64-gnu': () => [require('@cocalc/openat2-linux-x64-gnu/package.json'), require('@cocalc/openat2-linux-x64-gnu')],
-  'linux-x64-musl': () => [require('@cocalc/openat2-linux-x64-musl/package.json'), require('@cocalc/openat2-linux-x64-musl')],
-  'linux-arm64-gnu': () => [require('@cocalc/openat2-linux-arm64-gnu/package.json'), require('@cocalc/openat2-linux-arm64-gnu')],
-  'linux-arm64-musl': () => [require('@cocalc/openat2-linux-arm64-musl/package.json'), require('@cocalc/openat2-linux-arm64-musl')],
+  'linux-x64-gnu': () => [
+    require('@cocalc/openat2-linux-x64-gnu/package.json'),
+    require('@cocalc/openat2-linux-x64-gnu'),
+  ],
+  'linux-x64-musl': () => [
+    require('@cocalc/openat2-linux-x64-musl/package.json'),
+    require('@cocalc/openat2-linux-x64-musl'),
+  ],
+  'linux-arm64-gnu': () => [
+    require('@cocalc/openat2-linux-arm64-gnu/package.json'),
+    require('@cocalc/openat2-linux-arm64-gnu'),
+  ],
+  'linux-arm64-musl': () => [
+    require('@cocalc/openat2-linux-arm64-musl/package.json'),
+    require('@cocalc/openat2-linux-arm64-musl'),
+  ],
 };
 
 // Which C library this Node runs on: its dynamic linker is named in the first page of the binary.
@@ -38,7 +48,9 @@ function load() {
 
   const platform = `${process.platform}-${process.arch}`;
   if (!(`${platform}-gnu` in LOCAL)) {
-    throw new Error(`@cocalc/openat2 does not run on ${platform}: it needs Linux (5.6 or newer) on x64 or arm64.`);
+    throw new Error(
+      `@cocalc/openat2 does not run on ${platform}: it needs Linux (5.6 or newer) on x64 or arm64.`,
+    );
   }
   const target = `${platform}-${libc()}`;
   const candidates = {

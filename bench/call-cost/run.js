@@ -1,4 +1,3 @@
-'use strict';
 // Times one race-safe stat, exported in several ways, in alternating rounds of one process.
 // Prints the nanoseconds above the floor (the same system calls, no Node) and the ratio to it.
 const fs = require('node:fs');
@@ -55,5 +54,7 @@ const [first] = Object.values(times);
 const bottom = median([...first]);
 for (const [name, values] of Object.entries(times)) {
   const ratio = median(values.map((value, i) => value / first[i]));
-  console.log(`${name.padEnd(40)} ${(median(values) - bottom).toFixed(0).padStart(6)} ns above the floor ${ratio.toFixed(2).padStart(7)}x`);
+  console.log(
+    `${name.padEnd(40)} ${(median(values) - bottom).toFixed(0).padStart(6)} ns above the floor ${ratio.toFixed(2).padStart(7)}x`,
+  );
 }

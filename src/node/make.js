@@ -2,10 +2,21 @@
 // errors with Node's wording. Compiled into the addon; the value of this script is what make.rs
 // takes apart.
 (() => {
-  'use strict';
-
-  const stats = (dev, ino, mode, nlink, uid, gid, rdev, size, blksize, blocks, atimeNs, mtimeNs, ctimeNs) =>
-    ({ dev, ino, mode, nlink, uid, gid, rdev, size, blksize, blocks, atimeNs, mtimeNs, ctimeNs });
+  const stats = (
+    dev,
+    ino,
+    mode,
+    nlink,
+    uid,
+    gid,
+    rdev,
+    size,
+    blksize,
+    blocks,
+    atimeNs,
+    mtimeNs,
+    ctimeNs,
+  ) => ({ dev, ino, mode, nlink, uid, gid, rdev, size, blksize, blocks, atimeNs, mtimeNs, ctimeNs });
 
   // An error whose stack begins at the caller, as that of a built-in function does.
   const raise = (Class, message, maker) => {
@@ -22,18 +33,27 @@
     error.errno = errno;
     error.code = code;
     error.syscall = syscall;
-    if (path !== undefined) error.path = path;
-    if (dest !== undefined) error.dest = dest;
+    if (path != null) error.path = path;
+    if (dest != null) error.dest = dest;
     return error;
   };
 
-  const ESCAPES = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\b': '\\b', '\f': '\\f', '\v': '\\v', '\\': '\\\\' };
+  const ESCAPES = {
+    '\n': '\\n',
+    '\r': '\\r',
+    '\t': '\\t',
+    '\b': '\\b',
+    '\f': '\\f',
+    '\v': '\\v',
+    '\\': '\\\\',
+  };
   const escaped = (unit) => {
     const code = unit.charCodeAt(0);
     const hex = code.toString(16).toUpperCase();
     return ESCAPES[unit] ?? (code < 0x100 ? `\\x${hex.padStart(2, '0')}` : `\\u${hex}`);
   };
-  const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\\]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+  const UNPRINTABLE =
+    /[\x00-\x1f\x7f-\x9f\\]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
   // The part of util.inspect that an argument of these methods can need.
   const inspected = (value) => {

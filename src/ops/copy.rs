@@ -52,7 +52,8 @@ impl Target {
                     let fd = file.into_blocking()?;
                     return Ok(Self { fd, stat, is_new: false });
                 }
-                Err(failure) if failure.errno == Errno::NOENT => {}
+                // What is wrong with the way there is said by the next lookup.
+                Err(failure) if matches!(failure.errno, Errno::NOENT | Errno::NOTDIR) => {}
                 Err(failure) => return Err(failure),
             }
             let entry = root.entry(dest, Errno::ISDIR)?;

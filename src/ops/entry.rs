@@ -56,6 +56,7 @@ fn make_or_find_directory(root: &Root, path: &RelPath<'_>, mode: Mode) -> Result
         Err(Errno::EXIST) => match FileType::from_raw_mode(entry.at().lstat()?.st_mode) {
             FileType::Directory => Ok(()),
             FileType::Symlink => Err(Errno::LOOP.into()),
+            _ if entry.wants_directory() => Err(Errno::NOTDIR.into()),
             _ => Err(Errno::EXIST.into()),
         },
         done => Ok(done?),
@@ -93,9 +94,18 @@ pub enum Existing {
 pub fn rename(root: &Root, old: &UserPath, new: &UserPath, existing: Existing) -> Result<()> {
     Call::between("rename", old, new).run(|| {
         let from = root.entry(old, Errno::BUSY)?;
-        let to = root.entry(new, Errno::BUSY)?;
+        let to = root.entry(new, Errno::BUSY).map_err(|failure| match from.at().lstat() {
+            // Where both are wrong, the kernel speaks first of what it met first.
+            Err(Errno::ACCESS) => Errno::ACCESS.into(),
+            _ => failure,
+        })?;
         if from.wants_directory() || to.wants_directory() {
-            from.at().expect_directory()?;
+            match (from.at().expect_directory(), to.at().lstat()) {
+                (Ok(()), _) => {}
+                (Err(_), Err(Errno::ACCESS)) => return Err(Errno::ACCESS.into()),
+                (Err(Errno::NOTDIR), Err(errno)) if errno != Errno::NOENT => return Err(errno.into()),
+                (Err(errno), _) => return Err(errno.into()),
+            }
         }
         let flags = match existing {
             Existing::Replace => RenameFlags::empty(),
@@ -113,8 +123,15 @@ pub fn link(root: &Root, old: &UserPath, new: &UserPath) -> Result<()> {
         if from.wants_directory() {
             directory_or_link_refused(from.at())?;
         }
-        let to = root.entry(new, Errno::EXIST)?;
-        refuse_trailing_slash(&to)?;
+        let to = root.entry(new, Errno::EXIST).or_else(|failure| {
+            // Where both are wrong, the kernel speaks of the old name.
+            from.at().lstat()?;
+            Err(failure)
+        })?;
+        if to.wants_directory() {
+            from.at().lstat()?;
+            return Err(trailing_slash_refused(&to));
+        }
         Ok(from.at().link(to.at())?)
     })
 }
@@ -122,8 +139,13 @@ pub fn link(root: &Root, old: &UserPath, new: &UserPath) -> Result<()> {
 /// symlink(2): `target` is stored as it is, whatever it points to.
 pub fn symlink(root: &Root, target: &UserPath, new: &UserPath) -> Result<()> {
     Call::between("symlink", target, new).run(|| {
+        if target.as_bytes().is_empty() {
+            return Err(Errno::NOENT.into());
+        }
         let entry = root.entry(new, Errno::EXIST)?;
-        refuse_trailing_slash(&entry)?;
+        if entry.wants_directory() {
+            return Err(trailing_slash_refused(&entry));
+        }
         Ok(entry.at().symlink(target.as_verbatim())?)
     })
 }
@@ -138,10 +160,9 @@ pub(super) fn directory_or_link_refused(at: At<'_>) -> Result<(), Failure> {
 }
 
 /// A new file cannot be called `name/`: `EEXIST` where something is, else `ENOENT`, as in link(2).
-fn refuse_trailing_slash(entry: &Entry<'_, '_>) -> Result<(), Failure> {
-    if !entry.wants_directory() {
-        return Ok(());
+fn trailing_slash_refused(entry: &Entry<'_, '_>) -> Failure {
+    match entry.at().lstat() {
+        Ok(_) => Errno::EXIST.into(),
+        Err(errno) => errno.into(),
     }
-    entry.at().lstat()?;
-    Err(Errno::EXIST.into())
 }

@@ -30,34 +30,35 @@ const TRIES: u32 = 128;
 /// Removes a file, a symlink itself, or, with `recursive`, a directory and all that is in it.
 /// `force`: a path that is not there is fine.
 pub fn remove(root: &Root, path: &UserPath, recursive: bool, force: bool) -> Result<()> {
-    match remove_present(root, path, recursive) {
+    match remove_present(root, path, recursive, force) {
         Err(error) if force && error.errno == libc::ENOENT && !path.as_bytes().is_empty() => Ok(()),
         done => done,
     }
 }
 
-fn remove_present(root: &Root, path: &UserPath, recursive: bool) -> Result<()> {
+fn remove_present(root: &Root, path: &UserPath, recursive: bool, force: bool) -> Result<()> {
     let call = Call::on("rm", path);
-    // Node looks at the path first, and says so where there is nothing to look at.
-    let lookup = |failure: Failure| call.failed(failure.at("lstat"));
-    let entry = root.entry(path, Errno::BUSY).map_err(|failure| match failure.errno {
+    // Node looks at the path first and says so, unless it was told to remove whatever is there.
+    let lookup = if recursive && force { "unlink" } else { "lstat" };
+    let not_found = |failure: Failure| match failure.errno {
         Errno::BUSY => call.failed(failure),
-        _ => lookup(failure),
-    })?;
+        _ => call.failed(failure.at(lookup)),
+    };
+    let entry = root.entry(path, Errno::BUSY).map_err(not_found)?;
     if entry.wants_directory() {
-        directory_or_link_refused(entry.at()).map_err(lookup)?;
+        directory_or_link_refused(entry.at()).map_err(not_found)?;
     }
-    match entry.at().unlink() {
-        Ok(()) => Ok(()),
-        Err(errno @ (Errno::NOENT | Errno::NOTDIR)) => Err(lookup(errno.into())),
-        // Where unlink(2) of a directory is a matter of permission, the type has to be looked at.
-        Err(errno @ (Errno::ISDIR | Errno::PERM)) if is_directory(entry.at()) => match recursive {
-            true => Removal::new(path, entry.at()).run(),
-            false if errno == Errno::ISDIR => Err(call.failed(errno.into())),
-            false => Err(call.failed(Errno::ISDIR.into())),
-        },
-        Err(errno) => Err(call.failed(Failure::from(errno).at("unlink"))),
+    let Err(errno) = entry.at().unlink() else {
+        return Ok(());
+    };
+    let found = entry.at().lstat().map_err(|errno| not_found(errno.into()))?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+        return Err(call.failed(Failure::from(errno).at("unlink")));
     }
+    if !recursive {
+        return Err(call.failed(Errno::ISDIR.into()));
+    }
+    Removal::new(path, entry.at()).run()
 }
 
 fn is_directory(at: At<'_>) -> bool {

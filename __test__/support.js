@@ -1,0 +1,116 @@
+// What the tests share: sandboxes in temporary folders, trees to work on, and outcomes to compare.
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { execFileSync } = require('node:child_process');
+const { SandboxRoot } = require('..');
+
+const isRoot = process.geteuid() === 0;
+const NOBODY = 65534;
+
+/** A temporary folder that is gone when the test `t` is over, whatever modes are in it. */
+function tempDir(t, base = os.tmpdir()) {
+  const dir = fs.mkdtempSync(path.join(base, 'openat2-'));
+  t.after(() => removeTree(dir));
+  return dir;
+}
+
+/** Removes a tree even where it has directories without permissions. */
+function removeTree(dir) {
+  execFileSync('chmod', ['-R', 'u+rwX', '--', dir], { stdio: 'ignore' });
+  fs.rmSync(dir, { recursive: true, force: true });
+}
+
+/** A sandbox in a temporary folder, with `tree` in it. */
+function sandbox(t, tree = {}) {
+  const dir = path.join(tempDir(t), 'root');
+  fs.mkdirSync(dir);
+  plant(dir, tree);
+  return { dir, root: new SandboxRoot(dir), at: (...names) => path.join(dir, ...names) };
+}
+
+const link = (target) => ({ link: target });
+const fifo = () => ({ fifo: true });
+const file = (content, mode) => ({ content, mode });
+
+/** Makes in `dir` what `tree` says: a string is a file, an object a directory. */
+function plant(dir, tree) {
+  for (const [name, what] of Object.entries(tree)) {
+    const at = path.join(dir, name);
+    if (typeof what === 'string') fs.writeFileSync(at, what);
+    else if (typeof what.link === 'string') fs.symlinkSync(what.link, at);
+    else if (what.fifo === true) execFileSync('mkfifo', [at]);
+    else if (typeof what.content === 'string') {
+      fs.writeFileSync(at, what.content);
+      fs.chmodSync(at, what.mode);
+    } else {
+      fs.mkdirSync(at);
+      plant(at, what);
+    }
+  }
+}
+
+/** All that is beneath `dir`: for each path its type, mode, link count and content. */
+function snapshot(dir, into = {}, prefix = '') {
+  for (const name of fs.readdirSync(dir).sort()) {
+    const at = path.join(dir, name);
+    const stat = fs.lstatSync(at);
+    const entry = { mode: stat.mode.toString(8), nlink: stat.nlink, uid: stat.uid };
+    if (stat.isSymbolicLink()) entry.target = fs.readlinkSync(at);
+    if (stat.isFile()) entry.content = fs.readFileSync(at, 'latin1');
+    into[prefix + name] = entry;
+    if (stat.isDirectory()) snapshot(at, into, `${prefix}${name}/`);
+  }
+  return into;
+}
+
+/** What `action` came to: its value, or what can be told of its error. */
+function outcome(action) {
+  try {
+    return { value: action() };
+  } catch (error) {
+    const { name, code, errno, syscall, path, dest, message } = error;
+    return { error: { name, code, errno, syscall, path, dest, message } };
+  }
+}
+
+/** The code of the error that `action` throws; fails if it throws none. */
+function codeOf(action) {
+  const { error, value } = outcome(action);
+  if (error === undefined) throw new Error(`no error, but ${JSON.stringify(value)}`);
+  return error.code;
+}
+
+/** Runs `action` as an ordinary user where the tests run as root. */
+function unprivileged(action) {
+  if (!isRoot) return action();
+  process.setegid(NOBODY);
+  process.seteuid(NOBODY);
+  try {
+    return action();
+  } finally {
+    process.seteuid(0);
+    process.setegid(0);
+  }
+}
+
+/** The names of all methods that a program can call on a root. */
+const methods = Object.getOwnPropertyNames(SandboxRoot.prototype).filter((name) => name !== 'constructor');
+
+module.exports = {
+  NOBODY,
+  codeOf,
+  fifo,
+  file,
+  isRoot,
+  link,
+  methods,
+  outcome,
+  plant,
+  removeTree,
+  sandbox,
+  snapshot,
+  tempDir,
+  unprivileged,
+};
