@@ -98,7 +98,43 @@ function unprivileged(action) {
 /** The names of all methods that a program can call on a root. */
 const methods = Object.getOwnPropertyNames(SandboxRoot.prototype).filter((name) => name !== 'constructor');
 
+/**
+ * For every method the calls that hand it `at`, one for each path it takes, on a sandbox that has
+ * a file called `file`. A method that is not here has no tests of its paths: that fails a test.
+ */
+const callsWithPath = {
+  mkdir: [(root, at) => root.mkdir(at), (root, at) => root.mkdir(at, true)],
+  unlink: [(root, at) => root.unlink(at)],
+  rmdir: [(root, at) => root.rmdir(at)],
+  rename: [(root, at) => root.rename(at, 'fresh'), (root, at) => root.rename('file', at)],
+  renameNoReplace: [
+    (root, at) => root.renameNoReplace(at, 'fresh'),
+    (root, at) => root.renameNoReplace('file', at),
+  ],
+  link: [(root, at) => root.link(at, 'fresh'), (root, at) => root.link('file', at)],
+  symlink: [(root, at) => root.symlink('target', at)],
+  chmod: [(root, at) => root.chmod(at, 0o600)],
+  truncate: [(root, at) => root.truncate(at, 3)],
+  copyFile: [(root, at) => root.copyFile(at, 'fresh'), (root, at) => root.copyFile('file', at)],
+  rm: [(root, at) => root.rm(at), (root, at) => root.rm(at, true), (root, at) => root.rm(at, true, true)],
+  utimes: [(root, at) => root.utimes(at, 1, 2)],
+  stat: [(root, at) => root.stat(at)],
+  openRead: [(root, at) => fs.closeSync(root.openRead(at))],
+  openWrite: [
+    (root, at) => fs.closeSync(root.openWrite(at)),
+    (root, at) => fs.closeSync(root.openWrite(at, true)),
+    (root, at) => fs.closeSync(root.openWrite(at, true, true)),
+  ],
+};
+
+/** Every call of every method with one path open: `[name, (root, at) => …]`. */
+const everyCallWithPath = Object.entries(callsWithPath).flatMap(([name, calls]) =>
+  calls.map((call, i) => [calls.length > 1 ? `${name} (${i + 1})` : name, call, name]),
+);
+
 module.exports = {
+  callsWithPath,
+  everyCallWithPath,
   NOBODY,
   codeOf,
   fifo,

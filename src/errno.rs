@@ -169,8 +169,17 @@ mod tests {
 
     #[test]
     fn names_and_wording_are_those_of_libuv() {
-        assert_eq!(describe(libc::EOPNOTSUPP), Some(("ENOTSUP", "operation not supported on socket")));
-        assert_eq!(describe(libc::EDQUOT), Some(("EDQUOT", "disk quota exceeded")));
-        assert_eq!(describe(libc::ENOENT), Some(("ENOENT", "no such file or directory")));
+        assert_eq!(
+            describe(libc::EOPNOTSUPP),
+            Some(("ENOTSUP", "operation not supported on socket"))
+        );
+        assert_eq!(
+            describe(libc::EDQUOT),
+            Some(("EDQUOT", "disk quota exceeded"))
+        );
+        assert_eq!(
+            describe(libc::ENOENT),
+            Some(("ENOENT", "no such file or directory"))
+        );
     }
 }

@@ -218,14 +218,20 @@ mod tests {
     #[test]
     fn one_path() {
         let error = fail(Call::on("unlink", &user_path("a/b")), Errno::NOENT.into());
-        assert_eq!(error.to_string(), "ENOENT: no such file or directory, unlink 'a/b'");
+        assert_eq!(
+            error.to_string(),
+            "ENOENT: no such file or directory, unlink 'a/b'"
+        );
     }
 
     #[test]
     fn two_paths() {
         let (a, b) = (user_path("a"), user_path("b"));
         let error = fail(Call::between("rename", &a, &b), Errno::XDEV.into());
-        assert_eq!(error.to_string(), "EXDEV: cross-device link not permitted, rename 'a' -> 'b'");
+        assert_eq!(
+            error.to_string(),
+            "EXDEV: cross-device link not permitted, rename 'a' -> 'b'"
+        );
     }
 
     #[test]
@@ -240,7 +246,10 @@ mod tests {
 
     #[test]
     fn a_message_is_one_line_whatever_the_path() {
-        let error = fail(Call::on("stat", &user_path("a\nb\r\u{2028}")), Errno::NOENT.into());
+        let error = fail(
+            Call::on("stat", &user_path("a\nb\r\u{2028}")),
+            Errno::NOENT.into(),
+        );
         assert_eq!(
             error.to_string(),
             "ENOENT: no such file or directory, stat 'a\\nb\\r\\u{2028}'"
@@ -258,7 +267,10 @@ mod tests {
 
     #[test]
     fn an_unknown_errno_is_not_given_another_name() {
-        let error = fail(Call::on("stat", &user_path("a")), Errno::from_raw_os_error(999).into());
+        let error = fail(
+            Call::on("stat", &user_path("a")),
+            Errno::from_raw_os_error(999).into(),
+        );
         assert_eq!(error.code(), "E999");
     }
 }

@@ -7,14 +7,15 @@
 //! - [`at`]: what may be done to one name in an open directory;
 //! - [`ops`]: what each operation means, in those terms;
 //! - [`error`], [`errno`]: how a failure is told, in Node's words;
-//! - [`node`]: arguments in, values and errors out, for JavaScript;
-//! - [`sys`]: the system calls that rustix lacks, and all the `unsafe` there is.
+//! - `node`: arguments in, values and errors out, for JavaScript;
+//! - `sys`: the system calls that rustix lacks, and all the `unsafe` there is.
 
 pub mod at;
 pub mod errno;
 pub mod error;
+#[cfg(feature = "node")]
 pub mod node;
 pub mod ops;
 pub mod path;
 pub mod resolve;
-pub mod sys;
+mod sys;

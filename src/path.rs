@@ -198,7 +198,9 @@ fn c_string(mut bytes: Vec<u8>) -> CString {
 #[cfg(test)]
 pub(crate) fn user_path(text: &str) -> UserPath {
     #[allow(clippy::unwrap_used)]
-    UserPath::new(text.as_bytes().to_vec()).map_err(|_| text).unwrap()
+    UserPath::new(text.as_bytes().to_vec())
+        .map_err(|_| text)
+        .unwrap()
 }
 
 #[cfg(test)]
@@ -213,7 +215,10 @@ mod tests {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         (
             parsed.parent().map(text),
-            parsed.clone().into_leaf().map(|leaf| text(leaf.as_c_str().to_bytes())),
+            parsed
+                .clone()
+                .into_leaf()
+                .map(|leaf| text(leaf.as_c_str().to_bytes())),
             text(&parsed.whole()),
         )
     }

@@ -72,11 +72,7 @@ impl Root {
 
     /// The parent of `path`, opened, and its last name. `unnamed` is the answer for a path that
     /// has no last name: the root itself.
-    pub fn entry<'p>(
-        &self,
-        path: &'p UserPath,
-        unnamed: Errno,
-    ) -> Result<Entry<'_, 'p>, Failure> {
+    pub fn entry<'p>(&self, path: &'p UserPath, unnamed: Errno) -> Result<Entry<'_, 'p>, Failure> {
         self.entry_of(RelPath::parse(path)?, unnamed)
     }
 
@@ -110,12 +106,7 @@ impl Root {
 
     /// Opens the content of `path`: a regular file or a directory, never anything that would wait
     /// for a peer. `flags` may have `CREATE`; truncating is left to what comes after the check.
-    pub fn content(
-        &self,
-        path: &UserPath,
-        flags: OFlags,
-        mode: Mode,
-    ) -> Result<Content, Failure> {
+    pub fn content(&self, path: &UserPath, flags: OFlags, mode: Mode) -> Result<Content, Failure> {
         debug_assert!(!flags.contains(OFlags::TRUNC));
         let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
         let fd = self.openat2(&RelPath::parse(path)?.whole(), flags, mode);
@@ -146,9 +137,7 @@ impl Root {
         match errno {
             // The walk met a directory that was moved out of the root.
             Errno::XDEV => Failure::because(Errno::ACCESS, Reason::OutsideSandbox),
-            Errno::NOSYS if !kernel_has_openat2() => {
-                Failure::because(errno, Reason::KernelTooOld)
-            }
+            Errno::NOSYS if !kernel_has_openat2() => Failure::because(errno, Reason::KernelTooOld),
             Errno::NOSYS => Failure::because(errno, Reason::BlockedBySeccomp),
             // Opening for the path alone needs no permission that EPERM could be about.
             Errno::PERM if flags.contains(OFlags::PATH) => {
@@ -215,7 +204,9 @@ impl Content {
 fn kernel_has_openat2() -> bool {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(str::parse::<u32>);
     match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (5, 6),
         _ => false,

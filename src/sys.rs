@@ -1,5 +1,8 @@
-//! The few system calls that rustix does not wrap: the only file of this crate with `unsafe`.
+//! What no safe wrapper exists for: all the `unsafe` of this crate.
 #![allow(unsafe_code)]
+
+#[cfg(feature = "node")]
+mod node_api;
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 

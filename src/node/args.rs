@@ -38,7 +38,10 @@ pub struct Args<'c> {
 impl<'c> Args<'c> {
     /// The arguments of `call`.
     pub fn new(call: &'c FunctionCallContext<'c>, make: &'c Make) -> Self {
-        let refusal = Refusal { env: call.env, make };
+        let refusal = Refusal {
+            env: call.env,
+            make,
+        };
         Self { call, refusal }
     }
 
@@ -64,12 +67,7 @@ impl<'c> Args<'c> {
     }
 
     /// The mode of a file that is made: permission bits, `default` where none are given.
-    pub fn mode_or(
-        &self,
-        index: usize,
-        name: &'static str,
-        default: u32,
-    ) -> Checked<Mode> {
+    pub fn mode_or(&self, index: usize, name: &'static str, default: u32) -> Checked<Mode> {
         match self.value(index)?.get_type()? {
             ValueType::Undefined | ValueType::Null => Ok(Mode::from_raw_mode(default)),
             _ => self.mode(index, name),
@@ -95,16 +93,13 @@ impl<'c> Args<'c> {
         // The largest number below 2⁶³: the next one would not fit.
         const LIMIT: f64 = 9_223_372_036_854_774_784.0;
         let range = ">= -(2 ** 63) && < 2 ** 63";
-        Ok(Nanoseconds(self.integer(index, name, range, -LIMIT, LIMIT)? as i64))
+        Ok(Nanoseconds(
+            self.integer(index, name, range, -LIMIT, LIMIT)? as i64,
+        ))
     }
 
     /// Refuses the value of an argument, for a reason such as `cannot be …`.
-    pub fn refuse<T>(
-        &self,
-        index: usize,
-        name: &'static str,
-        reason: &'static str,
-    ) -> Checked<T> {
+    pub fn refuse<T>(&self, index: usize, name: &'static str, reason: &'static str) -> Checked<T> {
         self.refusal.invalid_value(name, reason, self.value(index)?)
     }
 
@@ -144,7 +139,10 @@ pub type GivenPath<'c> = Either3<JsString<'c>, Uint8ArraySlice<'c>, Unknown<'c>>
 /// The path that an argument called `name` holds.
 pub fn path(refusal: &Refusal<'_>, name: &'static str, given: GivenPath<'_>) -> Checked<UserPath> {
     let (bytes, value) = match given {
-        Either3::A(text) => (string_bytes(refusal, name, text)?, text.into_unknown(refusal.env)?),
+        Either3::A(text) => (
+            string_bytes(refusal, name, text)?,
+            text.into_unknown(refusal.env)?,
+        ),
         Either3::B(bytes) => (bytes.to_vec(), bytes.into_unknown(refusal.env)?),
         Either3::C(value) => {
             return refusal.invalid_type(name, "of type string or an instance of Buffer", value);

@@ -18,7 +18,14 @@ pub struct Make {
 
 #[rustfmt::skip]
 type StatFields = (f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64);
-type SystemError = (String, i32, String, &'static str, Option<String>, Option<String>);
+type SystemError = (
+    String,
+    i32,
+    String,
+    &'static str,
+    Option<String>,
+    Option<String>,
+);
 type Complaint = (&'static str, &'static str, sys::napi_value);
 
 impl Make {
@@ -49,9 +56,9 @@ impl Make {
             stat.st_size as f64,
             stat.st_blksize as f64,
             stat.st_blocks as f64,
-            ns(stat.st_atime as i64, stat.st_atime_nsec as u64),
-            ns(stat.st_mtime as i64, stat.st_mtime_nsec as u64),
-            ns(stat.st_ctime as i64, stat.st_ctime_nsec as u64),
+            ns(stat.st_atime, stat.st_atime_nsec),
+            ns(stat.st_mtime, stat.st_mtime_nsec),
+            ns(stat.st_ctime, stat.st_ctime_nsec),
         )))
     }
 
@@ -106,7 +113,9 @@ impl Make {
 
     /// `TypeError`, `ERR_INVALID_THIS`.
     pub fn invalid_this(&self, env: &Env, expected: &'static str) -> Result<Unknown<'static>> {
-        self.invalid_this.borrow_back(env)?.call(FnArgs::from((expected,)))
+        self.invalid_this
+            .borrow_back(env)?
+            .call(FnArgs::from((expected,)))
     }
 }
 

@@ -41,7 +41,9 @@ impl SandboxRoot {
         let Some(instance) = env.get_instance_data::<Instance>()? else {
             return Err(Error::from_reason("the addon is not initialised"));
         };
-        instance.open(&env, this, root).map_err(|thrown| throw(&env, thrown))
+        instance
+            .open(&env, this, root)
+            .map_err(|thrown| throw(&env, thrown))
     }
 }
 
@@ -51,10 +53,15 @@ impl Instance {
         if !this.instanceof(self.class.borrow_back(env)?)? {
             return Err(Thrown::Value(self.make.invalid_this(env, CLASS)?));
         }
-        let refusal = Refusal { env, make: &self.make };
+        let refusal = Refusal {
+            env,
+            make: &self.make,
+        };
         let path = args::path(&refusal, "root", root)?;
         match Call::on("open", &path).run(|| Root::open(&path)) {
-            Ok(root) => Ok(SandboxRoot { root: Arc::new(root) }),
+            Ok(root) => Ok(SandboxRoot {
+                root: Arc::new(root),
+            }),
             Err(error) => Err(Thrown::Value(self.make.system_error(env, error)?)),
         }
     }
@@ -66,9 +73,16 @@ pub fn exports(exports: Object<'_>, env: Env) -> Result<()> {
     let make = Rc::new(Make::new(&env)?);
     let class: Function<'_, (), ()> = exports.get_named_property(CLASS)?;
     let prototype: Object = class.get_named_property("prototype")?;
-    let instance = Instance { make: Rc::clone(&make), class: class.create_ref()? };
+    let instance = Instance {
+        make: Rc::clone(&make),
+        class: class.create_ref()?,
+    };
     env.set_instance_data(instance, (), |_| {})?;
-    methods::define(&mut Methods { env, make, prototype })
+    methods::define(&mut Methods {
+        env,
+        make,
+        prototype,
+    })
 }
 
 /// The prototype of the class, while it is given its methods.
@@ -87,21 +101,23 @@ impl Methods<'_> {
         Output: Reply,
     {
         let make = Rc::clone(&self.make);
-        let method = self.env.create_function_from_closure::<(), _, _>(name, move |call| {
-            let done = (|| {
-                let this = call.this::<ClassInstance<SandboxRoot>>();
-                let root = match this {
-                    Ok(this) => Arc::clone(&this.root),
-                    Err(_) => return Err(Thrown::Value(make.invalid_this(call.env, CLASS)?)),
-                };
-                let work = read(&Args::new(&call, &make))?;
-                match work(&root) {
-                    Ok(output) => Ok(output.reply(call.env, &make)?),
-                    Err(error) => Err(Thrown::Value(make.system_error(call.env, error)?)),
-                }
-            })();
-            done.map_err(|thrown| throw(call.env, thrown))
-        })?;
+        let method = self
+            .env
+            .create_function_from_closure::<(), _, _>(name, move |call| {
+                let done = (|| {
+                    let this = call.this::<ClassInstance<SandboxRoot>>();
+                    let root = match this {
+                        Ok(this) => Arc::clone(&this.root),
+                        Err(_) => return Err(Thrown::Value(make.invalid_this(call.env, CLASS)?)),
+                    };
+                    let work = read(&Args::new(&call, &make))?;
+                    match work(&root) {
+                        Ok(output) => Ok(output.reply(call.env, &make)?),
+                        Err(error) => Err(Thrown::Value(make.system_error(call.env, error)?)),
+                    }
+                })();
+                done.map_err(|thrown| throw(call.env, thrown))
+            })?;
         self.prototype.set_named_property(name, method)
     }
 }

@@ -50,7 +50,11 @@ impl Target {
                 Ok(file) => {
                     let stat = *file.stat();
                     let fd = file.into_blocking()?;
-                    return Ok(Self { fd, stat, is_new: false });
+                    return Ok(Self {
+                        fd,
+                        stat,
+                        is_new: false,
+                    });
                 }
                 // What is wrong with the way there is said by the next lookup.
                 Err(failure) if matches!(failure.errno, Errno::NOENT | Errno::NOTDIR) => {}
@@ -66,7 +70,11 @@ impl Target {
                 Err(errno) => return Err(errno.into()),
                 Ok(fd) => {
                     let stat = rustix::fs::fstat(&fd)?;
-                    return Ok(Self { fd, stat, is_new: true });
+                    return Ok(Self {
+                        fd,
+                        stat,
+                        is_new: true,
+                    });
                 }
             }
         }
@@ -94,7 +102,11 @@ impl Target {
         let Ok(entry) = root.entry(dest, Errno::BUSY) else {
             return;
         };
-        if entry.at().lstat().is_ok_and(|now| is_same_file(&now, &self.stat)) {
+        if entry
+            .at()
+            .lstat()
+            .is_ok_and(|now| is_same_file(&now, &self.stat))
+        {
             // The copy has failed already; that is what the caller is told.
             let _ = entry.at().unlink();
         }

@@ -94,16 +94,20 @@ pub enum Existing {
 pub fn rename(root: &Root, old: &UserPath, new: &UserPath, existing: Existing) -> Result<()> {
     Call::between("rename", old, new).run(|| {
         let from = root.entry(old, Errno::BUSY)?;
-        let to = root.entry(new, Errno::BUSY).map_err(|failure| match from.at().lstat() {
-            // Where both are wrong, the kernel speaks first of what it met first.
-            Err(Errno::ACCESS) => Errno::ACCESS.into(),
-            _ => failure,
-        })?;
+        let to = root
+            .entry(new, Errno::BUSY)
+            .map_err(|failure| match from.at().lstat() {
+                // Where both are wrong, the kernel speaks first of what it met first.
+                Err(Errno::ACCESS) => Errno::ACCESS.into(),
+                _ => failure,
+            })?;
         if from.wants_directory() || to.wants_directory() {
             match (from.at().expect_directory(), to.at().lstat()) {
                 (Ok(()), _) => {}
                 (Err(_), Err(Errno::ACCESS)) => return Err(Errno::ACCESS.into()),
-                (Err(Errno::NOTDIR), Err(errno)) if errno != Errno::NOENT => return Err(errno.into()),
+                (Err(Errno::NOTDIR), Err(errno)) if errno != Errno::NOENT => {
+                    return Err(errno.into());
+                }
                 (Err(errno), _) => return Err(errno.into()),
             }
         }

@@ -7,8 +7,8 @@ use std::ffi::c_void;
 use std::ptr;
 
 use cocalc_openat2::{ops::metadata, path::UserPath, resolve::Root};
-use napi::bindgen_prelude::*;
 use napi::bindgen_prelude::TypeTag;
+use napi::bindgen_prelude::*;
 use napi::{Property, PropertyAttributes, sys};
 use napi_derive::napi;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat};
@@ -35,8 +35,7 @@ pub struct Stats {
     pub ctime_ns: f64,
 }
 
-const NAMES: &str =
-    "dev,ino,mode,nlink,uid,gid,rdev,size,blksize,blocks,atimeNs,mtimeNs,ctimeNs";
+const NAMES: &str = "dev,ino,mode,nlink,uid,gid,rdev,size,blksize,blocks,atimeNs,mtimeNs,ctimeNs";
 
 fn fields(s: &Stat) -> [f64; 13] {
     let ns = |sec: i64, nsec: u64| sec as f64 * 1e9 + nsec as f64;
@@ -51,9 +50,9 @@ fn fields(s: &Stat) -> [f64; 13] {
         s.st_size as f64,
         s.st_blksize as f64,
         s.st_blocks as f64,
-        ns(s.st_atime as i64, s.st_atime_nsec as u64),
-        ns(s.st_mtime as i64, s.st_mtime_nsec as u64),
-        ns(s.st_ctime as i64, s.st_ctime_nsec as u64),
+        ns(s.st_atime, s.st_atime_nsec),
+        ns(s.st_mtime, s.st_mtime_nsec),
+        ns(s.st_ctime, s.st_ctime_nsec),
     ]
 }
 
@@ -117,13 +116,15 @@ impl Sandbox {
 #[napi]
 pub fn floor(root: String, parent: String, leaf: String, rounds: u32) -> Result<()> {
     let fail = |e: rustix::io::Errno| Error::from_reason(e.to_string());
-    let root = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).map_err(fail)?;
+    let root =
+        rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).map_err(fail)?;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     for _ in 0..rounds {
         let dir = rustix::fs::openat2(&root, parent.as_str(), flags, Mode::empty(), resolve)
             .map_err(fail)?;
-        let found = rustix::fs::statat(&dir, leaf.as_str(), AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
+        let found =
+            rustix::fs::statat(&dir, leaf.as_str(), AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
         std::hint::black_box(found);
     }
     Ok(())
@@ -154,7 +155,14 @@ unsafe fn raw_stat(env: sys::napi_env, info: sys::napi_callback_info, tag: bool)
     let mut text = [0u8; 4096];
     let mut length = 0;
     unsafe {
-        sys::napi_get_cb_info(env, info, &mut argc, args.as_mut_ptr(), &mut this, ptr::null_mut());
+        sys::napi_get_cb_info(
+            env,
+            info,
+            &mut argc,
+            args.as_mut_ptr(),
+            &mut this,
+            ptr::null_mut(),
+        );
         if sys::napi_unwrap(env, this, &mut wrapped) != 0 {
             return None;
         }
@@ -196,16 +204,33 @@ unsafe extern "C" fn raw_nothing(
     ptr::null_mut()
 }
 
-type Make<'a> = Function<'a, FnArgs<(f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64)>, Unknown<'a>>;
+type Make<'a> = Function<
+    'a,
+    FnArgs<(
+        f64,
+        f64,
+        f64,
+        f64,
+        f64,
+        f64,
+        f64,
+        f64,
+        f64,
+        f64,
+        f64,
+        f64,
+        f64,
+    )>,
+    Unknown<'a>,
+>;
 
 #[napi(module_exports)]
 pub fn exports(exports: Object, env: Env) -> Result<()> {
     let class: Object = exports.get_named_property_unchecked("Sandbox")?;
     let mut prototype: Object = class.get_named_property_unchecked("prototype")?;
 
-    let closure = env.create_function_from_closure::<(), _, _>("closure", |ctx| {
-        stat_of(&ctx).map(|_| ())
-    })?;
+    let closure =
+        env.create_function_from_closure::<(), _, _>("closure", |ctx| stat_of(&ctx).map(|_| ()))?;
     prototype.set_named_property("closure", closure)?;
 
     let nothing = env.create_function_from_closure::<(), _, _>("closureNothing", |_| Ok(()))?;
@@ -221,8 +246,7 @@ pub fn exports(exports: Object, env: Env) -> Result<()> {
     })?;
     prototype.set_named_property("closureObject", object)?;
 
-    let make: Make =
-        env.run_script(format!("(({NAMES}) => ({{{NAMES}}}))"))?;
+    let make: Make = env.run_script(format!("(({NAMES}) => ({{{NAMES}}}))"))?;
     let make = make.create_ref()?;
     let made = env.create_function_from_closure::<(), _, _>("closureMade", move |ctx| {
         let f = fields(&stat_of(&ctx)?);

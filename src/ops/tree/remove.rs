@@ -39,7 +39,11 @@ pub fn remove(root: &Root, path: &UserPath, recursive: bool, force: bool) -> Res
 fn remove_present(root: &Root, path: &UserPath, recursive: bool, force: bool) -> Result<()> {
     let call = Call::on("rm", path);
     // Node looks at the path first and says so, unless it was told to remove whatever is there.
-    let lookup = if recursive && force { "unlink" } else { "lstat" };
+    let lookup = if recursive && force {
+        "unlink"
+    } else {
+        "lstat"
+    };
     let not_found = |failure: Failure| match failure.errno {
         Errno::BUSY => call.failed(failure),
         _ => call.failed(failure.at(lookup)),
@@ -51,7 +55,10 @@ fn remove_present(root: &Root, path: &UserPath, recursive: bool, force: bool) ->
     let Err(errno) = entry.at().unlink() else {
         return Ok(());
     };
-    let found = entry.at().lstat().map_err(|errno| not_found(errno.into()))?;
+    let found = entry
+        .at()
+        .lstat()
+        .map_err(|errno| not_found(errno.into()))?;
     if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
         return Err(call.failed(Failure::from(errno).at("unlink")));
     }
@@ -178,8 +185,16 @@ impl<'a> Removal<'a> {
 
     fn enter(&mut self, name: CString, fd: OwnedFd) -> Result<()> {
         let id = Id::of(fd.as_fd()).map_err(|errno| self.failed(errno.into(), Some(&name)))?;
-        let open = Some(OpenLevel { fd, pending: Vec::new() });
-        self.levels.push(Level { name, id, open, tries: 0 });
+        let open = Some(OpenLevel {
+            fd,
+            pending: Vec::new(),
+        });
+        self.levels.push(Level {
+            name,
+            id,
+            open,
+            tries: 0,
+        });
         if let Some(beyond) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
             // What it had pending will be listed again.
             self.levels[beyond].open = None;
@@ -196,7 +211,10 @@ impl<'a> Removal<'a> {
             None => self.top.rmdir(),
             Some(above) => {
                 if above.open.is_none() {
-                    above.open = level.open.as_ref().and_then(|below| reopen(below, above.id));
+                    above.open = level
+                        .open
+                        .as_ref()
+                        .and_then(|below| reopen(below, above.id));
                 }
                 match (&above.open, Leaf::listed(&level.name)) {
                     (Some(above), Some(leaf)) => At::new(above.fd.as_fd(), &leaf).rmdir(),
@@ -228,7 +246,11 @@ impl<'a> Removal<'a> {
             Some(open) => rustix::fs::seek(&open.fd, SeekFrom::Start(0)).map(|_| ()),
             None => Ok(()),
         };
-        if let Err(errno) = rewound.and(if level.tries < TRIES { Ok(()) } else { Err(errno) }) {
+        if let Err(errno) = rewound.and(if level.tries < TRIES {
+            Ok(())
+        } else {
+            Err(errno)
+        }) {
             let failure = Failure::from(errno).at("rmdir");
             return Err(self.failed(failure, Some(&level.name)));
         }
@@ -259,15 +281,25 @@ impl<'a> Removal<'a> {
         }
         self.levels.truncate(depth);
         if let (Some(level), Some(fd)) = (self.levels.last_mut(), found) {
-            level.open = Some(OpenLevel { fd, pending: Vec::new() });
+            level.open = Some(OpenLevel {
+                fd,
+                pending: Vec::new(),
+            });
         }
         Ok(())
     }
 
     /// The error of this removal for `name` in the innermost level.
     fn failed(&self, failure: Failure, name: Option<&CStr>) -> Error {
-        let inner = self.levels.iter().map(|level| level.name.as_c_str()).chain(name);
-        let inner: Vec<&[u8]> = inner.map(CStr::to_bytes).filter(|name| !name.is_empty()).collect();
+        let inner = self
+            .levels
+            .iter()
+            .map(|level| level.name.as_c_str())
+            .chain(name);
+        let inner: Vec<&[u8]> = inner
+            .map(CStr::to_bytes)
+            .filter(|name| !name.is_empty())
+            .collect();
         let mut error = Call::on("rm", self.path).failed(failure);
         if !inner.is_empty() {
             error.path = Some(self.path.join(&inner.join(&b'/')));
@@ -279,7 +311,10 @@ impl<'a> Removal<'a> {
 /// Opens the level above by `..`: `None` if that is not the directory it was.
 fn reopen(below: &OpenLevel, id: Id) -> Option<OpenLevel> {
     let fd = open_parent(below.fd.as_fd()).ok()?;
-    (Id::of(fd.as_fd()) == Ok(id)).then_some(OpenLevel { fd, pending: Vec::new() })
+    (Id::of(fd.as_fd()) == Ok(id)).then_some(OpenLevel {
+        fd,
+        pending: Vec::new(),
+    })
 }
 
 enum Progress {
