@@ -76,8 +76,11 @@ for (const [calls, name, outside] of [
     TIMES,
     null,
     [
-      [2 ** 63, '9_223_372_036_854_776_000'],
-      [-(2 ** 63), '-9_223_372_036_854_776_000'],
+      [2n ** 63n * 10n ** 9n, '9_223_372_036_854_775_808_000_000_000n'],
+      [-(2n ** 63n) * 10n ** 9n - 1n, '-9_223_372_036_854_775_808_000_000_001n'],
+      [2n ** 64n * 10n ** 9n, '18_446_744_073_709_551_616_000_000_000n'],
+      [-(2n ** 1000n), `-${(2n ** 1000n).toString().replace(/\B(?=(\d{3})+$)/g, '_')}n`],
+      [1e28, '1e+28'],
     ],
   ],
 ]) {
@@ -94,13 +97,14 @@ for (const [calls, name, outside] of [
         assert.ok(message.endsWith(`. Received ${shown}`), message);
       }
     });
-    test(`${label}: ${argument} is a number`, (t) => {
+    const type = calls === TIMES ? 'number or bigint' : 'number';
+    test(`${label}: ${argument} is of type ${type}`, (t) => {
       const missing = ['chmod', 'truncate', 'atimeNs', 'mtimeNs'].includes(label) ? [undefined, null] : [];
       for (const value of [...NOT_NUMBERS, ...missing]) {
         const { name: kind, code, message } = refused(t, call, value);
         assert.deepStrictEqual([kind, code], ['TypeError', 'ERR_INVALID_ARG_TYPE']);
         assert.ok(
-          message.startsWith(`The "${argument}" argument must be of type number. Received `),
+          message.startsWith(`The "${argument}" argument must be of type ${type}. Received `),
           message,
         );
       }

@@ -95,8 +95,10 @@ function unprivileged(action) {
   }
 }
 
-/** The names of all methods that a program can call on a root. */
-const methods = Object.getOwnPropertyNames(SandboxRoot.prototype).filter((name) => name !== 'constructor');
+/** The names of all methods of a root that take a path. */
+const methods = Object.getOwnPropertyNames(SandboxRoot.prototype).filter(
+  (name) => !['constructor', 'close', 'closed'].includes(name),
+);
 
 /**
  * For every method the calls that hand it `at`, one for each path it takes, on a sandbox that has

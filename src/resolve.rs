@@ -25,7 +25,8 @@ const TRIES: u32 = 128;
 /// A directory that nothing leaves: a descriptor, not a path.
 #[derive(Debug)]
 pub struct Root {
-    fd: OwnedFd,
+    /// `None` once it is closed: every operation is `EBADF` then.
+    fd: Option<OwnedFd>,
 }
 
 /// A name in a directory that was beneath the root when it was resolved.
@@ -59,15 +60,25 @@ impl Root {
     pub fn open(host_path: &UserPath) -> Result<Self, Failure> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(host_path.as_verbatim(), flags, Mode::empty())?;
-        let root = Self { fd };
+        let root = Self { fd: Some(fd) };
         // Asked every time and never remembered: a seccomp filter can be installed at any moment.
         root.openat2(b".", OFlags::PATH, Mode::empty())?;
         Ok(root)
     }
 
+    /// A root that has been closed.
+    pub fn closed() -> Self {
+        Self { fd: None }
+    }
+
+    /// Whether this root has been closed.
+    pub fn is_closed(&self) -> bool {
+        self.fd.is_none()
+    }
+
     /// The directory itself.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+    pub fn fd(&self) -> Result<BorrowedFd<'_>, Errno> {
+        self.fd.as_ref().map(AsFd::as_fd).ok_or(Errno::BADF)
     }
 
     /// The parent of `path`, opened, and its last name. `unnamed` is the answer for a path that
@@ -83,7 +94,7 @@ impl Root {
         unnamed: Errno,
     ) -> Result<Entry<'_, 'p>, Failure> {
         let parent = match path.parent() {
-            None => Parent::Root(self.fd.as_fd()),
+            None => Parent::Root(self.fd()?),
             Some(parent) => Parent::Opened(self.openat2(
                 parent,
                 OFlags::PATH | OFlags::DIRECTORY,
@@ -120,40 +131,16 @@ impl Root {
 
     fn openat2(&self, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd, Failure> {
         let flags = flags | OFlags::CLOEXEC;
+        let root = self.fd()?;
         let mut tries = 1;
         let errno = loop {
-            match rustix::fs::openat2(&self.fd, path, flags, mode, BENEATH) {
+            match rustix::fs::openat2(root, path, flags, mode, BENEATH) {
                 Ok(fd) => return Ok(fd),
                 Err(Errno::AGAIN | Errno::INTR) if tries < TRIES => tries += 1,
                 Err(errno) => break errno,
             }
         };
-        Err(self.explained(errno, path, flags))
-    }
-
-    /// What the errno of an `openat2` means to a caller.
-    #[cold]
-    fn explained(&self, errno: Errno, path: &[u8], flags: OFlags) -> Failure {
-        match errno {
-            // The walk met a directory that was moved out of the root.
-            Errno::XDEV => Failure::because(Errno::ACCESS, Reason::OutsideSandbox),
-            Errno::NOSYS if !kernel_has_openat2() => Failure::because(errno, Reason::KernelTooOld),
-            Errno::NOSYS => Failure::because(errno, Reason::BlockedBySeccomp),
-            // Opening for the path alone needs no permission that EPERM could be about.
-            Errno::PERM if flags.contains(OFlags::PATH) => {
-                Failure::because(errno, Reason::BlockedBySeccomp)
-            }
-            // In a sticky directory, fs.protected_symlinks speaks before NO_SYMLINKS can.
-            Errno::ACCESS if self.is_symlink(path) => Errno::LOOP.into(),
-            _ => errno.into(),
-        }
-    }
-
-    fn is_symlink(&self, path: &[u8]) -> bool {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), BENEATH)
-            .and_then(rustix::fs::fstat)
-            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+        Err(explained(root, errno, path, flags))
     }
 }
 
@@ -198,6 +185,31 @@ impl Content {
         rustix::fs::fcntl_setfl(&self.fd, flags - OFlags::NONBLOCK)?;
         Ok(self.fd)
     }
+}
+
+/// What the errno of an `openat2` means to a caller.
+#[cold]
+fn explained(root: BorrowedFd<'_>, errno: Errno, path: &[u8], flags: OFlags) -> Failure {
+    match errno {
+        // The walk met a directory that was moved out of the root.
+        Errno::XDEV => Failure::because(Errno::ACCESS, Reason::OutsideSandbox),
+        Errno::NOSYS if !kernel_has_openat2() => Failure::because(errno, Reason::KernelTooOld),
+        Errno::NOSYS => Failure::because(errno, Reason::BlockedBySeccomp),
+        // Opening for the path alone needs no permission that EPERM could be about.
+        Errno::PERM if flags.contains(OFlags::PATH) => {
+            Failure::because(errno, Reason::BlockedBySeccomp)
+        }
+        // In a sticky directory, fs.protected_symlinks speaks before NO_SYMLINKS can.
+        Errno::ACCESS if is_symlink(root, path) => Errno::LOOP.into(),
+        _ => errno.into(),
+    }
+}
+
+fn is_symlink(root: BorrowedFd<'_>, path: &[u8]) -> bool {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat2(root, path, flags, Mode::empty(), BENEATH)
+        .and_then(rustix::fs::fstat)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
 }
 
 /// Whether the running kernel is one that has `openat2`: 5.6 or newer.

@@ -87,15 +87,48 @@ impl<'c> Args<'c> {
         Ok(self.integer(index, name, range, 0.0, MAX_SAFE_INTEGER)? as u64)
     }
 
-    /// A time in nanoseconds since the epoch. One of today is beyond what a number holds exactly;
-    /// it counts as it is.
+    /// A time in nanoseconds since the epoch: a bigint, or a number, which cannot tell one
+    /// nanosecond of today from the next and counts as it is.
     pub fn nanoseconds(&self, index: usize, name: &'static str) -> Checked<Nanoseconds> {
-        // The largest number below 2⁶³: the next one would not fit.
-        const LIMIT: f64 = 9_223_372_036_854_774_784.0;
-        let range = ">= -(2 ** 63) && < 2 ** 63";
-        Ok(Nanoseconds(
-            self.integer(index, name, range, -LIMIT, LIMIT)? as i64,
-        ))
+        let range = ">= -(2n ** 63n) * 10n ** 9n && < 2n ** 63n * 10n ** 9n";
+        let value = self.value(index)?;
+        let ns = match value.get_type()? {
+            ValueType::BigInt => match self.call.get::<BigInt>(index)?.get_i128() {
+                (ns, true) => Some(ns),
+                (_, false) => None,
+            },
+            ValueType::Number => Some(self.whole_number(index, name)? as i128),
+            _ => {
+                return self
+                    .refusal
+                    .invalid_type(name, "of type number or bigint", value);
+            }
+        };
+        match ns.and_then(Nanoseconds::new) {
+            Some(time) => Ok(time),
+            None => self.refusal.out_of_range(name, range, value),
+        }
+    }
+
+    /// Whether the options, which may be left out, ask for `{ bigint: true }`.
+    pub fn wants_bigint(&self, index: usize, name: &'static str) -> Checked<bool> {
+        let value = self.value(index)?;
+        match value.get_type()? {
+            ValueType::Undefined | ValueType::Null => return Ok(false),
+            ValueType::Object => {}
+            _ => return self.refusal.invalid_type(name, "of type object", value),
+        }
+        let bigint: Unknown = self
+            .call
+            .get::<Object>(index)?
+            .get_named_property("bigint")?;
+        match bigint.get_type()? {
+            ValueType::Undefined | ValueType::Null => Ok(false),
+            ValueType::Boolean => Ok(bigint.coerce_to_bool()?),
+            _ => self
+                .refusal
+                .invalid_type("options.bigint", "of type boolean", bigint),
+        }
     }
 
     /// Refuses the value of an argument, for a reason such as `cannot be …`.
@@ -115,12 +148,21 @@ impl<'c> Args<'c> {
         if value.get_type()? != ValueType::Number {
             return self.refusal.invalid_type(name, "of type number", value);
         }
-        let number: f64 = self.call.get(index)?;
-        if number.fract() != 0.0 {
-            return self.refusal.out_of_range(name, "an integer", value);
-        }
+        let number = self.whole_number(index, name)?;
         if number < min || number > max {
             return self.refusal.out_of_range(name, range, value);
+        }
+        Ok(number)
+    }
+
+    /// The number at `index`, which is one.
+    fn whole_number(&self, index: usize, name: &'static str) -> Checked<f64> {
+        let number: f64 = self.call.get(index)?;
+        // That of NaN and of infinity is NaN.
+        if number.fract() != 0.0 {
+            return self
+                .refusal
+                .out_of_range(name, "an integer", self.value(index)?);
         }
         Ok(number)
     }

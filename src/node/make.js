@@ -103,8 +103,9 @@
 
   const outOfRange = (name, range, value) => {
     let text = inspected(value);
-    if (Number.isInteger(value) && Math.abs(value) > 2 ** 32) {
-      text = text.replace(/\B(?=(\d{3})+$)/g, '_');
+    const isWhole = typeof value === 'bigint' || Number.isInteger(value);
+    if (isWhole && (value > 2 ** 32 || value < -(2 ** 32))) {
+      text = text.replace(/\B(?=(\d{3})+n?$)/g, '_');
     }
     const message = `The value of "${name}" is out of range. It must be ${range}. Received ${text}`;
     return coded(RangeError, 'ERR_OUT_OF_RANGE', message, outOfRange);

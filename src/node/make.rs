@@ -5,10 +5,12 @@ use napi::{JsValue, sys};
 use rustix::fs::Stat;
 
 use crate::error;
+use crate::ops::metadata::Nanoseconds;
 
 /// The functions of `make.js`, in the environment that they belong to.
 pub struct Make {
-    stats: FunctionRef<FnArgs<StatFields>, Unknown<'static>>,
+    stats: FunctionRef<FnArgs<Fields<f64>>, Unknown<'static>>,
+    big_stats: FunctionRef<FnArgs<Fields<BigInt>>, Unknown<'static>>,
     system_error: FunctionRef<FnArgs<SystemError>, Unknown<'static>>,
     invalid_type: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
     invalid_value: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
@@ -17,7 +19,7 @@ pub struct Make {
 }
 
 #[rustfmt::skip]
-type StatFields = (f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64, f64);
+type Fields<T> = (T, T, T, T, T, T, T, T, T, T, T, T, T);
 type SystemError = (
     String,
     i32,
@@ -34,6 +36,7 @@ impl Make {
         let script: Object = env.run_script(include_str!("make.js"))?;
         Ok(Self {
             stats: function(&script, "stats")?,
+            big_stats: function(&script, "stats")?,
             system_error: function(&script, "systemError")?,
             invalid_type: function(&script, "invalidType")?,
             invalid_value: function(&script, "invalidValue")?,
@@ -42,24 +45,16 @@ impl Make {
         })
     }
 
-    /// The result of `stat`: numbers, times in nanoseconds.
+    /// The result of `stat`: numbers, times in nanoseconds. Beyond 2⁵³ they are rounded.
     pub fn stats(&self, env: &Env, stat: &Stat) -> Result<Unknown<'static>> {
-        let ns = |seconds: i64, ns: u64| seconds as f64 * 1e9 + ns as f64;
-        self.stats.borrow_back(env)?.call(FnArgs::from((
-            stat.st_dev as f64,
-            stat.st_ino as f64,
-            f64::from(stat.st_mode),
-            stat.st_nlink as f64,
-            f64::from(stat.st_uid),
-            f64::from(stat.st_gid),
-            stat.st_rdev as f64,
-            stat.st_size as f64,
-            stat.st_blksize as f64,
-            stat.st_blocks as f64,
-            ns(stat.st_atime, stat.st_atime_nsec),
-            ns(stat.st_mtime, stat.st_mtime_nsec),
-            ns(stat.st_ctime, stat.st_ctime_nsec),
-        )))
+        let fields = fields(stat, |field| field as f64);
+        self.stats.borrow_back(env)?.call(FnArgs::from(fields))
+    }
+
+    /// The same as bigints, every field exact.
+    pub fn big_stats(&self, env: &Env, stat: &Stat) -> Result<Unknown<'static>> {
+        let fields = fields(stat, BigInt::from);
+        self.big_stats.borrow_back(env)?.call(FnArgs::from(fields))
     }
 
     /// The `Error` of a failed system call, as Node makes it.
@@ -117,6 +112,26 @@ impl Make {
             .borrow_back(env)?
             .call(FnArgs::from((expected,)))
     }
+}
+
+/// The fields that `stats` of `make.js` takes, in its order.
+fn fields<T>(stat: &Stat, number: impl Fn(i128) -> T) -> Fields<T> {
+    let time = |seconds, fraction| number(Nanoseconds::of(seconds, fraction).get());
+    (
+        number(stat.st_dev.into()),
+        number(stat.st_ino.into()),
+        number(stat.st_mode.into()),
+        number(stat.st_nlink.into()),
+        number(stat.st_uid.into()),
+        number(stat.st_gid.into()),
+        number(stat.st_rdev.into()),
+        number(stat.st_size.into()),
+        number(stat.st_blksize.into()),
+        number(stat.st_blocks.into()),
+        time(stat.st_atime, stat.st_atime_nsec),
+        time(stat.st_mtime, stat.st_mtime_nsec),
+        time(stat.st_ctime, stat.st_ctime_nsec),
+    )
 }
 
 fn function<Args: JsValuesTupleIntoVec>(

@@ -5,7 +5,7 @@
 
 use napi::Result;
 
-use super::sandbox_root::Methods;
+use super::sandbox_root::{Methods, Stats};
 use crate::ops::content::{self, Keep, WriteOptions};
 use crate::ops::entry::{self, Existing};
 use crate::ops::{copy, metadata, tree};
@@ -92,7 +92,13 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
 
     methods.add("stat", |args| {
         let path = args.path(0, "path")?;
-        Ok(move |root: &Root| metadata::stat(root, &path))
+        let bigint = args.wants_bigint(1, "options")?;
+        Ok(move |root: &Root| {
+            Ok(Stats {
+                stat: metadata::stat(root, &path)?,
+                bigint,
+            })
+        })
     })?;
 
     methods.add("openRead", |args| {

@@ -4,6 +4,7 @@
 //! raw callback and needs no `unsafe` (`bench/call-cost` compares the ways). [`Methods::add`] is
 //! the one place where a call from JavaScript enters; napi catches a panic there.
 
+use std::cell::RefCell;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use crate::resolve::Root;
 /// A directory that no operation leaves.
 #[napi]
 pub struct SandboxRoot {
-    root: Arc<Root>,
+    /// Taken by every call for as long as it lasts, so that closing is safe at any moment.
+    root: RefCell<Arc<Root>>,
 }
 
 const CLASS: &str = "SandboxRoot";
@@ -36,7 +38,7 @@ struct Instance {
 #[napi]
 impl SandboxRoot {
     /// Opens the directory at `root`, which is trusted: its own symlinks are followed.
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, this: This<'_>, root: GivenPath<'_>) -> Result<Self> {
         let Some(instance) = env.get_instance_data::<Instance>()? else {
             return Err(Error::from_reason("the addon is not initialised"));
@@ -44,6 +46,23 @@ impl SandboxRoot {
         instance
             .open(&env, this, root)
             .map_err(|thrown| throw(&env, thrown))
+    }
+
+    /// Releases the descriptor of the root; a call that is running keeps it until its end. Every
+    /// call afterwards is `EBADF`. Closing twice is fine.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.root.replace(Arc::new(Root::closed()));
+    }
+
+    /// Whether `close` was called.
+    #[napi(getter, catch_unwind)]
+    pub fn closed(&self) -> bool {
+        self.current().is_closed()
+    }
+
+    fn current(&self) -> Arc<Root> {
+        Arc::clone(&self.root.borrow())
     }
 }
 
@@ -60,7 +79,7 @@ impl Instance {
         let path = args::path(&refusal, "root", root)?;
         match Call::on("open", &path).run(|| Root::open(&path)) {
             Ok(root) => Ok(SandboxRoot {
-                root: Arc::new(root),
+                root: RefCell::new(Arc::new(root)),
             }),
             Err(error) => Err(Thrown::Value(self.make.system_error(env, error)?)),
         }
@@ -72,7 +91,14 @@ impl Instance {
 pub fn exports(exports: Object<'_>, env: Env) -> Result<()> {
     let make = Rc::new(Make::new(&env)?);
     let class: Function<'_, (), ()> = exports.get_named_property(CLASS)?;
-    let prototype: Object = class.get_named_property("prototype")?;
+    let mut prototype: Object = class.get_named_property("prototype")?;
+    // `using root = …`, where this Node has the symbol: the first releases of 18 do not.
+    let symbols: Object = env.get_global()?.get_named_property_unchecked("Symbol")?;
+    let dispose: Unknown = symbols.get_named_property("dispose")?;
+    if dispose.get_type()? == ValueType::Symbol {
+        let close: Unknown = prototype.get_named_property("close")?;
+        prototype.set_property(dispose, close)?;
+    }
     let instance = Instance {
         make: Rc::clone(&make),
         class: class.create_ref()?,
@@ -107,7 +133,7 @@ impl Methods<'_> {
                 let done = (|| {
                     let this = call.this::<ClassInstance<SandboxRoot>>();
                     let root = match this {
-                        Ok(this) => Arc::clone(&this.root),
+                        Ok(this) => this.current(),
                         Err(_) => return Err(Thrown::Value(make.invalid_this(call.env, CLASS)?)),
                     };
                     let work = read(&Args::new(&call, &make))?;
@@ -150,11 +176,22 @@ impl Reply for () {
     }
 }
 
-impl Reply for Stat {
+/// What `stat` found, and whether its fields are to be bigints.
+pub struct Stats {
+    /// As the kernel tells it.
+    pub stat: Stat,
+    /// Every field as an exact bigint, instead of a number.
+    pub bigint: bool,
+}
+
+impl Reply for Stats {
     type Value = Unknown<'static>;
 
     fn reply(self, env: &Env, make: &Make) -> Result<Self::Value> {
-        make.stats(env, &self)
+        match self.bigint {
+            true => make.big_stats(env, &self.stat),
+            false => make.stats(env, &self.stat),
+        }
     }
 }
 

@@ -16,13 +16,37 @@ use crate::sys;
 
 /// Nanoseconds since the epoch; before it they are negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nanoseconds(pub i64);
+pub struct Nanoseconds(i128);
+
+const PER_SECOND: i128 = 1_000_000_000;
+
+impl Nanoseconds {
+    /// The earliest time that the kernel can be told: its seconds are 64 bits wide.
+    pub const MIN: i128 = i64::MIN as i128 * PER_SECOND;
+    /// The latest time that the kernel can be told.
+    pub const MAX: i128 = i64::MAX as i128 * PER_SECOND + (PER_SECOND - 1);
+
+    /// The time `ns`; `None` beyond [`Self::MIN`] and [`Self::MAX`].
+    pub fn new(ns: i128) -> Option<Self> {
+        (Self::MIN..=Self::MAX).contains(&ns).then_some(Self(ns))
+    }
+
+    /// From the two fields in which the kernel tells a time.
+    pub fn of(seconds: i64, fraction: u64) -> Self {
+        Self(i128::from(seconds) * PER_SECOND + i128::from(fraction))
+    }
+
+    /// The number of nanoseconds.
+    pub fn get(self) -> i128 {
+        self.0
+    }
+}
 
 impl From<Nanoseconds> for Timespec {
     fn from(Nanoseconds(ns): Nanoseconds) -> Self {
-        const PER_SECOND: i64 = 1_000_000_000;
         Self {
-            tv_sec: ns.div_euclid(PER_SECOND),
+            // In range, since `new` lets nothing else through.
+            tv_sec: ns.div_euclid(PER_SECOND) as i64,
             tv_nsec: ns.rem_euclid(PER_SECOND) as _,
         }
     }
@@ -33,7 +57,7 @@ pub fn stat(root: &Root, path: &UserPath) -> Result<Stat> {
     Call::on("stat", path).run(|| {
         let parsed = RelPath::parse(path)?;
         if parsed.is_root() {
-            return Ok(rustix::fs::fstat(root.fd())?);
+            return Ok(rustix::fs::fstat(root.fd()?)?);
         }
         let wants_directory = parsed.wants_directory();
         let stat = root.entry_of(parsed, Errno::BUSY)?.at().lstat()?;
@@ -96,11 +120,33 @@ fn through_proc(
 mod tests {
     use super::*;
 
+    fn timespec(ns: i128) -> (i64, i64) {
+        let Some(time) = Nanoseconds::new(ns) else {
+            return (0, -1);
+        };
+        let spec: Timespec = time.into();
+        (spec.tv_sec, spec.tv_nsec)
+    }
+
     #[test]
     fn a_time_before_the_epoch_has_a_positive_fraction() {
-        let before: Timespec = Nanoseconds(-1).into();
-        assert_eq!((before.tv_sec, before.tv_nsec), (-1, 999_999_999));
-        let second: Timespec = Nanoseconds(-1_000_000_000).into();
-        assert_eq!((second.tv_sec, second.tv_nsec), (-1, 0));
+        assert_eq!(timespec(-1), (-1, 999_999_999));
+        assert_eq!(timespec(-1_000_000_000), (-1, 0));
+    }
+
+    #[test]
+    fn the_limits_are_those_of_the_seconds_of_the_kernel() {
+        assert_eq!(timespec(Nanoseconds::MIN), (i64::MIN, 0));
+        assert_eq!(timespec(Nanoseconds::MAX), (i64::MAX, 999_999_999));
+        assert_eq!(Nanoseconds::new(Nanoseconds::MIN - 1), None);
+        assert_eq!(Nanoseconds::new(Nanoseconds::MAX + 1), None);
+    }
+
+    #[test]
+    fn what_the_kernel_tells_comes_back() {
+        for ns in [0, -1, 1, Nanoseconds::MIN, Nanoseconds::MAX] {
+            let (seconds, fraction) = timespec(ns);
+            assert_eq!(Nanoseconds::of(seconds, fraction as u64).get(), ns);
+        }
     }
 }
