@@ -29,11 +29,15 @@ const PACKAGED = {
 
 // Which C library this Node runs on: its dynamic linker is named in the first page of the binary.
 function libc() {
-  const fd = openSync(process.execPath, 'r');
-  const head = Buffer.alloc(4096);
-  readSync(fd, head);
-  closeSync(fd);
-  return head.includes('/ld-musl-') ? 'musl' : 'gnu';
+  try {
+    const fd = openSync('/proc/self/exe', 'r');
+    const head = Buffer.alloc(4096);
+    readSync(fd, head);
+    closeSync(fd);
+    return head.includes('/ld-musl-') ? 'musl' : 'gnu';
+  } catch {
+    return 'gnu';
+  }
 }
 
 function packaged(target) {

@@ -7,7 +7,7 @@
 use rustix::io::Errno;
 
 use crate::errno;
-use crate::path::UserPath;
+use crate::path::{Refused, UserPath};
 
 /// The result of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -64,6 +64,16 @@ impl From<Errno> for Failure {
             errno,
             reason: None,
             step: None,
+        }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Empty => Errno::NOENT.into(),
+            Refused::Outside => Self::because(Errno::ACCESS, Reason::OutsideSandbox),
+            Refused::TooLong => Errno::NAMETOOLONG.into(),
         }
     }
 }

@@ -7,10 +7,6 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
-use rustix::io::Errno;
-
-use crate::error::{Failure, Reason};
-
 /// A path as the caller gave it: any bytes but NUL. It is for errors to quote and for
 /// [`RelPath::parse`] to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +15,20 @@ pub struct UserPath(CString);
 /// The bytes have a NUL among them, so they are no path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NulByte;
+
+/// Why a path may not be resolved beneath a root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It names nothing.
+    Empty,
+    /// It is absolute, or has a `..`.
+    Outside,
+    /// It is longer than the kernel takes.
+    TooLong,
+}
+
+/// The longest path that the kernel takes, in bytes: `PATH_MAX` less the final NUL.
+const LONGEST: usize = 4095;
 
 impl UserPath {
     /// Takes `bytes` as a path.
@@ -82,22 +92,18 @@ pub struct RelPath<'p> {
 
 impl<'p> RelPath<'p> {
     /// Parses what the caller gave.
-    ///
-    /// # Errors
-    /// `ENOENT` for an empty path; `EACCES` for an absolute one and for any `..`.
-    pub fn parse(path: &'p UserPath) -> Result<Self, Failure> {
+    pub fn parse(path: &'p UserPath) -> Result<Self, Refused> {
         let given = path.as_bytes();
         if given.is_empty() {
-            return Err(Errno::NOENT.into());
+            return Err(Refused::Empty);
         }
-        let outside = || Failure::because(Errno::ACCESS, Reason::OutsideSandbox);
         if given.starts_with(b"/") {
-            return Err(outside());
+            return Err(Refused::Outside);
         }
         let mut is_clean = true;
         for component in given.split(|&byte| byte == b'/') {
             match component {
-                b".." => return Err(outside()),
+                b".." => return Err(Refused::Outside),
                 b"" | b"." => is_clean = false,
                 _ => {}
             }
@@ -107,6 +113,9 @@ impl<'p> RelPath<'p> {
         } else {
             Cow::Owned(cleaned(given))
         };
+        if clean.count_bytes() > LONGEST {
+            return Err(Refused::TooLong);
+        }
         let leaf_at = match clean.to_bytes().iter().rposition(|&byte| byte == b'/') {
             Some(slash) => slash + 1,
             None => 0,
@@ -254,29 +263,37 @@ mod tests {
     }
 
     macro_rules! refuses {
-        ($($name:ident: $given:expr => $errno:expr;)*) => {$(
+        ($($name:ident: $given:expr => $reason:expr;)*) => {$(
             #[test]
             fn $name() {
                 let path = user_path($given);
-                assert_eq!(RelPath::parse(&path).unwrap_err().errno, $errno);
+                assert_eq!(RelPath::parse(&path), Err($reason));
             }
         )*};
     }
 
     refuses! {
-        empty: "" => Errno::NOENT;
-        absolute: "/a" => Errno::ACCESS;
-        slash: "/" => Errno::ACCESS;
-        slashes: "//" => Errno::ACCESS;
-        dotdot: ".." => Errno::ACCESS;
-        dotdot_slash: "../" => Errno::ACCESS;
-        dotdot_dot: "../." => Errno::ACCESS;
-        dotdot_first: "../a" => Errno::ACCESS;
-        dotdot_that_stays_inside: "a/../b" => Errno::ACCESS;
-        dotdot_last: "a/.." => Errno::ACCESS;
-        dotdot_last_slash: "a/../" => Errno::ACCESS;
-        dotdot_last_dot: "a/../." => Errno::ACCESS;
-        dotdot_behind_a_dot: "./.." => Errno::ACCESS;
+        empty: "" => Refused::Empty;
+        absolute: "/a" => Refused::Outside;
+        slash: "/" => Refused::Outside;
+        slashes: "//" => Refused::Outside;
+        dotdot: ".." => Refused::Outside;
+        dotdot_slash: "../" => Refused::Outside;
+        dotdot_dot: "../." => Refused::Outside;
+        dotdot_first: "../a" => Refused::Outside;
+        dotdot_that_stays_inside: "a/../b" => Refused::Outside;
+        dotdot_last: "a/.." => Refused::Outside;
+        dotdot_last_slash: "a/../" => Refused::Outside;
+        dotdot_last_dot: "a/../." => Refused::Outside;
+        dotdot_behind_a_dot: "./.." => Refused::Outside;
+    }
+
+    #[test]
+    fn what_is_left_after_cleaning_may_be_as_long_as_the_kernel_takes() {
+        let longest = user_path(&format!("{}{}", "./".repeat(5000), "a".repeat(LONGEST)));
+        assert!(RelPath::parse(&longest).is_ok());
+        let longer = user_path(&"a".repeat(LONGEST + 1));
+        assert_eq!(RelPath::parse(&longer), Err(Refused::TooLong));
     }
 
     #[test]

@@ -193,12 +193,12 @@ fn explained(root: BorrowedFd<'_>, errno: Errno, path: &[u8], flags: OFlags) -> 
     match errno {
         // The walk met a directory that was moved out of the root.
         Errno::XDEV => Failure::because(Errno::ACCESS, Reason::OutsideSandbox),
-        Errno::NOSYS if !kernel_has_openat2() => Failure::because(errno, Reason::KernelTooOld),
-        Errno::NOSYS => Failure::because(errno, Reason::BlockedBySeccomp),
         // Opening for the path alone needs no permission that EPERM could be about.
-        Errno::PERM if flags.contains(OFlags::PATH) => {
+        Errno::PERM if !flags.contains(OFlags::PATH) => errno.into(),
+        Errno::NOSYS | Errno::PERM if kernel_has_openat2() => {
             Failure::because(errno, Reason::BlockedBySeccomp)
         }
+        Errno::NOSYS | Errno::PERM => Failure::because(errno, Reason::KernelTooOld),
         // In a sticky directory, fs.protected_symlinks speaks before NO_SYMLINKS can.
         Errno::ACCESS if is_symlink(root, path) => Errno::LOOP.into(),
         _ => errno.into(),
@@ -207,6 +207,8 @@ fn explained(root: BorrowedFd<'_>, errno: Errno, path: &[u8], flags: OFlags) -> 
 
 fn is_symlink(root: BorrowedFd<'_>, path: &[u8]) -> bool {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // With a slash behind it, it would be followed.
+    let path = path.strip_suffix(b"/").unwrap_or(path);
     rustix::fs::openat2(root, path, flags, Mode::empty(), BENEATH)
         .and_then(rustix::fs::fstat)
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)

@@ -4,7 +4,7 @@
 #[cfg(feature = "node")]
 mod node_api;
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use rustix::fs::Mode;
 use rustix::io::{Errno, Result};
@@ -28,6 +28,22 @@ pub fn fchmod_o_path(fd: BorrowedFd<'_>, mode: Mode) -> Result<()> {
             libc::AT_EMPTY_PATH,
         )
     };
+    checked(done)
+}
+
+/// close(2), with what dropping a descriptor does not tell: a file system may find out only then
+/// that what was written does not fit. The descriptor is gone in any case.
+pub fn close(fd: OwnedFd) -> Result<()> {
+    // SAFETY: the descriptor is owned, and given up before it is closed.
+    let done = unsafe { libc::close(fd.into_raw_fd()) };
+    match checked(done.into()) {
+        // Linux has closed it nevertheless: close(2).
+        Err(Errno::INTR) => Ok(()),
+        done => done,
+    }
+}
+
+fn checked(done: libc::c_long) -> Result<()> {
     match done {
         0 => Ok(()),
         _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),

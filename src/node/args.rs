@@ -6,25 +6,9 @@ use napi::bindgen_prelude::*;
 use rustix::fs::Mode;
 
 use super::make::Make;
+use super::thrown::{Checked, Thrown};
 use crate::ops::metadata::Nanoseconds;
 use crate::path::UserPath;
-
-/// Why a call from JavaScript did not come to its end.
-pub enum Thrown {
-    /// This value is to be thrown.
-    Value(Unknown<'static>),
-    /// N-API itself failed.
-    Napi(Error),
-}
-
-/// The result of a check, or of anything else that can throw.
-pub type Checked<T> = std::result::Result<T, Thrown>;
-
-impl From<Error> for Thrown {
-    fn from(error: Error) -> Self {
-        Self::Napi(error)
-    }
-}
 
 /// The largest integer below which a number is exact: `Number.MAX_SAFE_INTEGER`.
 const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;

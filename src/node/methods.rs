@@ -5,7 +5,7 @@
 
 use napi::Result;
 
-use super::sandbox_root::{Methods, Stats};
+use super::call::{Methods, Stats};
 use crate::ops::content::{self, Keep, WriteOptions};
 use crate::ops::entry::{self, Existing};
 use crate::ops::{copy, metadata, tree};

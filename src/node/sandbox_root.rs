@@ -1,23 +1,17 @@
-//! The class `SandboxRoot`, and how its methods are called.
-//!
-//! Methods are closures on the prototype and not `#[napi] &self` functions: that is as fast as a
-//! raw callback and needs no `unsafe` (`bench/call-cost` compares the ways). [`Methods::add`] is
-//! the one place where a call from JavaScript enters; napi catches a panic there.
+//! The class `SandboxRoot`: what is made by `new`, and ends with `close`.
 
 use std::cell::RefCell;
-use std::os::fd::{IntoRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use napi::JsValue;
 use napi::bindgen_prelude::*;
-use napi::{JsValue, Status};
 use napi_derive::napi;
-use rustix::fs::Stat;
 
-use super::args::{self, Args, Checked, GivenPath, Refusal, Thrown};
+use super::args::{self, GivenPath, Refusal};
 use super::make::Make;
-use super::methods;
-use crate::error::{self, Call};
+use super::thrown::{Checked, Thrown};
+use crate::error::Call;
 use crate::resolve::Root;
 
 /// A directory that no operation leaves.
@@ -27,12 +21,15 @@ pub struct SandboxRoot {
     root: RefCell<Arc<Root>>,
 }
 
-const CLASS: &str = "SandboxRoot";
+/// The name of the class in JavaScript.
+pub const CLASS: &str = "SandboxRoot";
 
 /// What belongs to one environment: the main thread's, or that of a worker.
-struct Instance {
-    make: Rc<Make>,
-    class: FunctionRef<(), ()>,
+pub struct Instance {
+    /// What makes values and errors there.
+    pub make: Rc<Make>,
+    /// The constructor.
+    pub class: FunctionRef<(), ()>,
 }
 
 #[napi]
@@ -45,7 +42,7 @@ impl SandboxRoot {
         };
         instance
             .open(&env, this, root)
-            .map_err(|thrown| throw(&env, thrown))
+            .map_err(|thrown| thrown.throw(&env))
     }
 
     /// Releases the descriptor of the root; a call that is running keeps it until its end. Every
@@ -61,7 +58,8 @@ impl SandboxRoot {
         self.current().is_closed()
     }
 
-    fn current(&self) -> Arc<Root> {
+    /// The root for one call.
+    pub fn current(&self) -> Arc<Root> {
         Arc::clone(&self.root.borrow())
     }
 }
@@ -83,123 +81,5 @@ impl Instance {
             }),
             Err(error) => Err(Thrown::Value(self.make.system_error(env, error)?)),
         }
-    }
-}
-
-/// Runs when an environment loads the addon.
-#[napi(module_exports)]
-pub fn exports(exports: Object<'_>, env: Env) -> Result<()> {
-    let make = Rc::new(Make::new(&env)?);
-    let class: Function<'_, (), ()> = exports.get_named_property(CLASS)?;
-    let mut prototype: Object = class.get_named_property("prototype")?;
-    // `using root = …`, where this Node has the symbol: the first releases of 18 do not.
-    let symbols: Object = env.get_global()?.get_named_property_unchecked("Symbol")?;
-    let dispose: Unknown = symbols.get_named_property("dispose")?;
-    if dispose.get_type()? == ValueType::Symbol {
-        let close: Unknown = prototype.get_named_property("close")?;
-        prototype.set_property(dispose, close)?;
-    }
-    let instance = Instance {
-        make: Rc::clone(&make),
-        class: class.create_ref()?,
-    };
-    env.set_instance_data(instance, (), |_| {})?;
-    methods::define(&mut Methods {
-        env,
-        make,
-        prototype,
-    })
-}
-
-/// The prototype of the class, while it is given its methods.
-pub struct Methods<'e> {
-    env: Env,
-    make: Rc<Make>,
-    prototype: Object<'e>,
-}
-
-impl Methods<'_> {
-    /// Adds a method: `read` checks the arguments and gives back the work.
-    pub fn add<Read, Work, Output>(&mut self, name: &'static str, read: Read) -> Result<()>
-    where
-        Read: Fn(&Args<'_>) -> Checked<Work> + 'static,
-        Work: FnOnce(&Root) -> error::Result<Output>,
-        Output: Reply,
-    {
-        let make = Rc::clone(&self.make);
-        let method = self
-            .env
-            .create_function_from_closure::<(), _, _>(name, move |call| {
-                let done = (|| {
-                    let this = call.this::<ClassInstance<SandboxRoot>>();
-                    let root = match this {
-                        Ok(this) => this.current(),
-                        Err(_) => return Err(Thrown::Value(make.invalid_this(call.env, CLASS)?)),
-                    };
-                    let work = read(&Args::new(&call, &make))?;
-                    match work(&root) {
-                        Ok(output) => Ok(output.reply(call.env, &make)?),
-                        Err(error) => Err(Thrown::Value(make.system_error(call.env, error)?)),
-                    }
-                })();
-                done.map_err(|thrown| throw(call.env, thrown))
-            })?;
-        self.prototype.set_named_property(name, method)
-    }
-}
-
-/// Throws, and gives back what tells napi that it is done already.
-fn throw(env: &Env, thrown: Thrown) -> Error {
-    match thrown {
-        Thrown::Napi(error) => error,
-        Thrown::Value(value) => match env.throw(value) {
-            Ok(()) => Error::new(Status::PendingException, String::new()),
-            Err(error) => error,
-        },
-    }
-}
-
-/// What an operation gives back, as JavaScript gets it.
-pub trait Reply {
-    /// What it becomes.
-    type Value: ToNapiValue;
-
-    /// Makes the value.
-    fn reply(self, env: &Env, make: &Make) -> Result<Self::Value>;
-}
-
-impl Reply for () {
-    type Value = ();
-
-    fn reply(self, _env: &Env, _make: &Make) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// What `stat` found, and whether its fields are to be bigints.
-pub struct Stats {
-    /// As the kernel tells it.
-    pub stat: Stat,
-    /// Every field as an exact bigint, instead of a number.
-    pub bigint: bool,
-}
-
-impl Reply for Stats {
-    type Value = Unknown<'static>;
-
-    fn reply(self, env: &Env, make: &Make) -> Result<Self::Value> {
-        match self.bigint {
-            true => make.big_stats(env, &self.stat),
-            false => make.stats(env, &self.stat),
-        }
-    }
-}
-
-/// From here on the descriptor is the caller's to close.
-impl Reply for OwnedFd {
-    type Value = i32;
-
-    fn reply(self, _env: &Env, _make: &Make) -> Result<i32> {
-        Ok(self.into_raw_fd())
     }
 }

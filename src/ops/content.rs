@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::error::{Call, Failure, Result};
 use crate::path::UserPath;
@@ -47,7 +47,7 @@ pub fn open_write(root: &Root, path: &UserPath, options: WriteOptions) -> Result
         let file = root.content(path, flags, options.create.unwrap_or(Mode::empty()))?;
         // Not by O_TRUNC: only what is known to be a regular file is emptied.
         if options.keep == Keep::Truncate {
-            rustix::fs::ftruncate(file.fd(), 0)?;
+            retry_on_intr(|| rustix::fs::ftruncate(file.fd(), 0))?;
         }
         file.into_blocking()
     })
@@ -57,7 +57,7 @@ pub fn open_write(root: &Root, path: &UserPath, options: WriteOptions) -> Result
 pub fn truncate(root: &Root, path: &UserPath, length: u64) -> Result<()> {
     Call::on("open", path).run(|| {
         let file = root.content(path, OFlags::WRONLY, Mode::empty())?;
-        let cut = rustix::io::retry_on_intr(|| rustix::fs::ftruncate(file.fd(), length));
+        let cut = retry_on_intr(|| rustix::fs::ftruncate(file.fd(), length));
         cut.map_err(|errno: Errno| Failure::from(errno).at_descriptor("ftruncate"))
     })
 }

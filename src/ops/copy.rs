@@ -8,6 +8,7 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::error::{Call, Failure, Result};
 use crate::path::UserPath;
 use crate::resolve::Root;
+use crate::sys;
 
 /// What one `copy_file_range` is asked for, in bytes.
 const COPY_AT_ONCE: usize = 1 << 30;
@@ -27,9 +28,10 @@ pub fn copy_file(root: &Root, src: &UserPath, dest: &UserPath, mode: Mode) -> Re
             return Err(Errno::ISDIR.into());
         }
         let target = Target::open(root, dest, mode)?;
+        let made = target.is_new.then_some(target.stat);
         let done = target.fill(source.fd(), source.stat());
-        if done.is_err() {
-            target.discard_if_new(root, dest);
+        if let (Err(_), Some(stat)) = (&done, made) {
+            discard(root, dest, &stat);
         }
         done
     })
@@ -81,7 +83,7 @@ impl Target {
         Err(Errno::NOENT.into())
     }
 
-    fn fill(&self, source: BorrowedFd<'_>, stat: &Stat) -> Result<(), Failure> {
+    fn fill(self, source: BorrowedFd<'_>, stat: &Stat) -> Result<(), Failure> {
         if is_same_file(&self.stat, stat) {
             return Ok(());
         }
@@ -89,27 +91,21 @@ impl Target {
         // nine bits alone, since a copy is never setuid.
         rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(stat.st_mode & 0o777))?;
         if !self.is_new {
-            rustix::fs::ftruncate(&self.fd, 0)?;
+            retry_on_intr(|| rustix::fs::ftruncate(&self.fd, 0))?;
         }
-        copy_content(source, self.fd.as_fd(), stat.st_size as u64)
+        copy_content(source, self.fd.as_fd(), stat.st_size as u64)?;
+        Ok(sys::close(self.fd)?)
     }
+}
 
-    /// Removes the file if this copy made it and its name still leads to it.
-    fn discard_if_new(&self, root: &Root, dest: &UserPath) {
-        if !self.is_new {
-            return;
-        }
-        let Ok(entry) = root.entry(dest, Errno::BUSY) else {
-            return;
-        };
-        if entry
-            .at()
-            .lstat()
-            .is_ok_and(|now| is_same_file(&now, &self.stat))
-        {
-            // The copy has failed already; that is what the caller is told.
-            let _ = entry.at().unlink();
-        }
+/// Removes the file that a failed copy has made, if its name still leads to it.
+fn discard(root: &Root, dest: &UserPath, made: &Stat) {
+    let Ok(entry) = root.entry(dest, Errno::BUSY) else {
+        return;
+    };
+    if entry.at().lstat().is_ok_and(|now| is_same_file(&now, made)) {
+        // The copy has failed already, and that is what the caller is told.
+        let _ = entry.at().unlink();
     }
 }
 
@@ -131,7 +127,7 @@ fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, size: u64) -> Result<(
     while position < size {
         let Some((start, end)) = next_data(from, position, size)? else {
             // A hole at the end is a length and no data.
-            rustix::fs::ftruncate(to, size)?;
+            retry_on_intr(|| rustix::fs::ftruncate(to, size))?;
             break;
         };
         if copy_range(from, to, start, end)? < end {

@@ -74,12 +74,10 @@ pub fn stat(root: &Root, path: &UserPath) -> Result<Stat> {
 pub fn chmod(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
     Call::on("chmod", path).run(|| {
         let fd = root.existing(path)?;
-        match sys::fchmod_o_path(fd.as_fd(), mode) {
-            Err(Errno::NOSYS) => through_proc(fd.as_fd(), |proc_fds, number| {
-                rustix::fs::chmodat(proc_fds, number, mode, AtFlags::empty())
-            }),
-            done => Ok(done?),
-        }
+        let done = sys::fchmod_o_path(fd.as_fd(), mode);
+        or_through_proc(done, fd.as_fd(), |proc_fds, number| {
+            rustix::fs::chmodat(proc_fds, number, mode, AtFlags::empty())
+        })
     })
 }
 
@@ -96,24 +94,30 @@ pub fn utimes(
             last_access: accessed.into(),
             last_modification: modified.into(),
         };
-        match rustix::fs::utimensat(&fd, c"", &times, AtFlags::EMPTY_PATH) {
-            // Before Linux 5.8 the flag is unknown; nothing else here could be invalid.
-            Err(Errno::INVAL) => through_proc(fd.as_fd(), |proc_fds, number| {
-                rustix::fs::utimensat(proc_fds, number, &times, AtFlags::empty())
-            }),
-            done => Ok(done?),
-        }
+        let done = rustix::fs::utimensat(&fd, c"", &times, AtFlags::EMPTY_PATH);
+        or_through_proc(done, fd.as_fd(), |proc_fds, number| {
+            rustix::fs::utimensat(proc_fds, number, &times, AtFlags::empty())
+        })
     })
 }
 
-/// Acts on what `fd` refers to by its name in `/proc/self/fd`, for kernels that have no call on
-/// the descriptor itself. rustix has made sure that this is procfs and that nothing covers it.
-fn through_proc(
+/// Where the kernel has no such call on a descriptor (fchmodat2 came with Linux 6.6, `AT_EMPTY_PATH`
+/// of utimensat with 5.8), or a seccomp filter does not know it, acts on what `fd` refers to by its
+/// name in `/proc/self/fd`. rustix makes sure that this is procfs and that nothing covers it.
+fn or_through_proc(
+    done: rustix::io::Result<()>,
     fd: BorrowedFd<'_>,
     act: impl FnOnce(BorrowedFd<'_>, DecInt) -> rustix::io::Result<()>,
 ) -> Result<(), Failure> {
-    let proc_fds = rustix_linux_procfs::proc_self_fd()?;
-    Ok(act(proc_fds, DecInt::new(fd.as_raw_fd()))?)
+    let Err(errno @ (Errno::NOSYS | Errno::INVAL | Errno::PERM)) = done else {
+        return Ok(done?);
+    };
+    match rustix_linux_procfs::proc_self_fd() {
+        Ok(proc_fds) => Ok(act(proc_fds, DecInt::new(fd.as_raw_fd()))?),
+        // Without /proc, that the call is not permitted is the most that is known.
+        Err(_) if errno == Errno::PERM => Err(errno.into()),
+        Err(proc_errno) => Err(proc_errno.into()),
+    }
 }
 
 #[cfg(test)]

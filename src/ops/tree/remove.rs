@@ -30,36 +30,34 @@ const TRIES: u32 = 128;
 /// Removes a file, a symlink itself, or, with `recursive`, a directory and all that is in it.
 /// `force`: a path that is not there is fine.
 pub fn remove(root: &Root, path: &UserPath, recursive: bool, force: bool) -> Result<()> {
-    match remove_present(root, path, recursive, force) {
-        Err(error) if force && error.errno == libc::ENOENT && !path.as_bytes().is_empty() => Ok(()),
-        done => done,
-    }
-}
-
-fn remove_present(root: &Root, path: &UserPath, recursive: bool, force: bool) -> Result<()> {
     let call = Call::on("rm", path);
     // Node looks at the path first and says so, unless it was told to remove whatever is there.
-    let lookup = if recursive && force {
-        "unlink"
-    } else {
-        "lstat"
+    let lookup = match recursive && force {
+        true => "unlink",
+        false => "lstat",
     };
     let not_found = |failure: Failure| match failure.errno {
-        Errno::BUSY => call.failed(failure),
-        _ => call.failed(failure.at(lookup)),
+        Errno::NOENT if force && !path.as_bytes().is_empty() => Ok(()),
+        Errno::BUSY => Err(call.failed(failure)),
+        _ => Err(call.failed(failure.at(lookup))),
     };
-    let entry = root.entry(path, Errno::BUSY).map_err(not_found)?;
-    if entry.wants_directory() {
-        directory_or_link_refused(entry.at()).map_err(not_found)?;
+    let entry = match root.entry(path, Errno::BUSY) {
+        Ok(entry) => entry,
+        Err(failure) => return not_found(failure),
+    };
+    if entry.wants_directory()
+        && let Err(failure) = directory_or_link_refused(entry.at())
+    {
+        return not_found(failure);
     }
     let Err(errno) = entry.at().unlink() else {
         return Ok(());
     };
-    let found = entry
-        .at()
-        .lstat()
-        .map_err(|errno| not_found(errno.into()))?;
-    if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+    let found = match entry.at().lstat() {
+        Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+        Err(errno) => return not_found(errno.into()),
+    };
+    if found != FileType::Directory {
         return Err(call.failed(Failure::from(errno).at("unlink")));
     }
     if !recursive {
@@ -243,14 +241,11 @@ impl<'a> Removal<'a> {
     fn look_again(&mut self, mut level: Level, errno: Errno) -> Result<()> {
         level.tries += 1;
         let rewound = match &level.open {
-            Some(open) => rustix::fs::seek(&open.fd, SeekFrom::Start(0)).map(|_| ()),
-            None => Ok(()),
+            _ if level.tries == TRIES => Err(errno),
+            Some(open) => rustix::fs::seek(&open.fd, SeekFrom::Start(0)),
+            None => Ok(0),
         };
-        if let Err(errno) = rewound.and(if level.tries < TRIES {
-            Ok(())
-        } else {
-            Err(errno)
-        }) {
+        if let Err(errno) = rewound {
             let failure = Failure::from(errno).at("rmdir");
             return Err(self.failed(failure, Some(&level.name)));
         }
@@ -333,10 +328,12 @@ fn remove_listed(
         if !open.pending.is_empty() && entries.is_buffer_empty() {
             return Ok(Progress::More);
         }
-        let Some(entry) = entries.next() else {
-            return Ok(Progress::End);
+        let entry = match entries.next() {
+            Some(Ok(entry)) => entry,
+            // The end; or somebody else has removed the directory that is being read.
+            None | Some(Err(Errno::NOENT)) => return Ok(Progress::End),
+            Some(Err(errno)) => return Err((Failure::from(errno).at("scandir"), None)),
         };
-        let entry = entry.map_err(|errno| (Failure::from(errno).at("scandir"), None))?;
         let name = entry.file_name();
         let Some(leaf) = Leaf::listed(name) else {
             continue;
