@@ -1,3 +1,5 @@
+'use strict';
+
 const { openSync, readSync, closeSync } = require('node:fs');
 const { version } = require('./package.json');
 

@@ -1,3 +1,4 @@
+'use strict';
 // Numbers and booleans are checked, not coerced, and nothing is touched before all of them hold.
 
 const test = require('node:test');

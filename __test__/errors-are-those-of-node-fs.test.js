@@ -1,3 +1,4 @@
+'use strict';
 // Every method on every kind of path, beside node:fs on a tree of the same shape: same outcome,
 // same error but for the path, same tree afterwards. What differs on purpose is said in DIFFERENT.
 

@@ -1,3 +1,4 @@
+'use strict';
 // The fifteen methods, one by one: what they return, their defaults, what they leave behind.
 
 const test = require('node:test');

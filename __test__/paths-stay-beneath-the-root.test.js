@@ -1,3 +1,4 @@
+'use strict';
 // What each spelling of a path means, for every method: CONTRACT section 2.
 
 const test = require('node:test');

@@ -1,3 +1,4 @@
+'use strict';
 // A program as it is written for @cocalc/openat2 0.1.1: positional arguments, fifteen methods, and
 // the habits that production code has. The test of the package runs it from the packed tarballs.
 

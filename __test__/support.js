@@ -1,3 +1,4 @@
+'use strict';
 // What the tests share: sandboxes in temporary folders, trees to work on, and outcomes to compare.
 
 const fs = require('node:fs');

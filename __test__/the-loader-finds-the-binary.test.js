@@ -1,3 +1,4 @@
+'use strict';
 // Which binary index.js loads, in which order, and what it says when there is none.
 
 const test = require('node:test');

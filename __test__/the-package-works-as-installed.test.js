@@ -1,3 +1,4 @@
+'use strict';
 // The packed tarballs in an empty folder: a program that was written for 0.1.1 runs unchanged.
 
 const test = require('node:test');

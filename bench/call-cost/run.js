@@ -1,3 +1,4 @@
+'use strict';
 // Times one race-safe stat, exported in several ways, in alternating rounds of one process.
 // Prints the nanoseconds above the floor (the same system calls, no Node) and the ratio to it.
 const fs = require('node:fs');

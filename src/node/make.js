@@ -2,6 +2,8 @@
 // errors with Node's wording. Compiled into the addon; the value of this script is what make.rs
 // takes apart.
 (() => {
+  'use strict';
+
   const stats = (
     dev,
     ino,
