@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::{Errno, Result};
 
 use crate::path::Leaf;
+use crate::retry::on_intr;
 
 /// One name in one open directory.
 #[derive(Clone, Copy, Debug)]
@@ -29,49 +30,49 @@ impl<'a> At<'a> {
 
     /// mkdirat(2)
     pub fn mkdir(self, mode: Mode) -> Result<()> {
-        rustix::fs::mkdirat(self.dir, self.name(), mode)
+        on_intr(|| rustix::fs::mkdirat(self.dir, self.name(), mode))
     }
 
     /// unlinkat(2): removes anything but a directory, a symlink itself.
     pub fn unlink(self) -> Result<()> {
-        rustix::fs::unlinkat(self.dir, self.name(), AtFlags::empty())
+        on_intr(|| rustix::fs::unlinkat(self.dir, self.name(), AtFlags::empty()))
     }
 
     /// unlinkat(2) with `AT_REMOVEDIR`: removes an empty directory.
     pub fn rmdir(self) -> Result<()> {
-        rustix::fs::unlinkat(self.dir, self.name(), AtFlags::REMOVEDIR)
+        on_intr(|| rustix::fs::unlinkat(self.dir, self.name(), AtFlags::REMOVEDIR))
     }
 
     /// renameat2(2): moves a symlink itself.
     pub fn rename(self, to: At<'_>, flags: RenameFlags) -> Result<()> {
-        rustix::fs::renameat_with(self.dir, self.name(), to.dir, to.name(), flags)
+        on_intr(|| rustix::fs::renameat_with(self.dir, self.name(), to.dir, to.name(), flags))
     }
 
     /// linkat(2): links a symlink itself.
     pub fn link(self, to: At<'_>) -> Result<()> {
-        rustix::fs::linkat(self.dir, self.name(), to.dir, to.name(), AtFlags::empty())
+        on_intr(|| rustix::fs::linkat(self.dir, self.name(), to.dir, to.name(), AtFlags::empty()))
     }
 
     /// symlinkat(2): `target` is stored and never walked.
     pub fn symlink(self, target: &CStr) -> Result<()> {
-        rustix::fs::symlinkat(target, self.dir, self.name())
+        on_intr(|| rustix::fs::symlinkat(target, self.dir, self.name()))
     }
 
     /// fstatat(2): describes a symlink itself.
     pub fn lstat(self) -> Result<Stat> {
-        rustix::fs::statat(self.dir, self.name(), AtFlags::SYMLINK_NOFOLLOW)
+        on_intr(|| rustix::fs::statat(self.dir, self.name(), AtFlags::SYMLINK_NOFOLLOW))
     }
 
     /// openat(2) of a directory, to read its names: `ELOOP` or `ENOTDIR` for a symlink.
     pub fn open_directory(self) -> Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(self.dir, self.name(), flags, Mode::empty())
+        on_intr(|| rustix::fs::openat(self.dir, self.name(), flags, Mode::empty()))
     }
 
     /// openat(2) of a regular file that this call creates.
     pub fn create_new(self, mode: Mode) -> Result<OwnedFd> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        rustix::fs::openat(self.dir, self.name(), flags, mode)
+        on_intr(|| rustix::fs::openat(self.dir, self.name(), flags, mode))
     }
 
     /// What a slash behind the name asks: that a directory is there. A symlink to one is none.
@@ -87,5 +88,5 @@ impl<'a> At<'a> {
 /// knows to be the parent: `dir` may have been moved.
 pub fn open_parent(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(dir, c"..", flags, Mode::empty())
+    on_intr(|| rustix::fs::openat(dir, c"..", flags, Mode::empty()))
 }

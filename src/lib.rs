@@ -8,6 +8,7 @@
 //! - [`ops`]: what each operation means, in those terms;
 //! - [`error`], [`errno`]: how a failure is told, in Node's words;
 //! - `node`: arguments in, values and errors out, for JavaScript;
+//! - [`retry`]: trying again, a bounded number of times;
 //! - `sys`: the system calls that rustix lacks, and all the `unsafe` there is.
 
 pub mod at;
@@ -18,4 +19,5 @@ pub mod node;
 pub mod ops;
 pub mod path;
 pub mod resolve;
+pub mod retry;
 mod sys;

@@ -13,14 +13,12 @@ use rustix::io::Errno;
 use crate::at::At;
 use crate::error::{Failure, Reason, Result};
 use crate::path::{Leaf, RelPath, UserPath};
+use crate::retry;
 
 /// How every path is resolved: see openat2(2).
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS)
     .union(ResolveFlags::NO_MAGICLINKS);
-
-/// How often `EAGAIN` and `EINTR` are met with another try, before they are reported.
-const TRIES: u32 = 128;
 
 /// A directory that nothing leaves: a descriptor, not a path.
 #[derive(Debug)]
@@ -132,15 +130,11 @@ impl Root {
     fn openat2(&self, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd, Failure> {
         let flags = flags | OFlags::CLOEXEC;
         let root = self.fd()?;
-        let mut tries = 1;
-        let errno = loop {
-            match rustix::fs::openat2(root, path, flags, mode, BENEATH) {
-                Ok(fd) => return Ok(fd),
-                Err(Errno::AGAIN | Errno::INTR) if tries < TRIES => tries += 1,
-                Err(errno) => break errno,
-            }
-        };
-        Err(explained(root, errno, path, flags))
+        let again = |errno| matches!(errno, Errno::AGAIN | Errno::INTR);
+        retry::on(again, || {
+            rustix::fs::openat2(root, path, flags, mode, BENEATH)
+        })
+        .map_err(|errno| explained(root, errno, path, flags))
     }
 }
 

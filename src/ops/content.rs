@@ -3,11 +3,12 @@
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::Errno;
 
 use crate::error::{Call, Failure, Result};
 use crate::path::UserPath;
 use crate::resolve::Root;
+use crate::retry::on_intr;
 
 /// open(2) for reading. A directory can be opened too, as with Node; a FIFO, socket or device
 /// cannot: `ENXIO`.
@@ -47,7 +48,7 @@ pub fn open_write(root: &Root, path: &UserPath, options: WriteOptions) -> Result
         let file = root.content(path, flags, options.create.unwrap_or(Mode::empty()))?;
         // Not by O_TRUNC: only what is known to be a regular file is emptied.
         if options.keep == Keep::Truncate {
-            retry_on_intr(|| rustix::fs::ftruncate(file.fd(), 0))?;
+            on_intr(|| rustix::fs::ftruncate(file.fd(), 0))?;
         }
         file.into_blocking()
     })
@@ -57,7 +58,7 @@ pub fn open_write(root: &Root, path: &UserPath, options: WriteOptions) -> Result
 pub fn truncate(root: &Root, path: &UserPath, length: u64) -> Result<()> {
     Call::on("open", path).run(|| {
         let file = root.content(path, OFlags::WRONLY, Mode::empty())?;
-        let cut = retry_on_intr(|| rustix::fs::ftruncate(file.fd(), length));
+        let cut = on_intr(|| rustix::fs::ftruncate(file.fd(), length));
         cut.map_err(|errno: Errno| Failure::from(errno).at_descriptor("ftruncate"))
     })
 }

@@ -3,11 +3,12 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::Errno;
 
 use crate::error::{Call, Failure, Result};
 use crate::path::UserPath;
 use crate::resolve::Root;
+use crate::retry::{TRIES, on_intr};
 use crate::sys;
 
 /// What one `copy_file_range` is asked for, in bytes.
@@ -15,9 +16,6 @@ const COPY_AT_ONCE: usize = 1 << 30;
 
 /// What one read is asked for where the kernel cannot copy by itself, in bytes.
 const READ_AT_ONCE: usize = 256 << 10;
-
-/// How often a destination that others make and remove meanwhile is tried again.
-const TRIES: u32 = 128;
 
 /// Copies the content and the nine permission bits of the file `src` to `dest`, which is made with
 /// `mode` if it is missing, and written over in place if it is there. Onto itself: nothing happens.
@@ -91,7 +89,7 @@ impl Target {
         // nine bits alone, since a copy is never setuid.
         rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(stat.st_mode & 0o777))?;
         if !self.is_new {
-            retry_on_intr(|| rustix::fs::ftruncate(&self.fd, 0))?;
+            on_intr(|| rustix::fs::ftruncate(&self.fd, 0))?;
         }
         copy_content(source, self.fd.as_fd(), stat.st_size as u64)?;
         Ok(sys::close(self.fd)?)
@@ -127,7 +125,7 @@ fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, size: u64) -> Result<(
     while position < size {
         let Some((start, end)) = next_data(from, position, size)? else {
             // A hole at the end is a length and no data.
-            retry_on_intr(|| rustix::fs::ftruncate(to, size))?;
+            on_intr(|| rustix::fs::ftruncate(to, size))?;
             break;
         };
         if copy_range(from, to, start, end)? < end {
@@ -202,13 +200,13 @@ fn copy_by_reading(
     while position < end {
         let wanted = usize::try_from(end - position).map_or(READ_AT_ONCE, |n| n.min(READ_AT_ONCE));
         let room = buffer.get_mut(..wanted).unwrap_or_default();
-        let read = retry_on_intr(|| rustix::io::pread(from, &mut *room, position))?;
+        let read = on_intr(|| rustix::io::pread(from, &mut *room, position))?;
         if read == 0 {
             break;
         }
         let mut rest = room.get(..read).unwrap_or_default();
         while !rest.is_empty() {
-            let written = retry_on_intr(|| rustix::io::pwrite(to, rest, position))?;
+            let written = on_intr(|| rustix::io::pwrite(to, rest, position))?;
             rest = rest.get(written..).unwrap_or_default();
             position += written as u64;
         }

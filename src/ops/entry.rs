@@ -7,9 +7,7 @@ use crate::at::At;
 use crate::error::{Call, Failure, Result};
 use crate::path::{RelPath, UserPath};
 use crate::resolve::{Entry, Root};
-
-/// How often a level that others make and remove meanwhile is tried again by a recursive `mkdir`.
-const TRIES: u32 = 128;
+use crate::retry::TRIES;
 
 /// mkdir(2). The root itself is there already: `EEXIST`.
 pub fn mkdir(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {

@@ -12,6 +12,7 @@ use rustix::path::DecInt;
 use crate::error::{Call, Failure, Result};
 use crate::path::{RelPath, UserPath};
 use crate::resolve::Root;
+use crate::retry::on_intr;
 use crate::sys;
 
 /// Nanoseconds since the epoch; before it they are negative.
@@ -74,7 +75,7 @@ pub fn stat(root: &Root, path: &UserPath) -> Result<Stat> {
 pub fn chmod(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
     Call::on("chmod", path).run(|| {
         let fd = root.existing(path)?;
-        let done = sys::fchmod_o_path(fd.as_fd(), mode);
+        let done = on_intr(|| sys::fchmod_o_path(fd.as_fd(), mode));
         or_through_proc(done, fd.as_fd(), |proc_fds, number| {
             rustix::fs::chmodat(proc_fds, number, mode, AtFlags::empty())
         })
@@ -94,7 +95,7 @@ pub fn utimes(
             last_access: accessed.into(),
             last_modification: modified.into(),
         };
-        let done = rustix::fs::utimensat(&fd, c"", &times, AtFlags::EMPTY_PATH);
+        let done = on_intr(|| rustix::fs::utimensat(&fd, c"", &times, AtFlags::EMPTY_PATH));
         or_through_proc(done, fd.as_fd(), |proc_fds, number| {
             rustix::fs::utimensat(proc_fds, number, &times, AtFlags::empty())
         })

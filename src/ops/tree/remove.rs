@@ -17,15 +17,13 @@ use crate::error::{Call, Error, Failure, Result};
 use crate::ops::entry::directory_or_link_refused;
 use crate::path::{Leaf, UserPath};
 use crate::resolve::Root;
+use crate::retry::TRIES;
 
 /// How many directories are open at the most, beside the parent of the tree.
 const OPEN_LEVELS: usize = 16;
 
 /// The room for one `getdents64`, in bytes.
 const LISTING: usize = 64 << 10;
-
-/// How often a tree that others change meanwhile is looked at again before that is reported.
-const TRIES: u32 = 128;
 
 /// Removes a file, a symlink itself, or, with `recursive`, a directory and all that is in it.
 /// `force`: a path that is not there is fine.
