@@ -46,11 +46,12 @@ pub fn open_write(root: &Root, path: &UserPath, options: WriteOptions) -> Result
         flags.set(OFlags::CREATE, options.create.is_some());
         flags.set(OFlags::APPEND, options.keep == Keep::Append);
         let file = root.content(path, flags, options.create.unwrap_or(Mode::empty()))?;
+        let fd = file.into_blocking()?;
         // Not by O_TRUNC: only what is known to be a regular file is emptied.
         if options.keep == Keep::Truncate {
-            on_intr(|| rustix::fs::ftruncate(file.fd(), 0))?;
+            on_intr(|| rustix::fs::ftruncate(&fd, 0))?;
         }
-        file.into_blocking()
+        Ok(fd)
     })
 }
 

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use crate::error::{Call, Failure, Result};
 use crate::path::UserPath;
-use crate::resolve::Root;
+use crate::resolve::{Content, Root};
 use crate::retry::{TRIES, on_intr};
 use crate::sys;
 
@@ -47,15 +47,7 @@ impl Target {
     fn open(root: &Root, dest: &UserPath, mode: Mode) -> Result<Self, Failure> {
         for _ in 0..TRIES {
             match root.content(dest, OFlags::WRONLY, Mode::empty()) {
-                Ok(file) => {
-                    let stat = *file.stat();
-                    let fd = file.into_blocking()?;
-                    return Ok(Self {
-                        fd,
-                        stat,
-                        is_new: false,
-                    });
-                }
+                Ok(file) => return Self::existing(file),
                 // What is wrong with the way there is said by the next lookup.
                 Err(failure) if matches!(failure.errno, Errno::NOENT | Errno::NOTDIR) => {}
                 Err(failure) => return Err(failure),
@@ -68,17 +60,27 @@ impl Target {
                 // Somebody made it since we looked: it is there to be opened.
                 Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno.into()),
-                Ok(fd) => {
-                    let stat = rustix::fs::fstat(&fd)?;
-                    return Ok(Self {
-                        fd,
-                        stat,
-                        is_new: true,
-                    });
-                }
+                Ok(fd) => match rustix::fs::fstat(&fd) {
+                    Ok(stat) => {
+                        let is_new = true;
+                        return Ok(Self { fd, stat, is_new });
+                    }
+                    Err(errno) => {
+                        // What was made this moment goes again; the error is what is told.
+                        let _ = entry.at().unlink();
+                        return Err(errno.into());
+                    }
+                },
             }
         }
         Err(Errno::NOENT.into())
+    }
+
+    fn existing(file: Content) -> Result<Self, Failure> {
+        let stat = *file.stat();
+        let fd = file.into_blocking()?;
+        let is_new = false;
+        Ok(Self { fd, stat, is_new })
     }
 
     fn fill(self, source: BorrowedFd<'_>, stat: &Stat) -> Result<(), Failure> {
@@ -117,9 +119,7 @@ fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, size: u64) -> Result<(
         return Ok(());
     }
     if size == 0 {
-        // Empty, or a file of /proc, which says so: only reading tells.
-        copy_by_reading(from, to, 0, u64::MAX)?;
-        return Ok(());
+        return copy_what_says_it_is_empty(from, to);
     }
     let mut position = 0;
     while position < size {
@@ -135,6 +135,24 @@ fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, size: u64) -> Result<(
         position = end;
     }
     Ok(())
+}
+
+/// A file that is empty, or one of /proc, of which only reading tells. One that turns out to grow is
+/// copied up to the length that it has then: it may grow for ever.
+fn copy_what_says_it_is_empty(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<(), Failure> {
+    let mut position = 0;
+    loop {
+        let size = rustix::fs::fstat(from)?.st_size as u64;
+        if size > 0 {
+            copy_by_reading(from, to, position, size)?;
+            return Ok(());
+        }
+        let end = position + READ_AT_ONCE as u64;
+        if copy_by_reading(from, to, position, end)? < end {
+            return Ok(());
+        }
+        position = end;
+    }
 }
 
 /// The next stretch of data at or behind `position`, or `None` if nothing but a hole is left.
@@ -169,17 +187,14 @@ fn copy_range(
     let (mut read_at, mut write_at) = (start, start);
     while read_at < end {
         let wanted = usize::try_from(end - read_at).unwrap_or(usize::MAX);
-        let copied = rustix::fs::copy_file_range(
-            from,
-            Some(&mut read_at),
-            to,
-            Some(&mut write_at),
-            wanted.min(COPY_AT_ONCE),
-        );
+        let wanted = wanted.min(COPY_AT_ONCE);
+        let copied = on_intr(|| {
+            rustix::fs::copy_file_range(from, Some(&mut read_at), to, Some(&mut write_at), wanted)
+        });
         match copied {
             // The end; or a file system whose answer means nothing. Reading tells.
             Ok(0) => return copy_by_reading(from, to, read_at, end),
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok(_) => {}
             Err(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {
                 return copy_by_reading(from, to, read_at, end);
             }

@@ -19,6 +19,8 @@ pub fn mkdir(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
 pub fn mkdir_all(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
     Call::on("mkdir", path).run(|| {
         let path = RelPath::parse(path)?;
+        // The root itself is there, unless it is closed.
+        root.fd()?;
         for _ in 0..TRIES {
             match mkdir_missing(root, &path, mode) {
                 // Somebody removed a level that was there, or that we had just made.

@@ -48,20 +48,24 @@ pub fn remove(root: &Root, path: &UserPath, recursive: bool, force: bool) -> Res
     {
         return not_found(failure);
     }
-    let Err(errno) = entry.at().unlink() else {
-        return Ok(());
-    };
-    let found = match entry.at().lstat() {
-        Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-        Err(errno) => return not_found(errno.into()),
-    };
-    if found != FileType::Directory {
-        return Err(call.failed(Failure::from(errno).at("unlink")));
+    for _ in 0..TRIES {
+        let Err(errno) = entry.at().unlink() else {
+            return Ok(());
+        };
+        match entry
+            .at()
+            .lstat()
+            .map(|stat| FileType::from_raw_mode(stat.st_mode))
+        {
+            Err(errno) => return not_found(errno.into()),
+            Ok(FileType::Directory) if recursive => return Removal::new(path, entry.at()).run(),
+            Ok(FileType::Directory) => return Err(call.failed(Errno::ISDIR.into())),
+            // It was a directory a moment ago, and is none now.
+            Ok(_) if errno == Errno::ISDIR => {}
+            Ok(_) => return Err(call.failed(Failure::from(errno).at("unlink"))),
+        }
     }
-    if !recursive {
-        return Err(call.failed(Errno::ISDIR.into()));
-    }
-    Removal::new(path, entry.at()).run()
+    Err(call.failed(Failure::from(Errno::BUSY).at("unlink")))
 }
 
 fn is_directory(at: At<'_>) -> bool {
