@@ -4,11 +4,28 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { execFileSync } = require('node:child_process');
+const { execFileSync, spawnSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
 
 const isRoot = process.geteuid() === 0;
 const NOBODY = 65534;
+
+/** Where a thousand small trees are made in no time, if there is such a place: in memory. */
+const memory = isWritable('/dev/shm') ? '/dev/shm' : os.tmpdir();
+
+function isWritable(dir) {
+  try {
+    fs.accessSync(dir, fs.constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Why a test that mounts something cannot run here, or `false`. */
+const withoutMounts = isRoot
+  ? spawnSync('unshare', ['--mount', 'true']).status !== 0 && 'needs to be allowed to mount'
+  : 'needs root to mount';
 
 /** A temporary folder that is gone when the test `t` is over, whatever modes are in it. */
 function tempDir(t, base = os.tmpdir()) {
@@ -17,10 +34,14 @@ function tempDir(t, base = os.tmpdir()) {
   return dir;
 }
 
-/** Removes a tree even where it has directories without permissions. */
+/** Removes a tree even where it has directories without permissions, or is too deep for Node. */
 function removeTree(dir) {
-  execFileSync('chmod', ['-R', 'u+rwX', '--', dir], { stdio: 'ignore' });
-  fs.rmSync(dir, { recursive: true, force: true });
+  try {
+    fs.rmSync(dir, { recursive: true, force: true });
+  } catch {
+    execFileSync('chmod', ['-R', 'u+rwX', '--', dir], { stdio: 'ignore' });
+    execFileSync('rm', ['-rf', '--', dir]);
+  }
 }
 
 /** A sandbox in a temporary folder, with `tree` in it. */
@@ -52,18 +73,43 @@ function plant(dir, tree) {
   }
 }
 
-/** All that is beneath `dir`: for each path its type, mode, link count and content. */
+/**
+ * All that is beneath `dir`: for each path its type, mode, link count and content. A time is told
+ * only where it was set, that is before 2001. Names that are not UTF-8 are told in Latin-1.
+ */
 function snapshot(dir, into = {}, prefix = '') {
-  for (const name of fs.readdirSync(dir).sort()) {
-    const at = path.join(dir, name);
-    const stat = fs.lstatSync(at);
-    const entry = { mode: stat.mode.toString(8), nlink: stat.nlink, uid: stat.uid };
-    if (stat.isSymbolicLink()) entry.target = fs.readlinkSync(at);
-    if (stat.isFile()) entry.content = fs.readFileSync(at, 'latin1');
-    into[prefix + name] = entry;
-    if (stat.isDirectory()) snapshot(at, into, `${prefix}${name}/`);
+  return evenIfForbidden(dir, () => {
+    for (const name of fs.readdirSync(dir, 'buffer').sort(Buffer.compare)) {
+      const at = Buffer.concat([Buffer.from(dir), Buffer.from('/'), name]);
+      const stat = fs.lstatSync(at);
+      const entry = { mode: stat.mode.toString(8), nlink: stat.nlink, uid: stat.uid };
+      if (stat.mtimeMs < 1e12) entry.mtime = stat.mtimeMs;
+      if (stat.isSymbolicLink()) entry.target = fs.readlinkSync(at, 'latin1');
+      if (stat.isFile()) entry.content = evenIfForbidden(at, () => fs.readFileSync(at, 'latin1'));
+      const path = prefix + name.toString(isUtf8(name) ? 'utf8' : 'latin1');
+      into[path] = entry;
+      if (stat.isDirectory()) snapshot(at, into, `${path}/`);
+    }
+    return into;
+  });
+}
+
+const isUtf8 = (bytes) => Buffer.from(bytes.toString()).equals(bytes);
+
+/** Does what the mode of `at` may forbid its owner, and leaves it with that mode. */
+function evenIfForbidden(at, action) {
+  try {
+    return action();
+  } catch (error) {
+    const { mode } = fs.lstatSync(at);
+    if (error.code !== 'EACCES' || (mode & 0o700) === 0o700) throw error;
+    fs.chmodSync(at, mode | 0o700);
+    try {
+      return action();
+    } finally {
+      fs.chmodSync(at, mode);
+    }
   }
-  return into;
 }
 
 /** What `action` came to: its value, or what can be told of its error. */
@@ -81,6 +127,16 @@ function codeOf(action) {
   const { error, value } = outcome(action);
   if (error === undefined) throw new Error(`no error, but ${JSON.stringify(value)}`);
   return error.code;
+}
+
+const built = new Set();
+/** The path of one of the programs in `tools/`, built. */
+function tool(name) {
+  const cwd = path.join(__dirname, '..');
+  const args = ['build', '--release', '--quiet', '--package', 'openat2_test_tools', '--bin', name];
+  if (!built.has(name)) execFileSync('cargo', args, { cwd, stdio: 'inherit' });
+  built.add(name);
+  return path.resolve(cwd, process.env.CARGO_TARGET_DIR ?? 'target', 'release', name);
 }
 
 /** Runs `action` as an ordinary user where the tests run as root. */
@@ -144,6 +200,7 @@ module.exports = {
   file,
   isRoot,
   link,
+  memory,
   methods,
   outcome,
   plant,
@@ -151,5 +208,7 @@ module.exports = {
   sandbox,
   snapshot,
   tempDir,
+  tool,
   unprivileged,
+  withoutMounts,
 };

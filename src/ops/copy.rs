@@ -114,14 +114,21 @@ fn is_same_file(a: &Stat, b: &Stat) -> bool {
 }
 
 /// Shares the blocks of `from` where the file system can (`FICLONE`), else copies them, holes kept.
-fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, size: u64) -> Result<(), Failure> {
+fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, mut size: u64) -> Result<(), Failure> {
     if rustix::fs::ioctl_ficlone(to, from).is_ok() {
         return Ok(());
     }
-    if size == 0 {
-        return copy_what_says_it_is_empty(from, to);
-    }
     let mut position = 0;
+    // Empty, or a file of /proc, which says so: only reading tells.
+    while size == 0 {
+        let end = position + READ_AT_ONCE as u64;
+        if copy_by_reading(from, to, position, end)? < end {
+            return Ok(());
+        }
+        position = end;
+        // One that has grown is copied up to the length it has now: it may grow for ever.
+        size = rustix::fs::fstat(from)?.st_size as u64;
+    }
     while position < size {
         let Some((start, end)) = next_data(from, position, size)? else {
             // A hole at the end is a length and no data.
@@ -135,24 +142,6 @@ fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, size: u64) -> Result<(
         position = end;
     }
     Ok(())
-}
-
-/// A file that is empty, or one of /proc, of which only reading tells. One that turns out to grow is
-/// copied up to the length that it has then: it may grow for ever.
-fn copy_what_says_it_is_empty(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<(), Failure> {
-    let mut position = 0;
-    loop {
-        let size = rustix::fs::fstat(from)?.st_size as u64;
-        if size > 0 {
-            copy_by_reading(from, to, position, size)?;
-            return Ok(());
-        }
-        let end = position + READ_AT_ONCE as u64;
-        if copy_by_reading(from, to, position, end)? < end {
-            return Ok(());
-        }
-        position = end;
-    }
 }
 
 /// The next stretch of data at or behind `position`, or `None` if nothing but a hole is left.

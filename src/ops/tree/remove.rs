@@ -8,6 +8,8 @@
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{FileType, RawDir, SeekFrom};
 use rustix::io::Errno;
@@ -354,36 +356,51 @@ fn remove_listed(
 }
 
 /// Removes the name, whatever it is or becomes meanwhile, unless it is a directory with something
-/// in it: that is opened. `rmdir` is tried before anything in a directory is looked at, so that a
-/// mount point says `EBUSY` with nothing beneath it touched.
+/// in it: that is opened.
+///
+/// What flips between file and directory is tried as both, with a rest in between: whoever flips it
+/// waits for the same lock, and so may be in step with us.
 fn remove_one(at: At<'_>, expected: FileType) -> Result<Outcome, Failure> {
-    let mut as_directory = expected == FileType::Directory;
     let mut failure = Failure::from(Errno::BUSY);
-    for _ in 0..TRIES {
-        failure = if as_directory {
-            match at.rmdir() {
-                Ok(()) | Err(Errno::NOENT) => return Ok(Outcome::Gone),
-                Err(Errno::NOTEMPTY | Errno::EXIST) => match at.open_directory() {
-                    Ok(fd) => return Ok(Outcome::Entered(fd)),
-                    Err(Errno::NOENT) => return Ok(Outcome::Gone),
-                    Err(errno) => Failure::from(errno).at("scandir"),
-                },
-                Err(errno) => Failure::from(errno).at("rmdir"),
+    let directory_first = expected == FileType::Directory;
+    for round in 0..TRIES {
+        for as_directory in [directory_first, !directory_first] {
+            let tried = match as_directory {
+                true => remove_directory(at),
+                false => remove_file(at),
+            };
+            failure = match tried {
+                Ok(outcome) => return Ok(outcome),
+                Err(failure) => failure,
+            };
+            if !matches!(failure.errno, Errno::ISDIR | Errno::NOTDIR | Errno::LOOP) {
+                return Err(failure);
             }
-        } else {
-            match at.unlink() {
-                Ok(()) | Err(Errno::NOENT) => return Ok(Outcome::Gone),
-                // Some file systems say of a directory that removing it is not permitted.
-                Err(Errno::PERM) if is_directory(at) => Errno::ISDIR.into(),
-                Err(errno) => Failure::from(errno).at("unlink"),
-            }
-        };
-        // It was taken for what it is not, or not any more.
-        as_directory = match failure.errno {
-            Errno::ISDIR => true,
-            Errno::NOTDIR | Errno::LOOP => false,
-            _ => return Err(failure),
-        };
+        }
+        thread::sleep(Duration::from_micros(round.into()));
     }
     Err(failure)
+}
+
+/// `rmdir` is tried before anything in the directory is looked at, so that a mount point says
+/// `EBUSY` with nothing beneath it touched.
+fn remove_directory(at: At<'_>) -> Result<Outcome, Failure> {
+    match at.rmdir() {
+        Ok(()) | Err(Errno::NOENT) => Ok(Outcome::Gone),
+        Err(Errno::NOTEMPTY | Errno::EXIST) => match at.open_directory() {
+            Ok(fd) => Ok(Outcome::Entered(fd)),
+            Err(Errno::NOENT) => Ok(Outcome::Gone),
+            Err(errno) => Err(Failure::from(errno).at("scandir")),
+        },
+        Err(errno) => Err(Failure::from(errno).at("rmdir")),
+    }
+}
+
+fn remove_file(at: At<'_>) -> Result<Outcome, Failure> {
+    match at.unlink() {
+        Ok(()) | Err(Errno::NOENT) => Ok(Outcome::Gone),
+        // Some file systems say of a directory that removing it is not permitted.
+        Err(Errno::PERM) if is_directory(at) => Err(Errno::ISDIR.into()),
+        Err(errno) => Err(Failure::from(errno).at("unlink")),
+    }
 }

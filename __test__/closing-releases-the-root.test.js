@@ -1,0 +1,201 @@
+// close(): the descriptor goes at once, calls afterwards are EBADF, and a root that nobody closes goes
+// with the object.
+
+const test = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const { SandboxRoot } = require('..');
+const { inChild } = require('./child');
+const { everyCallWithPath, methods, outcome, sandbox, snapshot } = require('./support');
+
+const openFds = () => fs.readdirSync('/proc/self/fd').length;
+
+/** The names by which libuv knows the system calls of the methods. */
+const SYSCALLS = {
+  mkdir: 'mkdir',
+  unlink: 'unlink',
+  rmdir: 'rmdir',
+  rename: 'rename',
+  renameNoReplace: 'rename',
+  link: 'link',
+  symlink: 'symlink',
+  chmod: 'chmod',
+  truncate: 'open',
+  copyFile: 'copyfile',
+  rm: /^(lstat|unlink)$/,
+  utimes: 'utime',
+  stat: 'stat',
+  openRead: 'open',
+  openWrite: 'open',
+};
+
+test('closing a root releases its descriptor at once', (t) => {
+  const { dir } = sandbox(t);
+  const before = openFds();
+  const roots = Array.from({ length: 20 }, () => new SandboxRoot(dir));
+  assert.strictEqual(openFds(), before + 20);
+  for (const [i, root] of roots.entries()) {
+    assert.strictEqual(root.closed, false);
+    assert.strictEqual(root.close(), undefined);
+    assert.strictEqual(root.closed, true);
+    assert.strictEqual(openFds(), before + 19 - i);
+  }
+});
+
+test('closing again is fine, and closes nothing of somebody else', (t) => {
+  const { dir, root, at } = sandbox(t, { file: 'content' });
+  root.close();
+  // What is opened now gets the number that the root had.
+  const fd = fs.openSync(at('file'));
+  const other = new SandboxRoot(dir);
+  for (let i = 0; i < 3; i++) root.close();
+  assert.strictEqual(fs.readFileSync(fd, 'utf8'), 'content');
+  assert.strictEqual(other.stat('file').size, 7);
+  fs.closeSync(fd);
+  other.close();
+  assert.deepStrictEqual([root.closed, other.closed], [true, true]);
+});
+
+test('every call on a closed root is EBADF, with the paths as they were given, and does nothing', (t) => {
+  const { dir, root } = sandbox(t, { file: 'content', dir: { inner: '' } });
+  const before = snapshot(dir);
+  root.close();
+  const seen = new Set();
+  for (const [title, call, method] of everyCallWithPath) {
+    for (const at of ['file', 'dir', 'dir/inner', 'missing/x', '.', './file', 'dir/']) {
+      const { error } = outcome(() => call(root, at));
+      assert.ok(error, `${title} of ${at} refuses`);
+      assert.strictEqual(error.code, 'EBADF', `${title} of ${at}: ${error.message}`);
+      assert.strictEqual(error.errno, -9);
+      const { syscall } = error;
+      assert.match(syscall, RegExp(SYSCALLS[method]), title);
+      assert.ok([error.path, error.dest].includes(at), title);
+      const where = error.dest === undefined ? `'${at}'` : `'${error.path}' -> '${error.dest}'`;
+      assert.strictEqual(error.message, `EBADF: bad file descriptor, ${syscall} ${where}`);
+    }
+    seen.add(method);
+  }
+  assert.deepStrictEqual([...seen].sort(), [...methods].sort(), 'every method was called');
+  assert.deepStrictEqual(snapshot(dir), before);
+});
+
+test('arguments are checked first, on a closed root too', (t) => {
+  const { root } = sandbox(t);
+  root.close();
+  assert.throws(() => root.stat(1), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
+  assert.throws(() => root.truncate('x', -1), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
+  for (const at of ['/etc', '../x', 'a/..']) assert.throws(() => root.stat(at), { code: 'EACCES' });
+  assert.throws(() => root.rm('', true, true), { code: 'ENOENT' });
+});
+
+test('other roots of the same directory stay open', (t) => {
+  const { dir, root } = sandbox(t, { file: 'content' });
+  const other = new SandboxRoot(dir);
+  root.close();
+  assert.strictEqual(other.stat('file').size, 7);
+  assert.strictEqual(other.closed, false);
+});
+
+test('descriptors that a root opened are the caller’s, and outlive it', (t) => {
+  const { root, at } = sandbox(t, { file: 'content' });
+  const [reading, writing] = [root.openRead('file'), root.openWrite('new', true)];
+  root.close();
+  assert.strictEqual(fs.readFileSync(reading, 'utf8'), 'content');
+  fs.writeSync(writing, 'written');
+  for (const fd of [reading, writing]) fs.closeSync(fd);
+  assert.strictEqual(fs.readFileSync(at('new'), 'utf8'), 'written');
+});
+
+test('Symbol.dispose closes, where it exists', (t) => {
+  const { root } = sandbox(t);
+  const symbols = Object.getOwnPropertySymbols(SandboxRoot.prototype).map(String);
+  assert.ok(!Object.getOwnPropertyNames(SandboxRoot.prototype).includes('undefined'));
+  if (Symbol.dispose === undefined) return assert.deepStrictEqual(symbols, []);
+  assert.strictEqual(SandboxRoot.prototype[Symbol.dispose], SandboxRoot.prototype.close);
+  assert.strictEqual(root[Symbol.dispose](), undefined);
+  assert.strictEqual(root.closed, true);
+  root[Symbol.dispose]();
+});
+
+test('a subclass closes as the class does, and can do more', (t) => {
+  const { dir } = sandbox(t, { file: 'content' });
+  class Counting extends SandboxRoot {
+    closings = 0;
+    close() {
+      this.closings++;
+      super.close();
+    }
+  }
+  const before = openFds();
+  const root = new Counting(dir);
+  assert.strictEqual(root.stat('file').size, 7);
+  root.close();
+  assert.deepStrictEqual([root.closings, root.closed, openFds()], [1, true, before]);
+  assert.throws(() => root.stat('file'), { code: 'EBADF' });
+});
+
+const OTHERS = [{}, null, undefined, 1, Object.create(SandboxRoot.prototype), new Date()];
+const ownMembers = () => [
+  SandboxRoot.prototype.close,
+  Object.getOwnPropertyDescriptor(SandboxRoot.prototype, 'closed').get,
+];
+
+test('close and closed belong to roots alone', () => {
+  for (const member of ownMembers()) for (const other of OTHERS) assert.throws(() => member.call(other));
+});
+
+test('close and closed say so as the methods do', { todo: 'they have errors of napi' }, () => {
+  for (const member of ownMembers())
+    for (const other of OTHERS)
+      assert.throws(() => member.call(other), { name: 'TypeError', code: 'ERR_INVALID_THIS' });
+});
+
+test('a root that could not be opened keeps no descriptor', (t) => {
+  const { at } = sandbox(t, { file: '' });
+  const before = openFds();
+  for (let i = 0; i < 100; i++) {
+    assert.throws(() => new SandboxRoot(at('missing')), { code: 'ENOENT' });
+    assert.throws(() => new SandboxRoot(at('file')), { code: 'ENOTDIR' });
+  }
+  assert.strictEqual(openFds(), before);
+});
+
+test('roots that nobody closed are released when they are collected', async (t) => {
+  const { dir } = sandbox(t);
+  const counts = await inChild(
+    t,
+    async (dir) => {
+      const openFds = () => fs.readdirSync('/proc/self/fd').length;
+      const before = openFds();
+      (() => {
+        for (let i = 0; i < 1000; i++) new SandboxRoot(dir);
+      })();
+      const made = openFds();
+      for (let i = 0; i < 20 && openFds() > before; i++) {
+        global.gc();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return { before, made, after: openFds() };
+    },
+    [dir],
+    { node: ['--expose-gc'] },
+  );
+  t.diagnostic(JSON.stringify(counts));
+  assert.ok(counts.made > counts.before);
+  assert.strictEqual(counts.after, counts.before);
+});
+
+test('the descriptor of a root is closed on exec', async (t) => {
+  const { dir } = sandbox(t);
+  const own = await inChild(
+    t,
+    (dir) => {
+      const root = new SandboxRoot(dir);
+      const { execFileSync } = require('node:child_process');
+      const listing = execFileSync('sh', ['-c', 'ls -l /proc/self/fd'], { encoding: 'utf8' });
+      return [listing.includes(dir), root.closed];
+    },
+    [dir],
+  );
+  assert.deepStrictEqual(own, [false, false]);
+});

@@ -1,0 +1,361 @@
+// Random sequences of calls on two trees of the same shape, one through a root, one through node:fs:
+// the same results, the same errors, the same trees afterwards.
+//
+// A failure prints a seed and a path. OPENAT2_SEED=… and OPENAT2_PATH=… in the environment play it again.
+
+const test = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const fc = require('fast-check');
+const { SandboxRoot } = require('..');
+const { PATHS, actual, expected, lstat } = require('./node-twin');
+const { FULL, progress } = require('./sizes');
+const { NOBODY, isRoot, link, plant, removeTree, snapshot, tempDir, unprivileged } = require('./support');
+
+const RUNS = FULL ? 10_000 : 400;
+const CALLS = 25;
+
+// Names and paths are written in Latin-1 here, one character for a byte, since not all are UTF-8.
+const bytes = (text) => Buffer.from(text, 'latin1');
+const latin1 = (text) => Buffer.from(text).toString('latin1');
+
+const TREE = {
+  file: 'some content',
+  other: '',
+  empty: {},
+  full: { inner: 'inner', deep: { file: 'x', empty: {}, up: link('../inner') } },
+  tofile: link('file'),
+  todir: link('full'),
+  dangling: link('nowhere'),
+  loop: link('loop'),
+  up: link('..'),
+  'with space': { 'new\nline': 'n', "it's": {} },
+  'ünï 😀': { ' ': '' },
+};
+const NOT_UTF8 = { directory: '\xff\xfe', file: '\xff\xfe/\xc3(' };
+
+const KNOWN = [
+  'file', 'other', 'empty', 'full', 'full/inner', 'full/deep', 'full/deep/file', 'full/deep/empty', 'with space',
+  'with space/new\nline', "with space/it's", latin1('ünï 😀'), latin1('ünï 😀/ '), NOT_UTF8.directory, NOT_UTF8.file,
+]; // biome-ignore format: a list
+const LINKS = [
+  'tofile',
+  'todir',
+  'dangling',
+  'loop',
+  'up',
+  'full/deep/up',
+  'todir/inner',
+  'up/file',
+  'todir/deep',
+];
+const DIRECTORIES = [
+  'empty',
+  'full',
+  'full/deep',
+  'full/deep/empty',
+  'with space',
+  NOT_UTF8.directory,
+  'made',
+];
+const FRESH = [
+  'made', 'new', '...', '..x', '-rf', '*', '\\', '"', '\t', '\n', latin1('é'), '\xe9', '\xf0\x9f', 'x'.repeat(255),
+  'x'.repeat(256),
+]; // biome-ignore format: a list
+
+const oneOf = (...values) => fc.constantFrom(...values);
+const nameArb = oneOf(...FRESH, 'file', 'full', 'deep', 'inner', 'todir', 'nowhere');
+const plainPathArb = fc.oneof(
+  { weight: 12, arbitrary: oneOf(...KNOWN) },
+  { weight: 6, arbitrary: fc.tuple(oneOf(...DIRECTORIES), nameArb).map((names) => names.join('/')) },
+  { weight: 4, arbitrary: oneOf(...FRESH) },
+  { weight: 3, arbitrary: oneOf(...LINKS) },
+  { weight: 2, arbitrary: fc.array(nameArb, { minLength: 1, maxLength: 5 }).map((names) => names.join('/')) },
+  { weight: 1, arbitrary: oneOf('.', '', `${'d/'.repeat(2100)}x`) },
+  { weight: 1, arbitrary: oneOf('/', '/etc/passwd', '..', '../node', 'full/..', 'missing/../file') },
+);
+
+/** A path spelled in one of the ways that come to the same; as bytes where it has to be, or now and then. */
+const pathArb = fc
+  .record({
+    plain: plainPathArb,
+    slash: fc.oneof({ weight: 8, arbitrary: oneOf('/') }, oneOf('//', '/./', '/.//')),
+    before: fc.oneof({ weight: 8, arbitrary: oneOf('') }, oneOf('./', './/', './.')),
+    behind: fc.oneof({ weight: 8, arbitrary: oneOf('') }, oneOf('/', '//', '/.', '/./')),
+    asBytes: fc.oneof({ weight: 4, arbitrary: oneOf(false) }, oneOf(true)),
+  })
+  .map(({ plain, slash, before, behind, asBytes }) => {
+    if (plain === '' || plain.startsWith('/')) return plain;
+    const spelled = before.replace(/\.\.$/, '.') + plain.replaceAll('/', slash) + behind;
+    const text = bytes(spelled).toString();
+    return asBytes || latin1(text) !== spelled ? bytes(spelled) : text;
+  });
+const targetArb = oneOf(
+  'file',
+  '../file',
+  '.',
+  '..',
+  '/etc/passwd',
+  'nowhere',
+  'full/',
+  bytes('\xff'),
+  '\n',
+  '',
+);
+const modeArb = fc.oneof(
+  { weight: 3, arbitrary: oneOf(0o755, 0o644, 0o700, 0o777) },
+  oneOf(0, 0o100, 0o200, 0o300, 0o400, 0o500, 0o600),
+);
+const timeArb = fc.integer({ min: -(2 ** 31), max: 9e8 }).map((seconds) => seconds * 1e9);
+const flag = fc.boolean();
+
+/** The arguments of each method. */
+const ARGS = {
+  mkdir: [pathArb, flag],
+  unlink: [pathArb],
+  rmdir: [pathArb],
+  rename: [pathArb, pathArb],
+  renameNoReplace: [pathArb, pathArb],
+  link: [pathArb, pathArb],
+  symlink: [targetArb, pathArb],
+  chmod: [pathArb, modeArb],
+  truncate: [pathArb, oneOf(0, 1, 5, 100, 5000)],
+  copyFile: [pathArb, pathArb],
+  rm: [pathArb, flag, flag],
+  utimes: [pathArb, timeArb, timeArb],
+  stat: [pathArb],
+  openRead: [pathArb],
+  openWrite: [pathArb, flag, oneOf(false), flag],
+};
+const callArb = fc.oneof(
+  ...Object.entries(ARGS).map(([method, args]) => fc.tuple(oneOf(method), fc.tuple(...args))),
+  fc.tuple(oneOf('openWrite'), fc.tuple(pathArb, flag, oneOf(true), oneOf(false))),
+);
+
+/** What a path says of itself: its names, and whether it ends as a directory. */
+function parsed(at) {
+  const text = Buffer.from(at).toString('latin1');
+  const all = text.split('/');
+  return {
+    names: all.filter((name) => name !== '' && name !== '.'),
+    isEmpty: text === '',
+    leaves: text.startsWith('/') || all.includes('..'),
+    isRoot: text !== '' && all.every((name) => name === '' || name === '.'),
+    slash: /(^|\/)\.?$/.test(text),
+    tooLong: text.length > 4095,
+  };
+}
+
+/** When a method follows a symlink that is the last name of a path. */
+const FOLLOWS = {
+  chmod: 'always',
+  truncate: 'always',
+  copyFile: 'always',
+  utimes: 'always',
+  stat: 'always',
+  openRead: 'always',
+  openWrite: 'always',
+  rm: 'by a slash',
+  link: 'by a slash',
+};
+
+/** Whether node:fs would follow a symlink on its way along `at`, in the working directory. */
+function meetsLink(method, args, index) {
+  const { names, slash, tooLong } = parsed(args[index]);
+  if (tooLong) return false;
+  const follows = method === 'mkdir' && args[1] ? 'always' : FOLLOWS[method];
+  // A slash behind what is to be made is refused before anything is looked up.
+  const makes = (method === 'link' && index === 1) || (method === 'openWrite' && args[1]);
+  for (const [i, name] of names.entries()) {
+    const stat = lstat(bytes(names.slice(0, i).concat(name).join('/')));
+    if (stat === undefined) return false;
+    const isLast = i === names.length - 1;
+    if (stat.isSymbolicLink()) {
+      if (!isLast) return true;
+      if (slash && makes) return false;
+      return follows === 'always' || (slash && follows === 'by a slash');
+    }
+    if (!isLast && !stat.isDirectory()) return false;
+  }
+  return false;
+}
+
+/** Whether nothing is wrong with the path at `index`, so that the other one decides. */
+function isSound(method, args, index) {
+  const { names, isRoot: root, leaves, slash, isEmpty } = parsed(args[index]);
+  if (root || leaves || slash || isEmpty || meetsLink(method, args, index)) return false;
+  const stat = lstat(args[index]);
+  if (index === 0) return stat?.isFile() && (stat.mode & 0o400) !== 0;
+  return stat === undefined && names.length === 1 && names[0].length < 256;
+}
+
+/** What cannot be done to the root itself. */
+const MOVES = new Set(['unlink', 'rmdir', 'rm', 'rename', 'renameNoReplace']);
+
+/** The code that a root answers where node:fs would do what a root must not do, if it is such a call. */
+function refusal(method, args) {
+  const paths = PATHS[method];
+  for (const index of paths) {
+    const code = refusalOf(method, args, index);
+    if (code === undefined) continue;
+    const others = paths.filter((other) => other !== index);
+    const isEmptyTarget = method === 'symlink' && args[0] === '';
+    return { code, alone: !isEmptyTarget && others.every((other) => isSound(method, args, other)) };
+  }
+  return undefined;
+}
+
+function refusalOf(method, args, index) {
+  const { leaves, isEmpty, isRoot: root } = parsed(args[index]);
+  if (isEmpty) return 'ENOENT';
+  if (leaves) return 'EACCES';
+  if (meetsLink(method, args, index)) return 'ELOOP';
+  if (root && MOVES.has(method)) return 'EBUSY';
+  if (root && method === 'link' && index === 0) return 'EPERM';
+  return undefined;
+}
+
+const WORDS = {
+  ENOENT: 'no such file or directory',
+  EACCES: 'permission denied (path is outside of the sandbox)',
+  ELOOP: 'too many symbolic links encountered',
+  EBUSY: 'resource busy or locked',
+  EPERM: 'operation not permitted',
+};
+const line = (text) => text.replaceAll('\n', '\\n');
+
+/** The error `error` is the refusal, of the paths as they were given. */
+function assertRefused(method, args, { code, alone }, { error, value }) {
+  assert.ok(error, `${code} expected, but ${JSON.stringify(value)}`);
+  if (alone) {
+    assert.strictEqual(error.code, code);
+    assert.ok(error.message.startsWith(`${code}: ${WORDS[code]}, `), error.message);
+  }
+  const [at, dest] = (method === 'symlink' ? [0, 1] : PATHS[method]).map((index) => `${args[index]}`);
+  assert.deepStrictEqual([error.path, error.dest], [at, dest]);
+  const where = dest === undefined ? `'${line(at)}'` : `'${line(at)}' -> '${line(dest)}'`;
+  assert.ok(error.message.endsWith(`, ${error.syscall} ${where}`), error.message);
+}
+
+/** `.` at the end of a path is dropped by us; the kernel refuses much that ends in it. */
+function withoutDotAtTheEnd(at) {
+  const text = Buffer.from(at).toString('latin1');
+  const spelled = parsed(at).isRoot ? text : text.replace(/\/\.(\/\.?|\/)*$/, '/');
+  return typeof at === 'string' ? bytes(spelled).toString() : bytes(spelled);
+}
+
+/** The outcome with the paths as they were given, and a path inside of a tree in its plain form. */
+function respelled(result, args, given) {
+  if (result.error === undefined) return result;
+  const { path: at, dest, message, syscall } = result.error;
+  const back = (text, index) =>
+    text === `${args[index]}` ? `${given[index]}` : text && path.posix.normalize(text);
+  const error = { ...result.error, path: back(at, 0), dest: back(dest, 1) };
+  const paths = [error.path, error.dest].filter((text) => text !== undefined);
+  const head = message.slice(0, message.indexOf(`, ${syscall}`));
+  error.message = `${head}, ${[syscall, paths.map((text) => `'${line(text)}'`).join(' -> ')].join(' ').trim()}`;
+  return { error };
+}
+
+/** Where two things are wrong with a call, and a root speaks of the other one: what it says, and node:fs. */
+const TWO_FAULTS = {
+  // There is something at the destination, and the slash there or behind the source is wrong too.
+  renameNoReplace: { mine: 'ENOTDIR', node: 'EEXIST', paths: [0, 1] },
+  // A new file cannot end in a slash, and the name is too long as well.
+  copyFile: { mine: 'ENAMETOOLONG', node: 'EISDIR', paths: [1] },
+};
+
+function saysAnother(method, args, mine, right) {
+  const either = TWO_FAULTS[method];
+  return (
+    either !== undefined &&
+    either.mine === mine.error?.code &&
+    either.node === right.error?.code &&
+    either.paths.some((index) => parsed(args[index]).slash)
+  );
+}
+
+/** Whether the removal of a tree stopped inside of it, at one of perhaps several obstacles. */
+function stoppedInside(method, [at], { error }) {
+  return method === 'rm' && error?.path?.startsWith(`${path.posix.normalize(`${at}`)}/`);
+}
+
+/** Makes one call on both sides, and compares. Whether the trees are still to be the same. */
+function play(root, [method, args], seen) {
+  const refused = refusal(method, args);
+  if (refused !== undefined) {
+    assertRefused(method, args, refused, actual(root, method, args));
+    seen(method, refused.code);
+    return true;
+  }
+  const spelled = args.map((arg, i) => (PATHS[method].includes(i) ? withoutDotAtTheEnd(arg) : arg));
+  const right = respelled(expected(method, spelled), spelled, args);
+  const mine = respelled(actual(root, method, args), args, args);
+  seen(method, right.error?.code ?? 'success');
+  // In which order the entries of a tree go is nobody's promise, nor which of them are left then.
+  if (stoppedInside(method, spelled, right) && stoppedInside(method, spelled, mine)) {
+    assert.strictEqual(mine.error.code, right.error.code);
+    return false;
+  }
+  if (!saysAnother(method, args, mine, right)) assert.deepStrictEqual(mine, right);
+  return true;
+}
+
+/** A tree in the new directory `dir`. */
+function grow(dir) {
+  fs.mkdirSync(dir);
+  plant(dir, TREE);
+  const at = (name) => Buffer.concat([Buffer.from(`${dir}/`), bytes(name)]);
+  fs.mkdirSync(at(NOT_UTF8.directory));
+  fs.writeFileSync(at(NOT_UTF8.file), 'not UTF-8');
+  return dir;
+}
+
+function playAll(base, calls, seen) {
+  const [ours, theirs] = ['ours', 'node'].map((name) => grow(path.join(base, name)));
+  const root = new SandboxRoot(ours);
+  process.chdir(theirs);
+  try {
+    const isSame = calls.every((call) => play(root, call, seen));
+    if (isSame) assert.deepStrictEqual(snapshot(ours), snapshot(theirs));
+  } finally {
+    root.close();
+    process.chdir(base);
+    for (const dir of [ours, theirs]) removeTree(dir);
+  }
+}
+
+test('random sequences of calls do what node:fs does, and follow no symlink', (t) => {
+  const [base, home] = [tempDir(t), process.cwd()];
+  t.after(() => process.chdir(home));
+  if (isRoot) fs.chownSync(base, NOBODY, NOBODY);
+  const outcomes = {};
+  const seen = (method, code) => {
+    outcomes[method] ??= {};
+    outcomes[method][code] = (outcomes[method][code] ?? 0) + 1;
+  };
+  const { OPENAT2_SEED: seed, OPENAT2_PATH: replay } = process.env;
+  const done = progress('sequences', RUNS);
+  const property = fc.property(
+    fc.array(callArb, { minLength: 1, maxLength: CALLS, size: 'max' }),
+    (calls) => {
+      playAll(base, calls, seen);
+      done();
+    },
+  );
+  unprivileged(() =>
+    fc.assert(property, {
+      numRuns: RUNS,
+      includeErrorInReport: true,
+      ...(seed && { seed: Number(seed) }),
+      ...(replay && { path: replay }),
+    }),
+  );
+  for (const [method, codes] of Object.entries(outcomes)) t.diagnostic(`${method}: ${JSON.stringify(codes)}`);
+  if (replay) return;
+  for (const method of Object.keys(ARGS)) {
+    assert.ok(outcomes[method].success > 0, `${method} has succeeded`);
+    assert.ok(Object.keys(outcomes[method]).length > 3, `${method} has failed in several ways`);
+  }
+});

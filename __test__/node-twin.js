@@ -1,0 +1,174 @@
+// The calls of a root made again with node:fs, in the working directory, which holds a tree of the
+// same shape: what a root has to answer, and where it answers otherwise on purpose.
+
+const fs = require('node:fs');
+const { outcome } = require('./support');
+
+const MODE = 0o644;
+
+/** Which arguments of each method are paths. */
+const PATHS = {
+  mkdir: [0],
+  unlink: [0],
+  rmdir: [0],
+  rename: [0, 1],
+  renameNoReplace: [0, 1],
+  link: [0, 1],
+  symlink: [1],
+  chmod: [0],
+  truncate: [0],
+  copyFile: [0, 1],
+  rm: [0],
+  utimes: [0],
+  stat: [0],
+  openRead: [0],
+  openWrite: [0],
+};
+
+/** The same call on node:fs. */
+const NODE = {
+  mkdir: (at, recursive) => {
+    fs.mkdirSync(at, { recursive, mode: 0o755 });
+  },
+  unlink: (at) => fs.unlinkSync(at),
+  rmdir: (at) => fs.rmdirSync(at),
+  rename: (from, to) => fs.renameSync(from, to),
+  // Node has none: looking first will do where nobody else is at work.
+  renameNoReplace: (from, to) => {
+    if (lstat(name(from)) && lstat(name(to))) throw systemError('EEXIST', 'rename', from, to);
+    fs.renameSync(from, to);
+  },
+  link: (from, to) => fs.linkSync(from, to),
+  symlink: (target, at) => fs.symlinkSync(target, at),
+  chmod: (at, mode) => fs.chmodSync(at, mode),
+  truncate: (at, len) => fs.truncateSync(at, len),
+  copyFile: (from, to) => fs.copyFileSync(from, to),
+  rm: (at, recursive, force) => fs.rmSync(at, { recursive, force }),
+  // Dates, because Node takes a negative number for now.
+  utimes: (at, atimeNs, mtimeNs) => fs.utimesSync(at, new Date(atimeNs / 1e6), new Date(mtimeNs / 1e6)),
+  stat: (at) => described(fs.statSync(at)),
+  openRead: (at) => opened(fs.openSync(at, 'r')),
+  openWrite: (at, create, truncate, append) => {
+    const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND } = fs.constants;
+    const flags = O_WRONLY | (create && O_CREAT) | (truncate && O_TRUNC) | (append && O_APPEND);
+    return written(fs.openSync(at, flags, MODE));
+  },
+};
+
+/** The call on a root, with results that can be compared. */
+const OURS = {
+  stat: (root, at) => described(root.stat(at)),
+  openRead: (root, at) => opened(root.openRead(at)),
+  openWrite: (root, at, ...flags) => written(root.openWrite(at, ...flags, MODE)),
+};
+
+/** What two files of the same history have in common. */
+function described({ mode, nlink, size }) {
+  return { mode, nlink, size: (mode & fs.constants.S_IFMT) === fs.constants.S_IFREG ? size : null };
+}
+
+function opened(fd) {
+  try {
+    const stat = fs.fstatSync(fd);
+    return { mode: stat.mode, content: stat.isFile() ? fs.readFileSync(fd, 'latin1') : null };
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function written(fd) {
+  try {
+    const { mode, size } = fs.fstatSync(fd);
+    fs.writeSync(fd, 'written');
+    return { mode, size };
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+const WORDING = {
+  EBUSY: [-16, 'resource busy or locked'],
+  EEXIST: [-17, 'file already exists'],
+  EISDIR: [-21, 'illegal operation on a directory'],
+  EPERM: [-1, 'operation not permitted'],
+};
+
+function systemError(code, syscall, at, dest) {
+  const [errno, wording] = WORDING[code];
+  const where = dest === undefined ? `'${at}'` : `'${at}' -> '${dest}'`;
+  const error = new Error(`${code}: ${wording}, ${syscall} ${where}`);
+  return Object.assign(error, { errno, code, syscall, path: `${at}`, dest: dest && `${dest}` });
+}
+
+/** A path without the slashes behind it. */
+function name(at) {
+  const text = Buffer.from(at).toString('latin1').replace(/\/+$/, '');
+  return Buffer.from(text, 'latin1');
+}
+
+function lstat(at) {
+  try {
+    return fs.lstatSync(at);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a call on a readable directory as a source comes to. */
+function copyOfDirectory(method, [src, dest]) {
+  if (method !== 'copyFile' || !lstat(src)?.isDirectory()) return undefined;
+  const { error } = outcome(() => fs.readdirSync(src));
+  return error === undefined ? systemError('EISDIR', 'copyfile', src, dest) : undefined;
+}
+
+/** truncate(2), for a caller who may write the file and not read it. */
+function truncateUnread(at, len) {
+  const fd = fs.openSync(at, fs.constants.O_WRONLY);
+  try {
+    fs.ftruncateSync(fd, len);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/**
+ * The outcome that the call on a root should have, the call having been made with node:fs in the
+ * working directory; where the two differ on purpose, the outcome that is right for a root.
+ */
+function expected(method, args) {
+  // Node empties the destination before it finds that a directory cannot be copied to it.
+  const refused = copyOfDirectory(method, args);
+  if (refused !== undefined) return failed(refused);
+
+  const node = outcome(() => NODE[method](...args));
+  const { code } = node.error ?? {};
+  // Node has an error of its own for this; callers rely on a system error.
+  if (method === 'rm' && code === 'ERR_FS_EISDIR') return failed(systemError('EISDIR', 'rm', args[0]));
+  // Cutting a file takes no permission to read it: truncate(2).
+  if (method === 'truncate' && code === 'EACCES') {
+    const unread = outcome(() => truncateUnread(...args));
+    return unread.error ? onOneLine(node) : unread;
+  }
+  return onOneLine(node);
+}
+
+const failed = (error) => {
+  const thrown = () => {
+    throw error;
+  };
+  return onOneLine(outcome(thrown));
+};
+
+/** A line break in a message is escaped by us. */
+function onOneLine(result) {
+  if (result.error === undefined) return result;
+  return { error: { ...result.error, message: result.error.message.replaceAll('\n', '\\n') } };
+}
+
+/** The outcome of the call on a root. */
+function actual(root, method, args) {
+  const call = OURS[method] ?? ((...rest) => root[method](...rest.slice(1)));
+  return outcome(() => call(root, ...args));
+}
+
+module.exports = { NODE, PATHS, actual, expected, failed, lstat, systemError };

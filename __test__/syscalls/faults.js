@@ -1,0 +1,138 @@
+'use strict';
+// Lets the system calls of a way fail, each in turn, and judges what comes of it.
+
+const { isDeepStrictEqual } = require('node:util');
+const { FULL } = require('../sizes');
+const { knows } = require('./strace');
+const { ways } = require('./ways');
+
+/** Errors that say nothing but that it went wrong. */
+const CODES = FULL ? ['EIO', 'ENOMEM', 'ENOSPC', 'EDQUOT', 'ENFILE', 'ESTALE'] : ['EIO'];
+
+/** What is tried again when a signal interrupts it. */
+const TRIED_AGAIN =
+  /^(openat|openat2|mkdirat|unlinkat|renameat2|linkat|symlinkat|newfstatat|ftruncate|copy_file_range|pread64|pwrite64)$/;
+
+/** Faults that nobody has to hear of, `way: system call number`, and why. */
+const HARMLESS = [
+  // What cannot be shared is copied.
+  /^copyFile: .*: ioctl /,
+  // Where both paths are wrong, what is known of the second is said.
+  /^rename: to below a symlink: newfstatat 1/,
+  // Something is there or not: the rename itself will say.
+  /^rename: with slashes: newfstatat 2/,
+  // It may be a directory, or not there: that is looked up next.
+  /^rm: (missing|missing, force|a directory): unlinkat 1/,
+  /^rm: (an empty directory|a tree): unlinkat 1 once/,
+];
+
+/** What a call that fails half-way may have changed already. */
+const UNFINISHED = {
+  'mkdir: recursive, three levels': (_, was, is) =>
+    was === undefined && is.target === undefined && is.content === undefined,
+  'copyFile: over another': (name) => name === 'a/b/c/other',
+  'rm: a tree': (name) => name.startsWith('tree'),
+  // Whether it was this call that made the file, nobody can tell: it might be somebody else's.
+  'openWrite: a new file': (name, _, is) => name === 'a/b/new' && is.content === '',
+};
+
+/** What a file system answers that cannot do this: it is done in another way. */
+const CANNOT = {
+  'ioctl 1': ['EXDEV', 'EINVAL', 'EOPNOTSUPP', 'ENOTTY', 'ENOSYS', 'EPERM'],
+  'copy_file_range 1': ['EXDEV', 'EINVAL', 'EOPNOTSUPP', 'ENOSYS', 'EPERM'],
+  'lseek 1': ['EINVAL', 'EOPNOTSUPP'],
+};
+
+const known = new Map();
+const knowsCached = (name) => known.get(name) ?? known.set(name, knows(name)).get(name);
+
+/** The faults of the `nth` call of a name: `ever` is whether all further calls of that name fail too. */
+function* faultsOf(name, nth, isLast) {
+  for (const code of CODES) {
+    yield { code, ever: false };
+    if (FULL || !isLast) yield { code, ever: true };
+  }
+  yield { code: 'EINTR', ever: false };
+  if (name === 'openat2') {
+    yield { code: 'EAGAIN', ever: false };
+    for (const code of ['EINTR', 'EAGAIN']) yield { code, ever: true };
+  }
+  for (const code of CANNOT[`${name} ${nth}`] ?? []) yield { code, ever: false };
+}
+
+/** Whether nobody has to hear of the fault in the `nth` of its name among `calls`, the one at `at`. */
+function isHarmless(way, { code, ever }, calls, at, nth) {
+  const { name } = calls[at];
+  if (CANNOT[`${name} ${nth}`]?.includes(code)) return true;
+  if (code === 'EINTR' && !ever && TRIED_AGAIN.test(name) && !way.startsWith('constructor')) return true;
+  if (code === 'EAGAIN' && !ever) return true;
+  if (name === 'close') {
+    // The kernel has closed it, whatever it says; but of a copy, that what was written is lost.
+    const isOfCopy = (i) =>
+      calls[i].name === 'close' && /^(ioctl|copy_file_range|pwrite64|pread64)$/.test(calls[i - 1]?.name);
+    const failing = calls.flatMap((_, i) => (i === at || (ever && i > at) ? [i] : []));
+    return code === 'EINTR' || !failing.some(isOfCopy);
+  }
+  return HARMLESS.some((rule) => rule.test(`${way}: ${name} ${nth} ${ever ? 'for ever' : 'once'}`));
+}
+
+const isInjected = ({ line }) => line.includes('(INJECTED)');
+const hasFault = ({ calls, hangs }) => hangs || calls.some(isInjected);
+
+/** What is wrong with how a call went that had a fault, if anything. */
+function wrongWith(way, fault, harmless, natural, report) {
+  const { error, before, after, left, calls, hangs } = report;
+  if (hangs) return 'it hangs';
+  const injected = calls.filter(isInjected);
+  if (injected.length === 0) return 'the fault did not take place';
+  // Ten lookups at the most, a hundred and twenty-eight tries each.
+  if (injected.length > 1280) return `tried ${injected.length} times`;
+  if (['EINTR', 'EAGAIN'].includes(fault.code) && fault.ever && injected.length < 2) return 'not tried again';
+  // A close that strace kept from the kernel has closed nothing.
+  if (left !== injected.filter(({ name }) => name === 'close').length)
+    return `${left} descriptors are left open`;
+  const isAsWithout = error?.code === natural.error?.code && isDeepStrictEqual(after, natural.after);
+  if (harmless && !isAsWithout) return `it is harmless, but: ${error?.message ?? 'the tree differs'}`;
+  if (harmless) return null;
+  // An interruption may always be met with another try.
+  if (fault.code === 'EINTR' && !fault.ever && isAsWithout) return null;
+  if (error?.code !== fault.code) return `not reported, but: ${error?.message ?? 'success'}`;
+  const says = `${error.path} ${error.dest} ${error.message}`;
+  const isOfHost = says.includes('/tree-') && !way.startsWith('constructor');
+  if (error.errno >= 0 || !error.message.startsWith(`${fault.code}: `) || isOfHost)
+    return `reported as ${says}`;
+  const mayChange = UNFINISHED[way] ?? (() => false);
+  const changed = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+    (name) => !isDeepStrictEqual(before[name], after[name]) && !mayChange(name, before[name], after[name]),
+  );
+  return changed.length === 0 ? null : `changed: ${changed}`;
+}
+
+/** Lets every call of one way fail. `always` is what fails in any case, to get to other calls. */
+async function everyFault(subject, i, always = []) {
+  const way = `${ways[i].method}: ${ways[i].what}`;
+  const natural = await subject.go(i, always);
+  const seen = {};
+  const wrong = [];
+  let tried = 0;
+  for (const [at, { name }] of natural.calls.entries()) {
+    seen[name] = (seen[name] ?? 0) + 1;
+    const nth = seen[name];
+    if (!knowsCached(name) || always.some((fault) => fault.startsWith(`${name}:`))) continue;
+    const isLast = !natural.calls.slice(at + 1).some((later) => later.name === name);
+    for (const fault of faultsOf(name, nth, isLast)) {
+      const inject = `${name}:error=${fault.code}:when=${nth}${fault.ever ? '+' : ''}`;
+      let report = await subject.go(i, [...always, inject]);
+      // Now and then Node itself has made the call that was to fail, before the way was gone.
+      for (let tries = 1; tries < 5 && !hasFault(report); tries += 1)
+        report = await subject.go(i, [...always, inject]);
+      const harmless = isHarmless(way, fault, natural.calls, at, nth);
+      const complaint = wrongWith(way, fault, harmless, natural, report);
+      if (complaint !== null) wrong.push(`${way}, ${inject}: ${complaint}`);
+      tried += 1;
+    }
+  }
+  return { tried, wrong };
+}
+
+module.exports = { UNFINISHED, everyFault, wrongWith };

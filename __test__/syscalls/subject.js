@@ -1,0 +1,70 @@
+'use strict';
+// A process that goes the ways through the methods when it is told to, while a test does something
+// to the process: `prepare`, perhaps `exhaust`, `call`, `report`, in turn.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { SandboxRoot } = require('../..');
+const { plant, snapshot } = require('../support');
+const { mark } = require('./trace');
+const { TREE, perform, release, ways } = require('./ways');
+
+let now;
+
+const commands = {
+  /** Makes the tree in `base` for the way with this number, and a root on it as seen in `view`. */
+  prepare(i, base, view = base) {
+    const way = ways[i];
+    const tree = fs.mkdtempSync(path.join(base, 'tree-'));
+    plant(tree, TREE);
+    const dir = path.join(view, path.basename(tree));
+    const root = new SandboxRoot(dir);
+    if (way.call.closed) root.close();
+    now = { way, tree, dir, root, fillers: [], before: snapshot(tree), descriptors: descriptors() };
+    return tree;
+  },
+
+  /** Uses up all descriptors but `spare`. */
+  exhaust(spare) {
+    try {
+      for (;;) now.fillers.push(fs.openSync('/dev/null', 'r'));
+    } catch {
+      for (const fd of now.fillers.splice(0, spare)) fs.closeSync(fd);
+    }
+  },
+
+  /** Goes the way. Nothing else is done meanwhile. */
+  call() {
+    mark('call');
+    now.done = perform(now.way, now.root, now.dir, SandboxRoot);
+    mark('called');
+  },
+
+  /** What came of it; then all of it is taken away. */
+  report() {
+    const { way, tree, root, fillers, before, done } = now;
+    for (const fd of fillers) fs.closeSync(fd);
+    // What the caller was given is no leak, and the descriptor of a root that is closed is gone.
+    release(done);
+    const closed = root.closed && !way.call.closed ? 1 : 0;
+    const left = descriptors() - now.descriptors + closed;
+    const report = { error: done.error, before, after: snapshot(tree), left };
+    root.close();
+    fs.rmSync(tree, { recursive: true });
+    return report;
+  },
+};
+
+/** How many descriptors are open, but for those of /proc that are kept to be used again. */
+function descriptors() {
+  const targets = fs.readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return fs.readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return '/proc/self/fd';
+    }
+  });
+  return targets.filter((target) => !target.startsWith('/proc')).length;
+}
+
+process.on('message', ([command, ...args]) => process.send({ answer: commands[command](...args) }));

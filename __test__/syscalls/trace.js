@@ -1,0 +1,304 @@
+'use strict';
+// What strace wrote, call by call, and the rules that every call of this package is held to.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { spawnSync } = require('node:child_process');
+
+/** A program marks its trace by looking for files that do not exist, in this folder. */
+const MARKERS = '/openat2-marker/';
+
+/** What the running program does shows in its trace between this and the next mark. */
+const mark = (text) => void fs.existsSync(MARKERS + text);
+
+/** Runs Node with `args` under strace; its output, and for each mark the calls that follow it. */
+function trace(dir, args, { wrapper = [], inject = [] } = {}) {
+  const file = path.join(dir, 'trace');
+  const options = ['-ff', '-s', '16384', '-e', 'signal=none', '-o', file];
+  const faults = inject.flatMap((fault) => ['-e', `inject=${fault}`]);
+  const patience = ['timeout', '60'];
+  const command = ['strace', ...options, ...faults, ...patience, ...wrapper, process.execPath, ...args];
+  const ran = spawnSync(command[0], command.slice(1), { encoding: 'utf8', maxBuffer: 1 << 28 });
+  if (ran.status === 124) throw new Error('a call hangs');
+  if (ran.status !== 0) throw new Error(`${command.join(' ')}: ${ran.error ?? ran.stderr}`);
+  // One file a thread: no line is interrupted by that of another. One thread makes the marks.
+  const threads = fs.readdirSync(dir).filter((name) => name.startsWith('trace.'));
+  const marked = threads
+    .map((name) => fs.readFileSync(path.join(dir, name), 'utf8'))
+    .filter((text) => text.includes(MARKERS));
+  for (const name of threads) fs.rmSync(path.join(dir, name));
+  if (marked.length !== 1) throw new Error(`${marked.length} threads with marks`);
+  return { stdout: ran.stdout, sections: sections(marked[0].split('\n')) };
+}
+
+/** The calls behind each mark, up to the next one. */
+function sections(lines) {
+  const found = new Map();
+  let section = [];
+  const isOfTheRuntime = runtime();
+  for (const line of lines) {
+    const marker = line.indexOf(`"${MARKERS}`);
+    if (marker === -1) {
+      const call = parse(line);
+      if (call !== null && !isOfTheRuntime(call)) section.push(call);
+      continue;
+    }
+    const text = line.slice(marker + 1 + MARKERS.length);
+    section = [];
+    found.set(text.slice(0, text.indexOf('"')), section);
+  }
+  return found;
+}
+
+/** Names of system calls that came after the strace that runs here: their numbers are the same everywhere. */
+const NUMBERED = { syscall_0x1c4: 'fchmodat2' };
+
+/** One line as `{ name, args, result, errno }`; `null` for what is no call that ended. */
+function parse(line) {
+  const head = /^(\w+)\(/.exec(line);
+  if (head === null || line.endsWith('<detached ...>')) return null;
+  const args = [];
+  let arg = '';
+  let depth = 0;
+  let i = head[0].length;
+  for (; i < line.length; i += 1) {
+    const c = line[i];
+    if (c === '"') {
+      const start = i;
+      for (i += 1; i < line.length && line[i] !== '"'; i += 1) if (line[i] === '\\') i += 1;
+      arg += line.slice(start, i + 1);
+    } else if (line.startsWith('/*', i)) {
+      i = line.indexOf('*/', i) + 1;
+    } else if (c === ')' && depth === 0) {
+      break;
+    } else if (c === ',' && depth === 0) {
+      args.push(arg.trim());
+      arg = '';
+    } else {
+      if ('([{'.includes(c)) depth += 1;
+      if (')]}'.includes(c)) depth -= 1;
+      arg += c;
+    }
+  }
+  if (arg.trim() !== '' || args.length > 0) args.push(arg.trim());
+  const end = /^\)\s+= (-?\w+|\?)(?: (E[A-Z0-9]+))?/.exec(line.slice(i));
+  if (end === null) throw new Error(`not understood: ${line}`);
+  return { name: NUMBERED[head[1]] ?? head[1], args, result: Number(end[1]), errno: end[2], line };
+}
+
+/** Tells what Node and the C library do at any moment: memory, threads, clocks. */
+function runtime() {
+  let asked = null;
+  return ({ name, args, result }) => {
+    // Before memory is given back, malloc once reads how the kernel counts it.
+    if (name === 'openat' && args[1] === '"/proc/sys/vm/overcommit_memory"') {
+      asked = String(result);
+      return true;
+    }
+    if (['read', 'close'].includes(name) && args[0] === asked) {
+      if (name === 'close') asked = null;
+      return true;
+    }
+    if (name === 'mmap') return args[3].includes('MAP_ANONYMOUS') && args[4] === '-1';
+    // Another thread is woken, by the number one.
+    if (name === 'write') return args[1] === String.raw`"\1\0\0\0\0\0\0\0"`;
+    return RUNTIME.test(name);
+  };
+}
+
+const RUNTIME =
+  /^(munmap|mremap|mprotect|pkey_\w+|madvise|brk|membarrier|futex|sched_\w+|prctl|clock_\w+|gettimeofday|getrandom|getpid|gettid|getrusage|uname|rt_sig\w+)$/;
+
+const has = (flags, ...wanted) => {
+  const given = flags.split('|');
+  return wanted.every((flag) => given.includes(flag));
+};
+
+/** The text of a quoted argument, with the escapes left in it: none of them stands for a slash or a dot. */
+const text = (arg) => (/^"(.*)"$/s.exec(arg) ?? [])[1];
+
+/** What the kernel resolves as one name in the directory at hand, and in no other. */
+const isLeaf = (arg) => {
+  const name = text(arg);
+  return name !== undefined && !['', '.', '..'].includes(name) && !name.includes('/');
+};
+
+/**
+ * What is wrong with `calls`, the system calls of one call of `method`; and which descriptors they
+ * left open. `root` is the root's descriptor; the constructor has none yet. `procfs` is for an old
+ * kernel, where a call that is missing may be made through `/proc/self/fd`: the descriptors that
+ * are kept for that, which is no leak.
+ */
+function audit(calls, { method, root, procfs = null }) {
+  const state = { method, root, procfs, own: new Map(), calls };
+  const complaints = [];
+  calls.forEach((call, i) => {
+    const rule = RULES[call.name];
+    const verdict = rule === undefined ? ['no rule lets it through'] : rule(call, state, i);
+    for (const complaint of verdict.filter(Boolean)) complaints.push(`${complaint}: ${call.line}`);
+  });
+  for (const [fd, kind] of state.own) if (kind === 'proc') procfs.add(fd) && state.own.delete(fd);
+  return { complaints, left: [...state.own.keys()] };
+}
+
+/** Opened descriptors are followed until they are closed. */
+function opens(call, state, kind = 'file') {
+  if (call.result >= 0) state.own.set(String(call.result), kind);
+}
+
+const isOurs = (arg, { root, own }) => arg === root || own.has(arg);
+const ofProc = (arg, { own, procfs }) => own.get(arg) === 'proc' || procfs?.has(arg);
+
+const unless = (holds, complaint) => (holds ? null : complaint);
+const directory = (arg, state) => unless(isOurs(arg, state), 'not in a directory that it opened');
+const leaf = (arg) => unless(isLeaf(arg), 'not one name');
+const descriptor = (arg, state) => unless(state.own.has(arg), 'not a descriptor that it opened');
+
+const onName =
+  (...more) =>
+  ({ args }, state) => [directory(args[0], state), leaf(args[1]), ...more.map((check) => check(args))];
+const onDescriptor =
+  (...more) =>
+  ({ args }, state) => [descriptor(args[0], state), ...more.map((check) => check(args))];
+
+/** The system calls that may be made at all. Each answers with its complaints. */
+const RULES = {
+  openat2(call, state) {
+    const [dir, name, how] = call.args;
+    const flags = /flags=([^,}]+)/.exec(how)?.[1] ?? '';
+    const resolve = /resolve=([^,}]+)/.exec(how)?.[1] ?? '';
+    const given = text(name);
+    // The one descriptor that the constructor has is the root's, before anybody knows of it.
+    const fromRoot = state.root === undefined ? state.own.get(dir) === 'root' : dir === state.root;
+    opens(call, state);
+    return [
+      unless(fromRoot, 'not from the root'),
+      unless(
+        given !== undefined && !given.startsWith('/') && !given.split('/').includes('..'),
+        'a path that says where it leads out',
+      ),
+      unless(
+        has(resolve, 'RESOLVE_BENEATH', 'RESOLVE_NO_SYMLINKS', 'RESOLVE_NO_MAGICLINKS'),
+        'not all three of the resolve flags',
+      ),
+      unless(has(flags, 'O_CLOEXEC'), 'a child would inherit it'),
+      unless(!has(flags, 'O_TRUNC'), 'what is there is emptied before it is looked at'),
+      unless(has(flags, 'O_PATH') || has(flags, 'O_NONBLOCK', 'O_NOCTTY'), 'it could wait for a peer'),
+    ];
+  },
+  open(call, state, i) {
+    return RULES.openat({ ...call, args: ['AT_FDCWD', ...call.args] }, state, i);
+  },
+  openat(call, state, i) {
+    const [dir, name, flags] = call.args;
+    const cloexec = unless(has(flags, 'O_CLOEXEC'), 'a child would inherit it');
+    if (dir === 'AT_FDCWD') {
+      const isProc = state.procfs !== null && name === '"/proc"' && has(flags, 'O_NOFOLLOW', 'O_DIRECTORY');
+      const isRoot = state.method === 'constructor' && i === 0 && has(flags, 'O_PATH', 'O_DIRECTORY');
+      opens(call, state, isProc ? 'proc' : 'root');
+      return [cloexec, unless(isProc || isRoot, 'by a path of the host')];
+    }
+    if (ofProc(dir, state)) {
+      opens(call, state, 'proc');
+      return [cloexec, unless(has(flags, 'O_NOFOLLOW') && !name.includes('/'), 'not one name')];
+    }
+    opens(call, state);
+    if (name === '".."') {
+      const next = state.calls[i + 1];
+      const isChecked = call.result < 0 || (next?.name === 'fstat' && next.args[0] === String(call.result));
+      return [
+        cloexec,
+        descriptor(dir, state),
+        unless(state.method === 'rm', 'upwards'),
+        unless(isChecked, 'upwards, and not compared with what it should be'),
+        unless(has(flags, 'O_DIRECTORY'), 'upwards, and not to a directory'),
+      ];
+    }
+    return [
+      cloexec,
+      directory(dir, state),
+      leaf(name),
+      unless(
+        has(flags, 'O_NOFOLLOW') || has(flags, 'O_CREAT', 'O_EXCL'),
+        'a symlink there would be followed',
+      ),
+      unless(!has(flags, 'O_CREAT') || has(flags, 'O_EXCL'), 'made, or opened if it is there'),
+      unless(!has(flags, 'O_TRUNC'), 'what is there is emptied before it is looked at'),
+      unless(
+        has(flags, 'O_EXCL') || has(flags, 'O_DIRECTORY') || has(flags, 'O_NONBLOCK', 'O_NOCTTY'),
+        'it could wait for a peer',
+      ),
+    ];
+  },
+
+  mkdirat: onName(),
+  unlinkat: onName(),
+  newfstatat: onName(([, , , flags]) => unless(has(flags, 'AT_SYMLINK_NOFOLLOW'), 'a symlink is followed')),
+  symlinkat: ({ args }, state) => [directory(args[1], state), leaf(args[2])],
+  linkat: ({ args }, state) => [
+    directory(args[0], state),
+    leaf(args[1]),
+    directory(args[2], state),
+    leaf(args[3]),
+    unless(args[4] === '0', 'a symlink is followed'),
+  ],
+  renameat2: ({ args }, state) => [
+    directory(args[0], state),
+    leaf(args[1]),
+    directory(args[2], state),
+    leaf(args[3]),
+    unless(['0', 'RENAME_NOREPLACE'].includes(args[4]), 'with a flag that nothing asks for'),
+  ],
+
+  fchmodat2({ args: [fd, name, , flags] }, state) {
+    // strace before 6.7 shows the bare numbers: of the descriptor, of an address, of the flag.
+    if (fd.startsWith('0x')) {
+      return [descriptor(String(Number(fd)), state), unless(flags === '0x1000', 'a name is looked up')];
+    }
+    return [descriptor(fd, state), unless(name === '""' && flags === 'AT_EMPTY_PATH', 'a name is looked up')];
+  },
+  utimensat({ args: [fd, name, , flags] }, state) {
+    if (ofProc(fd, state)) return [numberOfOurs(name, state)];
+    return [descriptor(fd, state), unless(name === '""' && flags === 'AT_EMPTY_PATH', 'a name is looked up')];
+  },
+
+  fstat: ({ args }, state) => [directory(args[0], state)],
+  fchmod: onDescriptor(),
+  ftruncate: onDescriptor(),
+  lseek: onDescriptor(),
+  getdents64: onDescriptor(),
+  pread64: onDescriptor(),
+  pwrite64: onDescriptor(),
+  fcntl: onDescriptor(([, command]) =>
+    unless(/^F_[GS]ETFL$/.test(command), 'a descriptor is copied or changed'),
+  ),
+  ioctl: ({ args: [to, request, from] }, state) => [
+    descriptor(to, state),
+    unless(request.includes('FICLONE'), 'unknown to the rules'),
+    descriptor(from, state),
+  ],
+  copy_file_range: ({ args }, state) => [descriptor(args[0], state), descriptor(args[2], state)],
+  close({ args: [fd] }, state) {
+    const isRoots = fd === state.root && ['close', String(Symbol.dispose)].includes(state.method);
+    const complaint = isRoots ? null : descriptor(fd, state);
+    state.own.delete(fd);
+    return [complaint];
+  },
+
+  // What makes sure that /proc is procfs, and the calls made there.
+  fstatfs: ({ args }, state) => [inProc(args[0], state)],
+  readlinkat: ({ args }, state) => [inProc(args[0], state), unless(args[1] === '""', 'a name is looked up')],
+  // From above itself to itself: fails on what is mounted, in a way that nothing else does.
+  renameat: ({ args, errno }, state) => [
+    inProc(args[0], state),
+    unless(args[1] === '"../."' && args[2] === args[0] && args[3] === '"."', 'a name is moved'),
+    unless(['EXDEV', 'EBUSY'].includes(errno), 'it was done'),
+  ],
+  fchmodat: ({ args }, state) => [inProc(args[0], state), numberOfOurs(args[1], state)],
+};
+
+const inProc = (arg, state) => unless(ofProc(arg, state), 'by a descriptor not of /proc');
+const numberOfOurs = (name, state) =>
+  unless(state.own.get(text(name)) === 'file', 'not the number of what it opened');
+
+module.exports = { audit, mark, parse, sections, trace };

@@ -1,0 +1,239 @@
+'use strict';
+// Under strace, every way through every method: which system calls are made, and that none of them
+// could leave the root, follow a symlink, wait, or leave a descriptor behind. The rules that they
+// are held to, and the ways, are in syscalls/.
+
+const test = require('node:test');
+const assert = require('node:assert');
+const path = require('node:path');
+const { SandboxRoot } = require('..');
+const { memory, tempDir, tool } = require('./support');
+const { audit, parse, trace } = require('./syscalls/trace');
+const { ofMethod, prepare } = require('./syscalls/audited');
+const { WAYS, OPENS } = require('./syscalls/ways');
+const { withoutStrace } = require('./syscalls/strace');
+
+const skip = withoutStrace();
+
+/** What audited.js did under strace: for each call what came of it, and what is wrong with it. */
+function audited(t, { method, procfs, ...how } = {}) {
+  const dir = tempDir(t, memory);
+  prepare(dir, ofMethod(method));
+  const program = [path.join(__dirname, 'syscalls/audited.js'), dir];
+  const { stdout, sections } = trace(dir, method === undefined ? program : [...program, method], how);
+  return JSON.parse(stdout).map((result, i) => {
+    const constructed = audit(sections.get(`constructor-${i}`), { method: 'constructor' });
+    assert.deepStrictEqual([...constructed.complaints, constructed.left.length], [1], 'making the root');
+    const [root] = constructed.left;
+    const calls = sections.get(`call-${i}`);
+    const known = result.method === 'constructor' ? undefined : root;
+    const { complaints, left } = audit(calls, { method: result.method, root: known, procfs });
+    return { ...result, calls, complaints, left: left.map(Number) };
+  });
+}
+
+const BENEATH = 'resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH';
+
+/** What each rule is there to find, beside the same call as it should be. Descriptor 18 is the root's. */
+const FORBIDDEN = [
+  ['not from the root', `openat2(17, "a/b", {flags=O_PATH|O_CLOEXEC, ${BENEATH}}, 24) = 20`],
+  ['not from the root', `openat2(AT_FDCWD, "a/b", {flags=O_PATH|O_CLOEXEC, ${BENEATH}}, 24) = 20`],
+  ['not all three', `openat2(18, "a", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH}, 24) = 20`],
+  ['not all three', `openat2(18, "a", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_BENEATH}, 24) = 20`],
+  ['not all three', `openat2(18, "a", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_IN_ROOT}, 24) = 20`],
+  ['not all three', 'openat2(18, "a", {flags=O_PATH|O_CLOEXEC, resolve=0}, 24) = 20'],
+  ['a child would inherit it', `openat2(18, "a/b", {flags=O_RDONLY|O_PATH, ${BENEATH}}, 24) = 20`],
+  ['says where it leads out', `openat2(18, "/a", {flags=O_PATH|O_CLOEXEC, ${BENEATH}}, 24) = -1 EXDEV (Invalid)`],
+  ['says where it leads out', `openat2(18, "a/../b", {flags=O_PATH|O_CLOEXEC, ${BENEATH}}, 24) = 20`],
+  ['emptied before', `openat2(18, "a", {flags=O_WRONLY|O_TRUNC|O_NONBLOCK|O_NOCTTY|O_CLOEXEC, ${BENEATH}}, 24) = 20`],
+  ['wait for a peer', `openat2(18, "a", {flags=O_RDONLY|O_CLOEXEC, ${BENEATH}}, 24) = 20`],
+  ['by a path of the host', 'openat(AT_FDCWD, "/tmp/x", O_RDONLY|O_NOFOLLOW|O_CLOEXEC) = 20'],
+  ['by a path of the host', 'openat(AT_FDCWD, "x", O_RDONLY|O_NOFOLLOW|O_CLOEXEC) = 20'],
+  ['by a path of the host', 'open("/tmp/x", O_PATH|O_DIRECTORY|O_CLOEXEC) = 20'],
+  ['by a path of the host', 'openat(AT_FDCWD, "/proc", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_DIRECTORY) = 20'],
+  ['not one name', 'openat(18, "a/b", O_RDONLY|O_NOFOLLOW|O_DIRECTORY|O_CLOEXEC) = 20'],
+  ['would be followed', 'openat(18, "a", O_RDONLY|O_DIRECTORY|O_CLOEXEC) = 20'],
+  ['a child would inherit it', 'openat(18, "a", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = 20'],
+  ['made, or opened if it is there', 'openat(18, "a", O_WRONLY|O_CREAT|O_NOFOLLOW|O_NONBLOCK|O_NOCTTY|O_CLOEXEC, 0644) = 20'],
+  ['wait for a peer', 'openat(18, "a", O_RDONLY|O_NOFOLLOW|O_CLOEXEC) = 20'],
+  ['not in a directory that it opened', 'openat(17, "a", O_RDONLY|O_NOFOLLOW|O_DIRECTORY|O_CLOEXEC) = 20'],
+  ['upwards', 'openat(18, "..", O_RDONLY|O_NOFOLLOW|O_DIRECTORY|O_CLOEXEC) = 20'],
+  ['not one name', 'unlinkat(18, "a/b", 0) = 0'],
+  ['not one name', 'unlinkat(18, "a/", AT_REMOVEDIR) = 0'],
+  ['not one name', 'unlinkat(18, "..", AT_REMOVEDIR) = -1 ENOTEMPTY (Directory not empty)'],
+  ['not in a directory that it opened', 'unlinkat(AT_FDCWD, "a", 0) = -1 ENOENT (No such file or directory)'],
+  ['not in a directory that it opened', 'unlinkat(17, "a", 0) = 0'],
+  ['not one name', 'mkdirat(18, "a/b", 0755) = 0'],
+  ['not in a directory that it opened', 'mkdirat(AT_FDCWD, "a", 0755) = 0'],
+  ['not one name', 'newfstatat(18, "a/b", {st_mode=S_IFREG|0644, st_size=1, ...}, AT_SYMLINK_NOFOLLOW) = 0'],
+  ['a symlink is followed', 'newfstatat(18, "a", {st_mode=S_IFREG|0644, st_size=1, ...}, 0) = 0'],
+  ['not one name', 'symlinkat("/any/where", 18, "a/b") = 0'],
+  ['not in a directory that it opened', 'symlinkat("/any/where", AT_FDCWD, "a") = 0'],
+  ['not one name', 'linkat(18, "a", 18, "b/c", 0) = 0'],
+  ['a symlink is followed', 'linkat(18, "a", 18, "b", AT_SYMLINK_FOLLOW) = 0'],
+  ['not one name', 'renameat2(18, "a/b", 18, "c", 0) = 0'],
+  ['not in a directory that it opened', 'renameat2(18, "a", AT_FDCWD, "c", 0) = 0'],
+  ['nothing asks for', 'renameat2(18, "a", 18, "c", RENAME_EXCHANGE) = 0'],
+  ['a name is looked up', 'fchmodat2(18, "a", 0600, 0) = 0'],
+  ['a name is looked up', 'syscall_0x1c4(0x12, 0x7f0000001000, 0x180, 0, 0, 0) = 0'],
+  ['not of /proc', 'fchmodat(AT_FDCWD, "/proc/self/fd/18", 0600) = 0'],
+  ['not of /proc', 'fchmodat(18, "a", 0600) = 0'],
+  ['a name is looked up', 'utimensat(18, "a", NULL, 0) = 0'],
+  ['copied or changed', 'fcntl(18, F_DUPFD, 3) = 20'],
+  ['not a descriptor that it opened', 'close(18) = 0'],
+  ['not a descriptor that it opened', 'ftruncate(17, 0) = 0'],
+  ['unknown to the rules', 'ioctl(18, FS_IOC_SETFLAGS, [FS_IMMUTABLE_FL]) = 0'],
+  ...[
+    'unlink("/tmp/x") = 0',
+    'mkdir("x", 0755) = 0',
+    'stat("/tmp/x", {st_mode=S_IFREG|0644, st_size=1, ...}) = 0',
+    'statx(18, "x", AT_STATX_SYNC_AS_STAT, STATX_ALL, {stx_mode=S_IFREG|0644, ...}) = 0',
+    'chmod("/proc/self/fd/18", 0600) = 0',
+    'rename("a", "b") = 0',
+    'readlink("/proc/self/fd/18", "/tmp/x", 4095) = 6',
+    'access("x", F_OK) = 0',
+    'dup(18) = 20',
+    'fchownat(18, "x", 0, 0, AT_SYMLINK_NOFOLLOW) = 0',
+    'chdir("/tmp") = 0',
+    'write(20, "content", 7) = 7',
+    'fchdir(18) = 0',
+    'mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 18, 0) = 0x7f0000001000',
+  ].map((line) => ['no rule', line]),
+]; // biome-ignore format: a table
+
+const ALLOWED = [
+  `openat2(18, "a/b", {flags=O_RDONLY|O_CLOEXEC|O_PATH|O_DIRECTORY, ${BENEATH}}, 24) = 20`,
+  `openat2(18, ".", {flags=O_WRONLY|O_NOCTTY|O_NONBLOCK|O_LARGEFILE|O_CLOEXEC|O_CREAT, mode=0644, ${BENEATH}}, 24) = -1 EISDIR (Is a directory)`,
+  'openat(18, "a", O_RDONLY|O_LARGEFILE|O_NOFOLLOW|O_CLOEXEC|O_DIRECTORY) = 21',
+  'openat(20, "a", O_WRONLY|O_CREAT|O_EXCL|O_LARGEFILE|O_CLOEXEC, 0644) = 22',
+  'unlinkat(20, "a, \\"b\\" \\n\\303\\274 ..c", 0) = 0',
+  'symlinkat("/any/../where", 20, "a") = 0',
+  'linkat(18, "a", 20, "b", 0) = 0',
+  'renameat2(18, "a", 20, "c", RENAME_NOREPLACE) = 0',
+  'newfstatat(20, "a", {st_mode=S_IFREG|0644, st_size=1, ...}, AT_SYMLINK_NOFOLLOW) = 0',
+  'fchmodat2(20, "", 0600, AT_EMPTY_PATH) = 0',
+  'syscall_0x1c4(0x14, 0x7f0000001000, 0x180, 0x1000, 0, 0) = 0',
+  'utimensat(20, "", [{tv_sec=0, tv_nsec=1} /* 1970-01-01T00:00:00.1+0000 */, UTIME_OMIT], AT_EMPTY_PATH) = 0',
+  'ioctl(22, BTRFS_IOC_CLONE or FICLONE, 21) = -1 EOPNOTSUPP (Operation not supported)',
+  'pwrite64(22, "a), \\"b"..., 1024, 0) = 1024',
+  'getdents64(21, 0x1364cc50 /* 3 entries */, 65536) = 72',
+  'fcntl(20, F_SETFL, O_RDONLY|O_LARGEFILE) = 0',
+  'close(20) = 0',
+  'close(21) = 0',
+]; // biome-ignore format: a table
+
+test('the rules find every kind of call that is forbidden', () => {
+  for (const [complaint, line] of FORBIDDEN) {
+    const { complaints } = audit([parse(line)], { method: 'unlink', root: '18' });
+    assert.ok(
+      complaints.some((text) => text.includes(complaint)),
+      `${line}\nshould be: ${complaint}\nbut: ${complaints}`,
+    );
+  }
+  const allowed = audit(ALLOWED.map(parse), { method: 'unlink', root: '18' });
+  assert.deepStrictEqual(allowed, { complaints: [], left: ['22'] });
+});
+
+test('the rules find what a program does by path, as it is traced', { skip }, (t) => {
+  const dir = tempDir(t);
+  const program = `
+        const { mark } = require(${JSON.stringify(path.join(__dirname, 'syscalls/trace'))});
+    const calls = {
+      writeFileSync: () => fs.writeFileSync('file', ''),
+      readFileSync: () => fs.readFileSync('file'),
+      openSync: () => fs.openSync('file', 'r'),
+      statSync: () => fs.statSync('file'),
+      mkdirSync: () => fs.mkdirSync('dir'),
+      renameSync: () => fs.renameSync('file', 'dir/file'),
+      chmodSync: () => fs.chmodSync('dir/file', 0o600),
+      utimesSync: () => fs.utimesSync('dir/file', 1, 2),
+      copyFileSync: () => fs.copyFileSync('dir/file', 'copy'),
+      symlinkSync: () => fs.symlinkSync('target', 'link'),
+      linkSync: () => fs.linkSync('copy', 'other'),
+      truncateSync: () => fs.truncateSync('copy', 1),
+      readdirSync: () => fs.readdirSync('dir'),
+      unlinkSync: () => fs.unlinkSync('copy'),
+      rmSync: () => fs.rmSync('dir', { recursive: true }),
+      nothing: () => undefined,
+    };
+    process.chdir(${JSON.stringify(dir)});
+    for (const [name, call] of Object.entries(calls)) {
+      mark(name);
+      call();
+      mark('between');
+    }
+    console.log(JSON.stringify(Object.keys(calls)));`;
+  const { stdout, sections } = trace(dir, ['-e', program]);
+  const silent = JSON.parse(stdout).filter(
+    (name) => audit(sections.get(name), { method: name, root: '18' }).complaints.length === 0,
+  );
+  assert.deepStrictEqual(silent, ['nothing']);
+});
+
+test('every method is audited', () => {
+  const methods = Reflect.ownKeys(SandboxRoot.prototype).map(String);
+  assert.deepStrictEqual(Object.keys(WAYS).sort(), methods.sort());
+});
+
+test('every call keeps to the rules, on every kind of path', { skip }, async (t) => {
+  const results = audited(t);
+  for (const method of Object.keys(WAYS)) {
+    await t.test(`${method} makes no other system calls than it says`, () => {
+      for (const { what, calls, syscalls } of results.filter((result) => result.method === method)) {
+        if (syscalls === undefined) continue;
+        // What a kernel does not have is made up for in another way: see below.
+        if (calls.some(({ name, errno }) => name === 'fchmodat2' && errno === 'ENOSYS')) continue;
+        const made = calls.map(({ name }) => name).join(' ');
+        const expected = new RegExp(`^${syscalls}$`);
+        assert.match(made, expected, `${method}: ${what}`);
+      }
+    });
+    await t.test(`${method} breaks no rule`, (t) => {
+      const mine = results.filter((result) => result.method === method);
+      const complaints = mine.flatMap(({ what, complaints }) => complaints.map((text) => `${what}: ${text}`));
+      assert.deepStrictEqual(complaints, []);
+      t.diagnostic(`${mine.length} calls, ${mine.filter(({ error }) => error).length} of them errors`);
+    });
+    await t.test(`${method} leaves nothing open`, () => {
+      for (const { what, left, fd } of results.filter((result) => result.method === method)) {
+        const expected = fd === undefined ? [] : [fd];
+        // The root that a constructor made is the caller's.
+        if (method === 'constructor' && what === 'a directory') assert.strictEqual(left.length, 1);
+        else assert.deepStrictEqual(left, expected, what);
+      }
+    });
+  }
+  await t.test('calls that succeed are among them, and calls that fail', () => {
+    for (const method of Object.keys(WAYS)) {
+      const errors = new Set(results.filter((result) => result.method === method).map(({ error }) => error));
+      assert.ok(errors.has(undefined), `${method} never succeeded`);
+      if (!['close', 'closed', String(Symbol.dispose)].includes(method))
+        assert.ok(errors.size > 2, `${method} hardly failed`);
+    }
+    assert.ok(OPENS.every((method) => results.some((result) => result.method === method && result.fd > 2)));
+  });
+});
+
+/** What is known of /proc is kept: once it is, a call costs one more than on a descriptor. */
+function costsOneMore(results, syscalls) {
+  assert.deepStrictEqual(
+    results.flatMap(({ complaints, left }) => [...complaints, ...left]),
+    [],
+  );
+  const last = results.filter(({ error }) => error === undefined).at(-1);
+  assert.strictEqual(last.calls.map(({ name }) => name).join(' '), syscalls);
+}
+
+for (const code of ['ENOSYS', 'EPERM']) {
+  test(`chmod keeps to the rules where fchmodat2 is ${code}`, { skip }, (t) => {
+    const wrapper = [tool('seccomp'), '--deny', `fchmodat2=${code}`, '--'];
+    const results = audited(t, { method: 'chmod', procfs: new Set(), wrapper });
+    costsOneMore(results, 'openat2 fchmodat2 fchmodat close');
+  });
+}
+
+test('utimes keeps to the rules where utimensat takes no descriptor', { skip }, (t) => {
+  const inject = ['utimensat:error=EINVAL:when=1+2'];
+  const results = audited(t, { method: 'utimes', procfs: new Set(), inject });
+  costsOneMore(results, 'openat2 utimensat utimensat close');
+});

@@ -1,0 +1,149 @@
+//! What holds of a path, whatever its bytes: the rules of the parser said once more in plain terms,
+//! and what the rest of the code relies on when it hands a part of a path to the kernel.
+
+#![allow(clippy::unwrap_used)]
+
+use std::ffi::CString;
+
+use cocalc_openat2::path::{Leaf, NulByte, Refused, RelPath, UserPath};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// `PATH_MAX` less the final NUL.
+const LONGEST: usize = 4095;
+
+/// Bytes of every kind, but mostly those that paths are made of.
+fn path_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        6 => Just(b"/".to_vec()),
+        3 => Just(b".".to_vec()),
+        1 => Just(b"..".to_vec()),
+        4 => Just(b"a".to_vec()),
+        1 => Just(b"...".to_vec()),
+        2 => vec(1..=255_u8, 1..4),
+    ];
+    let pieces = |piece, most| vec(piece, 0..most).prop_map(|pieces| pieces.concat());
+    let long = prop_oneof![
+        Just(b"a".to_vec()),
+        Just(b"/a".to_vec()),
+        Just(b"//".to_vec())
+    ];
+    let long = (pieces(piece.clone(), 4), long, LONGEST / 2 - 3..LONGEST + 3);
+    prop_oneof![
+        16 => pieces(piece, 12),
+        2 => vec(1..=255_u8, 0..64),
+        1 => long.prop_map(|(start, part, times)| [start, part.repeat(times)].concat()),
+    ]
+}
+
+fn user_path(bytes: &[u8]) -> UserPath {
+    UserPath::new(bytes.to_vec()).unwrap()
+}
+
+/// The names in a path.
+fn names(bytes: &[u8]) -> Vec<&[u8]> {
+    let all = bytes.split(|&byte| byte == b'/');
+    all.filter(|name| !name.is_empty() && *name != b".")
+        .collect()
+}
+
+/// Whether a path says that what it leads to is a directory.
+fn ends_as_directory(bytes: &[u8]) -> bool {
+    matches!(
+        bytes.split(|&byte| byte == b'/').next_back(),
+        Some(b"" | b".")
+    )
+}
+
+fn leaves_the_root(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"/") || names(bytes).contains(&&b".."[..])
+}
+
+/// Holds all that is promised of a path that was let through, for the names it was made of.
+fn assert_is(path: &RelPath<'_>, names: &[&[u8]], wants_directory: bool) {
+    let slash: &[u8] = if wants_directory { b"/" } else { b"" };
+    let whole = match names {
+        [] => b".".to_vec(),
+        _ => [&names.join(&b'/'), slash].concat(),
+    };
+    assert_eq!(path.whole(), whole);
+    assert_eq!(path.wants_directory(), wants_directory);
+    assert_eq!(path.is_root(), names.is_empty());
+
+    let above = names.split_last().map_or(&[][..], |(_, above)| above);
+    let parent = (!above.is_empty()).then(|| above.join(&b'/'));
+    assert_eq!(path.parent(), parent.as_deref());
+
+    let last = names.last().map(|last| CString::new(*last).unwrap());
+    // There is no other way to a leaf than this check: not empty, no `.`, no `..`, no slash.
+    let leaf = last.as_deref().and_then(Leaf::listed);
+    assert_eq!(leaf.is_some(), last.is_some());
+    assert_eq!(path.clone().into_leaf(), leaf);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_path_is_refused_if_it_is_empty_leaves_the_root_or_is_too_long_and_else_let_through(
+        bytes in path_bytes(),
+    ) {
+        let path = user_path(&bytes);
+        prop_assert_eq!(path.as_bytes(), &bytes);
+        let refused = RelPath::parse(&path).err();
+        if bytes.is_empty() {
+            prop_assert_eq!(refused, Some(Refused::Empty));
+        } else if leaves_the_root(&bytes) {
+            prop_assert_eq!(refused, Some(Refused::Outside));
+        } else if names(&bytes).join(&b'/').len() > LONGEST {
+            prop_assert_eq!(refused, Some(Refused::TooLong));
+        } else {
+            prop_assert_eq!(refused, None);
+        }
+    }
+
+    #[test]
+    fn what_comes_out_has_the_names_that_went_in_and_nothing_that_could_be_walked_otherwise(
+        bytes in path_bytes(),
+    ) {
+        let path = user_path(&bytes);
+        let Ok(parsed) = RelPath::parse(&path) else { return Ok(()) };
+        assert_is(&parsed, &names(&bytes), ends_as_directory(&bytes));
+    }
+
+    #[test]
+    fn a_clean_path_is_parsed_to_itself(bytes in path_bytes()) {
+        let path = user_path(&bytes);
+        let Ok(parsed) = RelPath::parse(&path) else { return Ok(()) };
+        let again = user_path(&parsed.whole());
+        prop_assert_eq!(RelPath::parse(&again), Ok(parsed));
+    }
+
+    #[test]
+    fn prefixes_grow_by_one_name_from_the_first_to_the_whole(bytes in path_bytes()) {
+        let path = user_path(&bytes);
+        let Ok(parsed) = RelPath::parse(&path) else { return Ok(()) };
+        let names = names(&bytes);
+        let prefixes: Vec<RelPath<'_>> = parsed.prefixes().collect();
+        prop_assert_eq!(prefixes.len(), names.len());
+        for (i, prefix) in prefixes.iter().enumerate() {
+            let is_whole = i + 1 == names.len();
+            assert_is(prefix, &names[..=i], !is_whole || parsed.wants_directory());
+        }
+        if let Some(last) = prefixes.last() {
+            prop_assert_eq!(last, &parsed);
+        }
+    }
+
+    #[test]
+    fn bytes_with_a_nul_are_no_path(before in path_bytes(), behind in path_bytes()) {
+        prop_assert_eq!(UserPath::new([before, vec![0], behind].concat()), Err(NulByte));
+    }
+
+    #[test]
+    fn a_listed_name_is_a_leaf_unless_the_kernel_would_walk_it(bytes in path_bytes()) {
+        let name = CString::new(bytes.clone())?;
+        let is_one_name = !bytes.contains(&b'/') && !matches!(&bytes[..], b"" | b"." | b"..");
+        prop_assert_eq!(Leaf::listed(&name).is_some(), is_one_name);
+    }
+}
