@@ -144,7 +144,7 @@ test('close and closed belong to roots alone', () => {
   for (const member of ownMembers()) for (const other of OTHERS) assert.throws(() => member.call(other));
 });
 
-test('close and closed say so as the methods do', { todo: 'they have errors of napi' }, () => {
+test('close and closed say so as the methods do', () => {
   for (const member of ownMembers())
     for (const other of OTHERS)
       assert.throws(() => member.call(other), { name: 'TypeError', code: 'ERR_INVALID_THIS' });

@@ -19,7 +19,7 @@ const { makeForest, plantChain, plantGrove } = require('./races/trees');
 const { usualWay } = require('./races/usual-way');
 
 /** How often a row is called, and how often each outcome has to be seen. */
-const SIZE = FULL ? { calls: 4000, each: 400 } : { calls: 100, each: 5 };
+const SIZE = FULL ? { calls: 12_000, each: 1000 } : { calls: 100, each: 5 };
 /** How long a row may take to show both outcomes, in milliseconds: on an idle machine it needs a few. */
 const PATIENCE = 60_000;
 
@@ -120,7 +120,7 @@ function isOfRace({ operator, syscall }) {
 }
 
 /** How many trees are removed, and how often each outcome has to be seen. */
-const TREES = FULL ? { trees: 500, each: 50 } : { trees: 8, each: 3 };
+const TREES = FULL ? { trees: 1500, each: 150 } : { trees: 8, each: 3 };
 
 test('rm of a tree enters no symlink that a directory in it becomes', (t) => removeTrees(t, plantGrove, []));
 
@@ -181,7 +181,7 @@ const WORKERS = 4;
 test('no method escapes from several threads that call at once', async (t) => {
   const suffixes = Array.from({ length: WORKERS }, (_, i) => `-${i}`);
   const { dir, outside, pair, handles } = makeField(t, throughParents, suffixes);
-  const size = FULL ? { calls: 1000, each: 50 } : { calls: 12, each: 2 };
+  const size = FULL ? { calls: 3000, each: 100 } : { calls: 12, each: 2 };
   const { result, exchanges } = await Attack.during([pair], () =>
     inWorkers((i) => ({
       task: 'raceRows',
@@ -198,7 +198,7 @@ test('no method escapes from several threads that call at once', async (t) => {
 
 test('no method escapes from several threads that are in the way of each other', async (t) => {
   const { dir, outside, pair } = makeField(t, rows.parent.slice(0, 1));
-  const size = { calls: FULL ? 200_000 : 4000, patience: PATIENCE };
+  const size = { calls: FULL ? 500_000 : 4000, patience: PATIENCE };
   const { result, exchanges } = await Attack.during([pair], () =>
     inWorkers((i) => ({ task: 'storm', dir, outside: outside.ids(), first: i, size })),
   );

@@ -35,25 +35,55 @@ impl Methods<'_> {
         Work: FnOnce(&Root) -> error::Result<Output>,
         Output: Reply,
     {
-        let make = Rc::clone(&self.make);
-        let method = self
-            .env
-            .create_function_from_closure::<(), _, _>(name, move |call| {
-                let done = (|| {
-                    let this = call.this::<ClassInstance<SandboxRoot>>();
-                    let root = match this {
-                        Ok(this) => this.current(),
-                        Err(_) => return Err(Thrown::Value(make.invalid_this(call.env, CLASS)?)),
-                    };
-                    let work = read(&Args::new(&call, &make))?;
-                    match work(&root) {
-                        Ok(output) => Ok(output.reply(call.env, &make)?),
-                        Err(error) => Err(Thrown::Value(make.system_error(call.env, error)?)),
-                    }
-                })();
-                done.map_err(|thrown: Thrown| thrown.throw(call.env))
-            })?;
+        let (env, make) = (self.env, Rc::clone(&self.make));
+        let method = function(&env, name, move |call| {
+            let root = receiver(call, &make)?.current();
+            let work = read(&Args::new(call, &make))?;
+            match work(&root) {
+                Ok(output) => Ok(output.reply(call.env, &make)?),
+                Err(error) => Err(Thrown::Value(make.system_error(call.env, error)?)),
+            }
+        })?;
         self.prototype.set_named_property(name, method)
+    }
+
+    /// Adds what begins with `new` and ends with `close`: the life of an instance.
+    pub fn add_lifetime(&mut self) -> Result<()> {
+        let (env, make) = (self.env, Rc::clone(&self.make));
+        let close = function(&env, "close", move |call| {
+            receiver(call, &make)?.close();
+            Ok(())
+        })?;
+        let make = Rc::clone(&self.make);
+        let is_closed = function(&env, "closed", move |call| {
+            Ok(receiver(call, &make)?.current().is_closed())
+        })?;
+        self.make.lifetime(&env, &self.prototype, close, is_closed)
+    }
+}
+
+fn function<'e, Body, Return>(
+    env: &'e Env,
+    name: &str,
+    body: Body,
+) -> Result<Function<'e, (), Return>>
+where
+    Body: Fn(&FunctionCallContext<'_>) -> Checked<Return> + 'static,
+    Return: ToNapiValue,
+{
+    env.create_function_from_closure(name, move |call| {
+        body(&call).map_err(|thrown| thrown.throw(call.env))
+    })
+}
+
+/// The instance that a method is called on.
+fn receiver<'c>(
+    call: &'c FunctionCallContext<'_>,
+    make: &Make,
+) -> Checked<ClassInstance<'c, SandboxRoot>> {
+    match call.this() {
+        Ok(instance) => Ok(instance),
+        Err(_) => Err(Thrown::Value(make.invalid_this(call.env, CLASS)?)),
     }
 }
 

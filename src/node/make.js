@@ -116,5 +116,12 @@
   const invalidThis = (expected) =>
     coded(TypeError, 'ERR_INVALID_THIS', `Value of "this" must be of type ${expected}`, invalidThis);
 
-  return { stats, systemError, invalidType, invalidValue, outOfRange, invalidThis };
+  const lifetime = (prototype, close, isClosed) => {
+    prototype.close = close;
+    Object.defineProperty(prototype, 'closed', { get: isClosed, configurable: true, enumerable: true });
+    // `using root = …`: the first releases of Node 18 do not have the symbol.
+    if (Symbol.dispose !== undefined) prototype[Symbol.dispose] = close;
+  };
+
+  return { lifetime, stats, systemError, invalidType, invalidValue, outOfRange, invalidThis };
 })();

@@ -16,6 +16,7 @@ pub struct Make {
     invalid_value: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
     out_of_range: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
     invalid_this: FunctionRef<FnArgs<(&'static str,)>, Unknown<'static>>,
+    lifetime: FunctionRef<FnArgs<Lifetime>, Unknown<'static>>,
 }
 
 #[rustfmt::skip]
@@ -28,6 +29,7 @@ type SystemError = (
     Option<String>,
     Option<String>,
 );
+type Lifetime = (sys::napi_value, sys::napi_value, sys::napi_value);
 type Complaint = (&'static str, &'static str, sys::napi_value);
 
 impl Make {
@@ -42,7 +44,23 @@ impl Make {
             invalid_value: function(&script, "invalidValue")?,
             out_of_range: function(&script, "outOfRange")?,
             invalid_this: function(&script, "invalidThis")?,
+            lifetime: function(&script, "lifetime")?,
         })
+    }
+
+    /// Gives a prototype its `close` and its `closed`.
+    pub fn lifetime(
+        &self,
+        env: &Env,
+        prototype: &Object,
+        close: Function<(), ()>,
+        is_closed: Function<(), bool>,
+    ) -> Result<()> {
+        let lifetime = (prototype.raw(), close.raw(), is_closed.raw());
+        self.lifetime
+            .borrow_back(env)?
+            .call(FnArgs::from(lifetime))
+            .map(|_| ())
     }
 
     /// The result of `stat`: numbers, times in nanoseconds. Beyond 2⁵³ they are rounded.

@@ -44,18 +44,13 @@ impl SandboxRoot {
             .open(&env, this, root)
             .map_err(|thrown| thrown.throw(&env))
     }
+}
 
+impl SandboxRoot {
     /// Releases the descriptor of the root; a call that is running keeps it until its end. Every
     /// call afterwards is `EBADF`. Closing twice is fine.
-    #[napi(catch_unwind)]
     pub fn close(&self) {
         self.root.replace(Arc::new(Root::closed()));
-    }
-
-    /// Whether `close` was called.
-    #[napi(getter, catch_unwind)]
-    pub fn closed(&self) -> bool {
-        self.current().is_closed()
     }
 
     /// The root for one call.
