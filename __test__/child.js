@@ -1,3 +1,4 @@
+'use strict';
 // Functions that run in a Node of their own: what hangs, dies or uses up something there is seen here.
 
 const path = require('node:path');

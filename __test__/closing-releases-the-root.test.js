@@ -1,3 +1,4 @@
+'use strict';
 // close(): the descriptor goes at once, calls afterwards are EBADF, and a root that nobody closes goes
 // with the object.
 

@@ -1,3 +1,4 @@
+'use strict';
 // copyFile: no file is emptied by surprise, no failed copy leaves a file behind, and whatever the size or
 // the kind of the source, the copy ends, is complete, and takes no more room than the source.
 

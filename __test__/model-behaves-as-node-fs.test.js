@@ -1,3 +1,4 @@
+'use strict';
 // Random sequences of calls on two trees of the same shape, one through a root, one through node:fs:
 // the same results, the same errors, the same trees afterwards.
 //

@@ -1,3 +1,4 @@
+'use strict';
 // What an ordinary user may do by the system call itself works through a root, however little else the
 // modes allow; and what they do not allow is EACCES or EPERM, in the name of the path that was passed.
 

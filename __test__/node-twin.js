@@ -1,3 +1,4 @@
+'use strict';
 // The calls of a root made again with node:fs, in the working directory, which holds a tree of the
 // same shape: what a root has to answer, and where it answers otherwise on purpose.
 

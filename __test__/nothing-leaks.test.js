@@ -1,3 +1,4 @@
+'use strict';
 // Calls that fail, roots that come and go, workers that are terminated in the middle of a call: all under
 // a limit of 64 descriptors, of which Node itself has a third, and with an eye on the memory.
 

@@ -1,3 +1,4 @@
+'use strict';
 // How much the tests try: little by default, much with OPENAT2_FULL=1, and then they say how far they are.
 
 const FULL = process.env.OPENAT2_FULL === '1';

@@ -1,3 +1,4 @@
+'use strict';
 // FIFOs, sockets and devices: whatever opens content refuses them at once, waits for no peer and takes
 // nothing from one. What concerns only the name or the metadata works.
 

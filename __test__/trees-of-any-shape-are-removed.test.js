@@ -1,3 +1,4 @@
+'use strict';
 // rm with recursive: any depth and any width, within 64 descriptors, a small stack and little memory; any
 // kind of entry; and, while others work in the same tree, an honest end in bounded time.
 
