@@ -10,7 +10,7 @@ const { INSIDE, SECRET, companions } = require('./calls');
 const { Outside } = require('./outside');
 
 /** In memory where that is possible: no journal slows the attacker down. */
-const BASE = process.env.TMPDIR ?? (fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir());
+const BASE = fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir();
 
 /** For each scene: where the raced name is, what is exchanged with what, and what is in `root/swap`. */
 const SCENES = {

@@ -25,18 +25,21 @@ const CHAIN_LEVELS = 48;
 /** What of a chain is exchanged, one in each: the way back up from there is by then open or not. */
 const CHAIN_TRAPS = [2, 9, 16, 44].map((level) => 'l/'.repeat(level - 1) + 'l');
 
-/** A tree without branches. Every level has the names that are in the yard outside as well. */
+/** A tree without branches. Whoever takes the yard outside for one of its levels finds the same names. */
 function chain(text, levels = CHAIN_LEVELS) {
   const twigs = { file: text, twig: { file: text } };
   return levels === 0 ? twigs : { ...twigs, l: chain(text, levels - 1) };
 }
+
+/** `rmdir` would work on its `l`. */
+const yard = { file: SECRET, twig: { file: SECRET }, l: {}, bystander: SECRET };
 
 /** A root, and outside of it a grove and a yard where guests are expected. */
 function makeForest(t) {
   const base = tempDir(t, BASE);
   plant(base, {
     root: {},
-    outside: { grove: grove(SECRET), yard: { ...chain(SECRET, 2), bystander: SECRET }, bystander: SECRET },
+    outside: { grove: grove(SECRET), yard, bystander: SECRET },
   });
   const dir = path.join(base, 'root');
   const outside = new Outside(path.join(base, 'outside'), 'yard');
