@@ -435,29 +435,53 @@ for (const base of ['/dev/shm', os.tmpdir()]) {
   });
 }
 
-test('names that turn from files into directories and back meanwhile are removed as what they are', async (t) => {
-  const flipper = (dir, id) => {
+test('a directory that others put a few more things into at the last moment is removed all the same', async (t) => {
+  const late = (dir, id) => {
     console.log('ready');
-    const tries = (...actions) => {
-      for (const action of actions) {
-        try {
-          action();
-        } catch {}
+    // Wherever in the listing they are: when nearly all of these are gone, it comes to its end.
+    let left = Array.from({ length: 25 }, (_, i) => `${dir}/tree/${i * 80 + id}`);
+    while (left.length > 1) left = left.filter((at) => fs.existsSync(at));
+    // Fewer than the times that a directory is looked at again.
+    for (let i = 0; i < 50; i++) {
+      try {
+        fs.closeSync(fs.openSync(`${dir}/tree/late ${id} ${i}`, 'w'));
+      } catch {}
+    }
+    return null;
+  };
+  const tree = (at) => {
+    fs.mkdirSync(at);
+    spread(at, 2000);
+  };
+  const { ends } = await removedWhile(t, late, { tree, rounds: FULL ? 100 : 5 });
+  assert.deepStrictEqual([...new Set(ends)], ['success']);
+});
+
+test('names that turn from files into directories and back meanwhile are removed as what they are', async (t) => {
+  const flipper = (dir, id, width) => {
+    console.log('ready');
+    const did = (...actions) => {
+      try {
+        for (const action of actions) action();
+        return true;
+      } catch {
+        return false;
       }
     };
-    for (let i = 0; ; i++) {
-      const at = `${dir}/tree/${i % 12}/${id}/x`;
-      tries(
-        () => fs.renameSync(at, `${at}y`),
-        () => fs.closeSync(fs.openSync(at, 'wx')),
-        () => fs.unlinkSync(at),
-        () => fs.mkdirSync(at),
-        () => fs.closeSync(fs.openSync(`${at}/z`, 'wx')),
-        () => fs.symlinkSync('..', `${at}/up`),
-      );
+    for (let i = id; ; i += 7) {
+      const at = `${dir}/tree/${i % width}`;
+      const write = (at) => () => fs.closeSync(fs.openSync(at, 'wx'));
+      const toDirectory = [() => fs.unlinkSync(at), () => fs.mkdirSync(at), write(`${at}/z`)];
+      const toFile = [() => fs.unlinkSync(`${at}/z`), () => fs.rmdirSync(at), write(at)];
+      did(...toDirectory) || did(...toFile);
     }
   };
-  const { ends } = await removedWhile(t, flipper);
+  const width = 1000;
+  const tree = (at) => {
+    fs.mkdirSync(at);
+    spread(at, width);
+  };
+  const { ends } = await removedWhile(t, flipper, { tree, args: [width] });
   for (const end of ends) assert.ok(['success', 'ENOTEMPTY'].includes(end), end);
 });
 
