@@ -18,8 +18,8 @@ function usualWay(dir) {
     throw Object.assign(new Error('ELOOP: refused'), { code: 'ELOOP' });
   };
   const renameNoReplace = (from, to) => {
-    fs.linkSync(from, to);
-    fs.unlinkSync(from);
+    if (!fs.existsSync(to)) return fs.renameSync(from, to);
+    throw Object.assign(new Error('EEXIST: refused'), { code: 'EEXIST', syscall: 'rename' });
   };
   const seconds = (ns) => ns / 1e9;
 
