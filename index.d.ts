@@ -6,6 +6,76 @@
  */
 export type RootPath = string | Uint8Array;
 
+/** What a root allows. A key or a value that is not one of these is refused: a misspelt policy must not be a weaker one. */
+export interface SandboxOptions {
+  /**
+   * What becomes of a symlink that would be followed: `'reject'` (the default) is `ELOOP`; `'beneath'`
+   * follows it while it stays beneath the root; `'in-root'` follows it as in a container, where absolute
+   * links and `..` resolve inside the root. Magic links are never followed, and operations on a name
+   * (`unlink`, `rename`, `lstat` …) act on the link itself.
+   *
+   * Under `'beneath'` and `'in-root'` a path may have `..`, which the kernel resolves; under `'in-root'`
+   * an absolute path starts at the root.
+   */
+  symlinks?: 'reject' | 'beneath' | 'in-root' | undefined;
+  /** Whether a path may cross into something mounted beneath the root. Default `'allow'`. */
+  mounts?: 'allow' | 'reject' | undefined;
+  /** Whether the content of a file that has more than one name may be opened; else it is `EMLINK`. Default `'allow'`. */
+  hardlinks?: 'allow' | 'reject' | undefined;
+  /** Whether everything that changes something is `EROFS`. Default `false`. */
+  readonly?: boolean | undefined;
+}
+
+/** Options of {@link SandboxRoot.stat} and {@link SandboxRoot.lstat}. */
+export interface StatOptions {
+  /** Whether every field is to be an exact bigint. Default `false`. */
+  bigint?: boolean | null | undefined;
+  /** Whether nothing there is an error; else it is `undefined`. Default `true`. */
+  throwIfNoEntry?: boolean | null | undefined;
+}
+
+/** How a name that comes out is told: as a string, or byte for byte. */
+export type NameEncoding = 'utf8' | 'utf-8' | 'buffer';
+
+/**
+ * The methods of {@link SandboxRoot} again, each with the same arguments, as promises: the work is done
+ * on libuv's thread pool, and an error is the one that the method would throw.
+ */
+export type SandboxPromises = {
+  [Name in Exclude<
+    keyof SandboxRoot,
+    'close' | 'closed' | 'promises' | 'stat' | 'lstat' | 'readlink' | symbol
+  >]: (...args: Parameters<SandboxRoot[Name]>) => Promise<ReturnType<SandboxRoot[Name]>>;
+} & {
+  stat(
+    path: RootPath,
+    options?: (StatOptions & { bigint?: false | null; throwIfNoEntry?: true | null }) | null,
+  ): Promise<Stats>;
+  stat(
+    path: RootPath,
+    options: StatOptions & { bigint: true; throwIfNoEntry?: true | null },
+  ): Promise<Stats<bigint>>;
+  stat(path: RootPath, options?: StatOptions | null): Promise<Stats | Stats<bigint> | undefined>;
+  lstat(
+    path: RootPath,
+    options?: (StatOptions & { bigint?: false | null; throwIfNoEntry?: true | null }) | null,
+  ): Promise<Stats>;
+  lstat(
+    path: RootPath,
+    options: StatOptions & { bigint: true; throwIfNoEntry?: true | null },
+  ): Promise<Stats<bigint>>;
+  lstat(path: RootPath, options?: StatOptions | null): Promise<Stats | Stats<bigint> | undefined>;
+  readlink(
+    path: RootPath,
+    options?: 'utf8' | 'utf-8' | { encoding?: 'utf8' | 'utf-8' | null } | null,
+  ): Promise<string>;
+  readlink(path: RootPath, options: 'buffer' | { encoding: 'buffer' }): Promise<Buffer>;
+  readlink(
+    path: RootPath,
+    options?: NameEncoding | { encoding?: NameEncoding | null } | null,
+  ): Promise<string | Buffer>;
+};
+
 /** What {@link SandboxRoot.stat} knows of a file: numbers, or bigints where they were asked for. */
 export interface Stats<T extends number | bigint = number> {
   /** The device that the file is on. */
@@ -53,7 +123,7 @@ export interface SystemError extends Error {
 /**
  * A directory that no operation leaves, whatever other processes rename or link meanwhile.
  *
- * All methods are synchronous. Paths are relative to the root; `'.'` is the root itself. A path that
+ * The methods are synchronous; {@link SandboxRoot.promises} has each of them as a promise. Paths are relative to the root; `'.'` is the root itself. A path that
  * ends in a slash names a directory.
  *
  * Every method can throw, beside what is listed with it:
@@ -77,11 +147,12 @@ export class SandboxRoot {
    * followed, this once.
    *
    * @param root the directory
+   * @param options what the root allows
    * @throws {SystemError} `ENOENT` if it is missing, `ENOTDIR` if it is no directory; `ENOSYS` or `EPERM`
    *   where `openat2` does not work, and the message says whether the kernel is too old or a seccomp
    *   filter blocks it
    */
-  constructor(root: RootPath);
+  constructor(root: RootPath, options?: SandboxOptions | null);
 
   /**
    * Makes a directory.
@@ -250,13 +321,127 @@ export class SandboxRoot {
    * Symlinks are never followed. One in any component is `ELOOP`.
    *
    * @param path the file or directory
-   * @param options `bigint`: whether every field is to be an exact bigint; default `false`
-   * @returns thirteen numbers, or bigints; times in nanoseconds
+   * @param options `bigint`, `throwIfNoEntry`
+   * @returns thirteen numbers, or bigints; times in nanoseconds. `undefined` if nothing is there and
+   *   `throwIfNoEntry` is false
    * @throws {SystemError} `ELOOP`
    */
-  stat(path: RootPath, options?: { bigint?: false | null } | null): Stats;
-  stat(path: RootPath, options: { bigint: true }): Stats<bigint>;
-  stat(path: RootPath, options?: { bigint?: boolean | null } | null): Stats | Stats<bigint>;
+  stat(
+    path: RootPath,
+    options?: (StatOptions & { bigint?: false | null; throwIfNoEntry?: true | null }) | null,
+  ): Stats;
+  stat(path: RootPath, options: StatOptions & { bigint: true; throwIfNoEntry?: true | null }): Stats<bigint>;
+  stat(path: RootPath, options?: StatOptions | null): Stats | Stats<bigint> | undefined;
+
+  /**
+   * As {@link SandboxRoot.stat}, but describes a symlink itself.
+   *
+   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
+   * acted on itself.
+   *
+   * @param path the name
+   * @param options `bigint`, `throwIfNoEntry`
+   * @throws {SystemError} `ELOOP`
+   */
+  lstat(
+    path: RootPath,
+    options?: (StatOptions & { bigint?: false | null; throwIfNoEntry?: true | null }) | null,
+  ): Stats;
+  lstat(path: RootPath, options: StatOptions & { bigint: true; throwIfNoEntry?: true | null }): Stats<bigint>;
+  lstat(path: RootPath, options?: StatOptions | null): Stats | Stats<bigint> | undefined;
+
+  /**
+   * Asks whether the process may do something with a file, as access(2) does for the real user.
+   *
+   * Symlinks are never followed. One in any component is `ELOOP`.
+   *
+   * @param path the file or directory
+   * @param mode `fs.constants.F_OK` (the default), or a sum of `R_OK`, `W_OK` and `X_OK`
+   * @throws {SystemError} `EACCES` or `EROFS` if it may not; `ELOOP`
+   */
+  access(path: RootPath, mode?: number | null): undefined;
+
+  /**
+   * Whether something is at `path`. As with `fs.existsSync`, whatever stands in the way of an answer is a
+   * no: nothing is thrown.
+   *
+   * Symlinks are never followed. One in any component is a no.
+   *
+   * @param path the file or directory
+   */
+  exists(path: RootPath): boolean;
+
+  /**
+   * Tells what a symlink holds.
+   *
+   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
+   * acted on itself.
+   *
+   * @param path the symlink
+   * @param options the encoding: `'utf8'` (the default), or `'buffer'` for the very bytes
+   * @throws {SystemError} `EINVAL` for anything but a symlink; `ELOOP`
+   */
+  readlink(
+    path: RootPath,
+    options?: 'utf8' | 'utf-8' | { encoding?: 'utf8' | 'utf-8' | null } | null,
+  ): string;
+  readlink(path: RootPath, options: 'buffer' | { encoding: 'buffer' }): Buffer;
+  readlink(
+    path: RootPath,
+    options?: NameEncoding | { encoding?: NameEncoding | null } | null,
+  ): string | Buffer;
+
+  /**
+   * As {@link SandboxRoot.utimes}, but of a symlink itself.
+   *
+   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
+   * acted on itself.
+   *
+   * @param path the name
+   * @param atimeNs the time of last access
+   * @param mtimeNs the time of last modification
+   * @throws {SystemError} `EPERM` if it belongs to somebody else; `ELOOP`
+   */
+  lutimes(path: RootPath, atimeNs: number | bigint, mtimeNs: number | bigint): undefined;
+
+  /**
+   * Gives a file to another user and group; −1 leaves the one that is there.
+   *
+   * Symlinks are never followed. One in any component is `ELOOP`.
+   *
+   * @param path the file or directory
+   * @param uid the user
+   * @param gid the group
+   * @throws {SystemError} `EPERM` without the privilege; `ELOOP`
+   */
+  chown(path: RootPath, uid: number, gid: number): undefined;
+
+  /**
+   * As {@link SandboxRoot.chown}, but of a symlink itself.
+   *
+   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
+   * acted on itself.
+   *
+   * @param path the name
+   * @param uid the user
+   * @param gid the group
+   * @throws {SystemError} `EPERM` without the privilege; `ELOOP`
+   */
+  lchown(path: RootPath, uid: number, gid: number): undefined;
+
+  /**
+   * Puts each of two names where the other is, in one step, whatever they are.
+   *
+   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
+   * acted on itself, in both paths.
+   *
+   * @param a one name
+   * @param b the other
+   * @throws {SystemError} `ENOENT` if one is missing; `EXDEV` if they are on different mounts; `EINVAL` for
+   *   a directory and what is in it, and on a file system that cannot do this; `EBUSY` for the root
+   *   itself; `ELOOP`
+   */
+  exchange(a: RootPath, b: RootPath): undefined;
 
   /**
    * Opens a file for reading. A directory can be opened too, as with `fs.openSync`.
@@ -304,4 +489,7 @@ export class SandboxRoot {
 
   /** Whether {@link SandboxRoot.close} was called. */
   get closed(): boolean;
+
+  /** Every method again, with the same arguments, as a promise. */
+  get promises(): SandboxPromises;
 }

@@ -140,7 +140,8 @@ test('the root itself can be described and changed, and neither removed, renamed
     'mkdir (1)': 'EEXIST', 'mkdir (2)': undefined, unlink: 'EBUSY', rmdir: 'EBUSY', 'rename (1)': 'EBUSY', 'rename (2)': 'EBUSY',
     'renameNoReplace (1)': 'EBUSY', 'renameNoReplace (2)': 'EBUSY', 'link (1)': 'EPERM', 'link (2)': 'EEXIST', symlink: 'EEXIST',
     chmod: undefined, truncate: 'EISDIR', 'copyFile (1)': 'EISDIR', 'copyFile (2)': 'EISDIR', 'rm (1)': 'EBUSY', 'rm (2)': 'EBUSY',
-    'rm (3)': 'EBUSY', utimes: undefined, stat: undefined, openRead: undefined, 'openWrite (1)': 'EISDIR', 'openWrite (2)': 'EISDIR',
+    'rm (3)': 'EBUSY', utimes: undefined, lutimes: undefined, chown: undefined, lchown: undefined, lstat: undefined,
+    access: undefined, readlink: 'EINVAL', 'exchange (1)': 'EBUSY', 'exchange (2)': 'EBUSY', stat: undefined, openRead: undefined, 'openWrite (1)': 'EISDIR', 'openWrite (2)': 'EISDIR',
     'openWrite (3)': 'EISDIR',
   }; // biome-ignore format: a table
   const { dir, root } = sandbox(t, TREE);
@@ -207,7 +208,9 @@ test('a symlink at the end is ELOOP where it would be followed', (t) => {
     'copyFile (1)',
     'copyFile (2)',
     'utimes',
+    'chown',
     'stat',
+    'access',
     'openRead',
     'openWrite (1)',
     'openWrite (2)',
@@ -267,7 +270,8 @@ test('behind a trailing slash a symlink is not followed, removed or renamed', (t
     'mkdir (1)': 'EEXIST', 'mkdir (2)': 'ELOOP', unlink: 'ENOTDIR', rmdir: 'ENOTDIR', 'rename (1)': 'ENOTDIR', 'rename (2)': 'ENOTDIR',
     'renameNoReplace (1)': 'ENOTDIR', 'renameNoReplace (2)': 'ENOTDIR', 'link (1)': 'ELOOP', 'link (2)': 'EEXIST', symlink: 'EEXIST',
     chmod: 'ELOOP', truncate: 'ELOOP', 'copyFile (1)': 'ELOOP', 'copyFile (2)': 'ELOOP', 'rm (1)': 'ELOOP', 'rm (2)': 'ELOOP', 'rm (3)': 'ELOOP',
-    utimes: 'ELOOP', stat: 'ELOOP', openRead: 'ELOOP', 'openWrite (1)': 'ELOOP',
+    utimes: 'ELOOP', lutimes: 'ELOOP', chown: 'ELOOP', lchown: 'ELOOP', lstat: 'ELOOP', access: 'ELOOP', readlink: 'ELOOP',
+    'exchange (1)': 'ENOTDIR', 'exchange (2)': 'ENOTDIR', stat: 'ELOOP', openRead: 'ELOOP', 'openWrite (1)': 'ELOOP',
     // Whatever is there, open(2) makes no file whose name ends in a slash.
     'openWrite (2)': 'EISDIR', 'openWrite (3)': 'EISDIR',
   }; // biome-ignore format: a table

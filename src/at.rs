@@ -2,10 +2,10 @@
 //!
 //! This is all that [`crate::ops`] can do to a name. None of these follows a symlink.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Timestamps, Uid};
 use rustix::io::{Errno, Result};
 
 use crate::path::Leaf;
@@ -61,6 +61,23 @@ impl<'a> At<'a> {
     /// fstatat(2): describes a symlink itself.
     pub fn lstat(self) -> Result<Stat> {
         on_intr(|| rustix::fs::statat(self.dir, self.name(), AtFlags::SYMLINK_NOFOLLOW))
+    }
+
+    /// readlinkat(2): what a symlink holds.
+    pub fn readlink(self) -> Result<CString> {
+        on_intr(|| rustix::fs::readlinkat(self.dir, self.name(), Vec::new()))
+    }
+
+    /// fchownat(2): of a symlink itself.
+    pub fn chown(self, owner: Option<Uid>, group: Option<Gid>) -> Result<()> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        on_intr(|| rustix::fs::chownat(self.dir, self.name(), owner, group, flags))
+    }
+
+    /// utimensat(2): of a symlink itself.
+    pub fn utimes(self, times: &Timestamps) -> Result<()> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        on_intr(|| rustix::fs::utimensat(self.dir, self.name(), times, flags))
     }
 
     /// openat(2) of a directory, to read its names: `ELOOP` or `ENOTDIR` for a symlink.

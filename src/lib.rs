@@ -3,6 +3,7 @@
 //! A path is turned into a descriptor in exactly one place, and nothing else can act on a path:
 //!
 //! - [`path`]: from what a caller gave to a path that may be resolved;
+//! - [`policy`]: what a root allows;
 //! - [`resolve`]: from such a path to a descriptor, through `openat2` beneath the root;
 //! - [`at`]: what may be done to one name in an open directory;
 //! - [`ops`]: what each operation means, in those terms;
@@ -18,6 +19,7 @@ pub mod error;
 pub mod node;
 pub mod ops;
 pub mod path;
+pub mod policy;
 pub mod resolve;
 pub mod retry;
 mod sys;

@@ -27,6 +27,17 @@ pub enum Refused {
     TooLong,
 }
 
+/// What a path may be spelled with, beside names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// Nothing: `..` and a leading slash are refused.
+    NamesOnly,
+    /// `..` is left to the kernel, which knows where it leads; a leading slash is refused.
+    Upwards,
+    /// `..` is left to the kernel, and a leading slash means the root.
+    UpwardsAndAbsolute,
+}
+
 /// The longest path that the kernel takes, in bytes: `PATH_MAX` less the final NUL.
 const LONGEST: usize = 4095;
 
@@ -92,18 +103,18 @@ pub struct RelPath<'p> {
 
 impl<'p> RelPath<'p> {
     /// Parses what the caller gave.
-    pub fn parse(path: &'p UserPath) -> Result<Self, Refused> {
+    pub fn parse(path: &'p UserPath, spelling: Spelling) -> Result<Self, Refused> {
         let given = path.as_bytes();
         if given.is_empty() {
             return Err(Refused::Empty);
         }
-        if given.starts_with(b"/") {
+        if given.starts_with(b"/") && spelling != Spelling::UpwardsAndAbsolute {
             return Err(Refused::Outside);
         }
         let mut is_clean = true;
         for component in given.split(|&byte| byte == b'/') {
             match component {
-                b".." => return Err(Refused::Outside),
+                b".." if spelling == Spelling::NamesOnly => return Err(Refused::Outside),
                 b"" | b"." => is_clean = false,
                 _ => {}
             }
@@ -123,7 +134,10 @@ impl<'p> RelPath<'p> {
         Ok(Self {
             clean,
             leaf_at,
-            wants_directory: given.ends_with(b"/") || given.ends_with(b"/.") || given == b".",
+            wants_directory: matches!(
+                given.rsplit(|&byte| byte == b'/').next(),
+                Some(b"" | b"." | b"..")
+            ),
         })
     }
 
@@ -132,9 +146,13 @@ impl<'p> RelPath<'p> {
         self.wants_directory
     }
 
-    /// Whether this is the root itself.
-    pub fn is_root(&self) -> bool {
-        self.clean.is_empty()
+    /// Whether the last component is a name. It is none for the root itself, and where it is `..`:
+    /// what that leads to is known to the kernel alone.
+    pub fn has_leaf(&self) -> bool {
+        !matches!(
+            self.clean.to_bytes().get(self.leaf_at..),
+            None | Some(b"" | b"..")
+        )
     }
 
     /// The directory of the last component: `None` where that is the root itself.
@@ -143,9 +161,9 @@ impl<'p> RelPath<'p> {
         self.clean.to_bytes().get(..end)
     }
 
-    /// The last component: `None` for the root itself, which has no name beneath itself.
+    /// The last component, if it [is a name](Self::has_leaf).
     pub fn into_leaf(self) -> Option<Leaf<'p>> {
-        if self.is_root() {
+        if !self.has_leaf() {
             return None;
         }
         Some(Leaf(match self.clean {
@@ -219,8 +237,12 @@ mod tests {
 
     /// The parent, the leaf, and what `openat2` would get for the whole.
     fn parts(text: &str) -> (Option<String>, Option<String>, String) {
+        parts_with(text, Spelling::NamesOnly)
+    }
+
+    fn parts_with(text: &str, spelling: Spelling) -> (Option<String>, Option<String>, String) {
         let path = user_path(text);
-        let parsed = RelPath::parse(&path).unwrap();
+        let parsed = RelPath::parse(&path, spelling).unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         (
             parsed.parent().map(text),
@@ -267,7 +289,7 @@ mod tests {
             #[test]
             fn $name() {
                 let path = user_path($given);
-                assert_eq!(RelPath::parse(&path), Err($reason));
+                assert_eq!(RelPath::parse(&path, Spelling::NamesOnly), Err($reason));
             }
         )*};
     }
@@ -289,11 +311,45 @@ mod tests {
     }
 
     #[test]
+    fn upwards_is_left_to_the_kernel_where_it_may_be_spelled() {
+        let parts = |text| parts_with(text, Spelling::Upwards);
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            parts("a/../b"),
+            (some("a/.."), some("b"), "a/../b".to_owned())
+        );
+        assert_eq!(parts("a/.."), (some("a"), None, "a/../".to_owned()));
+        assert_eq!(parts("../"), (None, None, "../".to_owned()));
+        assert_eq!(
+            parts("a//.././b"),
+            (some("a/.."), some("b"), "a/../b".to_owned())
+        );
+        let absolute = user_path("/a");
+        assert_eq!(
+            RelPath::parse(&absolute, Spelling::Upwards),
+            Err(Refused::Outside)
+        );
+    }
+
+    #[test]
+    fn an_absolute_path_starts_at_the_root_where_it_may_be_spelled() {
+        let parts = |text| parts_with(text, Spelling::UpwardsAndAbsolute);
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(parts("/a/b"), (some("a"), some("b"), "a/b".to_owned()));
+        assert_eq!(parts("//a/"), (None, some("a"), "a/".to_owned()));
+        assert_eq!(parts("/"), (None, None, ".".to_owned()));
+        assert_eq!(parts("/.."), (None, None, "../".to_owned()));
+    }
+
+    #[test]
     fn what_is_left_after_cleaning_may_be_as_long_as_the_kernel_takes() {
         let longest = user_path(&format!("{}{}", "./".repeat(5000), "a".repeat(LONGEST)));
-        assert!(RelPath::parse(&longest).is_ok());
+        assert!(RelPath::parse(&longest, Spelling::NamesOnly).is_ok());
         let longer = user_path(&"a".repeat(LONGEST + 1));
-        assert_eq!(RelPath::parse(&longer), Err(Refused::TooLong));
+        assert_eq!(
+            RelPath::parse(&longer, Spelling::NamesOnly),
+            Err(Refused::TooLong)
+        );
     }
 
     #[test]
@@ -304,7 +360,7 @@ mod tests {
     #[test]
     fn prefixes_run_from_the_first_component_to_the_whole() {
         let path = user_path("a//b/c/");
-        let parsed = RelPath::parse(&path).unwrap();
+        let parsed = RelPath::parse(&path, Spelling::NamesOnly).unwrap();
         let wholes: Vec<Vec<u8>> = parsed.prefixes().map(|p| p.whole().into_owned()).collect();
         assert_eq!(wholes, [&b"a/"[..], b"a/b/", b"a/b/c/"]);
         let last = parsed.prefixes().next_back().unwrap();

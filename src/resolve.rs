@@ -1,7 +1,7 @@
 //! The one door: from a path to a descriptor, through `openat2`, beneath the root.
 //!
-//! Every lookup starts at the root's descriptor and carries [`BENEATH`], so the kernel refuses to
-//! leave the root or to follow a link, whatever happens to the tree meanwhile. What comes out is
+//! Every lookup starts at the root's descriptor and carries [`Policy::resolve`], so the kernel refuses
+//! to leave the root, or to follow a link that it must not, whatever happens to the tree meanwhile. What comes out is
 //! an [`Entry`] (an open parent and one name), or a descriptor of the thing itself. Nothing here is
 //! kept between calls: a directory that was beneath the root a moment ago may have been moved.
 
@@ -13,18 +13,15 @@ use rustix::io::Errno;
 use crate::at::At;
 use crate::error::{Failure, Reason, Result};
 use crate::path::{Leaf, RelPath, UserPath};
+use crate::policy::{Allowed, Policy};
 use crate::retry;
-
-/// How every path is resolved: see openat2(2).
-const BENEATH: ResolveFlags = ResolveFlags::BENEATH
-    .union(ResolveFlags::NO_SYMLINKS)
-    .union(ResolveFlags::NO_MAGICLINKS);
 
 /// A directory that nothing leaves: a descriptor, not a path.
 #[derive(Debug)]
 pub struct Root {
     /// `None` once it is closed: every operation is `EBADF` then.
     fd: Option<OwnedFd>,
+    policy: Policy,
 }
 
 /// A name in a directory that was beneath the root when it was resolved.
@@ -42,6 +39,15 @@ enum Parent<'r> {
     Opened(OwnedFd),
 }
 
+/// What an operation that acts on a symlink itself is to act on.
+#[derive(Debug)]
+pub enum Found<'r, 'p> {
+    /// A name: whatever has it, a symlink too.
+    Name(Entry<'r, 'p>),
+    /// What the path leads to: it has no name at its end, or a slash behind it.
+    Target(OwnedFd),
+}
+
 /// A regular file or a directory, open for its content. The type was checked on the descriptor:
 /// reading or writing it waits for nobody.
 #[derive(Debug)]
@@ -55,10 +61,13 @@ impl Root {
     ///
     /// # Errors
     /// Those of open(2). `ENOSYS` or `EPERM`, with the reason, where `openat2` does not work.
-    pub fn open(host_path: &UserPath) -> Result<Self, Failure> {
+    pub fn open(host_path: &UserPath, policy: Policy) -> Result<Self, Failure> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(host_path.as_verbatim(), flags, Mode::empty())?;
-        let root = Self { fd: Some(fd) };
+        let root = Self {
+            fd: Some(fd),
+            policy,
+        };
         // Asked every time and never remembered: a seccomp filter can be installed at any moment.
         root.openat2(b".", OFlags::PATH, Mode::empty())?;
         Ok(root)
@@ -66,7 +75,10 @@ impl Root {
 
     /// A root that has been closed.
     pub fn closed() -> Self {
-        Self { fd: None }
+        Self {
+            fd: None,
+            policy: Policy::default(),
+        }
     }
 
     /// Whether this root has been closed.
@@ -79,10 +91,29 @@ impl Root {
         self.fd.as_ref().map(AsFd::as_fd).ok_or(Errno::BADF)
     }
 
+    /// What this root allows.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// The root for an operation that changes something: `EROFS` if it allows none.
+    pub fn for_change(&self) -> Result<&Self, Errno> {
+        if self.policy.readonly {
+            Err(Errno::ROFS)
+        } else {
+            Ok(self)
+        }
+    }
+
+    /// The path that `path` spells.
+    pub fn parse<'p>(&self, path: &'p UserPath) -> Result<RelPath<'p>, Failure> {
+        Ok(RelPath::parse(path, self.policy.spelling())?)
+    }
+
     /// The parent of `path`, opened, and its last name. `unnamed` is the answer for a path that
-    /// has no last name: the root itself.
+    /// has no last name: the root itself, and what ends in `..`.
     pub fn entry<'p>(&self, path: &'p UserPath, unnamed: Errno) -> Result<Entry<'_, 'p>, Failure> {
-        self.entry_of(RelPath::parse(path)?, unnamed)
+        self.entry_of(self.parse(path)?, unnamed)
     }
 
     /// As [`Root::entry`], for a path that is parsed already.
@@ -110,31 +141,55 @@ impl Root {
 
     /// What is at `path`, as an `O_PATH` descriptor: no permission on it is needed, nothing waits.
     pub fn existing(&self, path: &UserPath) -> Result<OwnedFd, Failure> {
-        self.openat2(&RelPath::parse(path)?.whole(), OFlags::PATH, Mode::empty())
+        self.existing_of(&self.parse(path)?)
+    }
+
+    /// As [`Root::existing`], for a path that is parsed already.
+    pub fn existing_of(&self, path: &RelPath<'_>) -> Result<OwnedFd, Failure> {
+        self.openat2(&path.whole(), OFlags::PATH, Mode::empty())
+    }
+
+    /// The name that `path` ends in; what it leads to where it ends in none, or in a slash.
+    pub fn name_or_target<'p>(&self, path: &'p UserPath) -> Result<Found<'_, 'p>, Failure> {
+        let path = self.parse(path)?;
+        match path.has_leaf() && !path.wants_directory() {
+            true => Ok(Found::Name(self.entry_of(path, Errno::BUSY)?)),
+            false => Ok(Found::Target(self.existing_of(&path)?)),
+        }
+    }
+
+    /// The directory at `path`, as an `O_PATH` descriptor.
+    pub fn directory(&self, path: &RelPath<'_>) -> Result<OwnedFd, Failure> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        self.openat2(&path.whole(), flags, Mode::empty())
     }
 
     /// Opens the content of `path`: a regular file or a directory, never anything that would wait
     /// for a peer. `flags` may have `CREATE`; truncating is left to what comes after the check.
     pub fn content(&self, path: &UserPath, flags: OFlags, mode: Mode) -> Result<Content, Failure> {
         debug_assert!(!flags.contains(OFlags::TRUNC));
+        if flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::CREATE) {
+            self.for_change()?;
+        }
         let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = self.openat2(&RelPath::parse(path)?.whole(), flags, mode);
+        let fd = self.openat2(&self.parse(path)?.whole(), flags, mode);
         // A socket, a FIFO without a reader, a device without a driver.
         let fd = fd.map_err(|failure| match failure.errno {
             Errno::NXIO => Failure::because(Errno::NXIO, Reason::NotARegularFile),
             _ => failure,
         })?;
-        Content::checked(fd)
+        Content::checked(fd, self.policy)
     }
 
     fn openat2(&self, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd, Failure> {
         let flags = flags | OFlags::CLOEXEC;
         let root = self.fd()?;
+        let resolve = self.policy.resolve();
         let again = |errno| matches!(errno, Errno::AGAIN | Errno::INTR);
         retry::on(again, || {
-            rustix::fs::openat2(root, path, flags, mode, BENEATH)
+            rustix::fs::openat2(root, path, flags, mode, resolve)
         })
-        .map_err(|errno| explained(root, errno, path, flags))
+        .map_err(|errno| explained(root, resolve, errno, path, flags))
     }
 }
 
@@ -155,9 +210,12 @@ impl Entry<'_, '_> {
 }
 
 impl Content {
-    fn checked(fd: OwnedFd) -> Result<Self, Failure> {
+    fn checked(fd: OwnedFd, policy: Policy) -> Result<Self, Failure> {
         let stat = rustix::fs::fstat(&fd)?;
         match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile if policy.hardlinks == Allowed::No && stat.st_nlink > 1 => {
+                Err(Errno::MLINK.into())
+            }
             FileType::RegularFile | FileType::Directory => Ok(Self { fd, stat }),
             _ => Err(Failure::because(Errno::NXIO, Reason::NotARegularFile)),
         }
@@ -183,7 +241,13 @@ impl Content {
 
 /// What the errno of an `openat2` means to a caller.
 #[cold]
-fn explained(root: BorrowedFd<'_>, errno: Errno, path: &[u8], flags: OFlags) -> Failure {
+fn explained(
+    root: BorrowedFd<'_>,
+    resolve: ResolveFlags,
+    errno: Errno,
+    path: &[u8],
+    flags: OFlags,
+) -> Failure {
     match errno {
         // The walk met a directory that was moved out of the root.
         Errno::XDEV => Failure::because(Errno::ACCESS, Reason::OutsideSandbox),
@@ -194,16 +258,20 @@ fn explained(root: BorrowedFd<'_>, errno: Errno, path: &[u8], flags: OFlags) -> 
         }
         Errno::NOSYS | Errno::PERM => Failure::because(errno, Reason::KernelTooOld),
         // In a sticky directory, fs.protected_symlinks speaks before NO_SYMLINKS can.
-        Errno::ACCESS if is_symlink(root, path) => Errno::LOOP.into(),
+        Errno::ACCESS
+            if resolve.contains(ResolveFlags::NO_SYMLINKS) && is_symlink(root, resolve, path) =>
+        {
+            Errno::LOOP.into()
+        }
         _ => errno.into(),
     }
 }
 
-fn is_symlink(root: BorrowedFd<'_>, path: &[u8]) -> bool {
+fn is_symlink(root: BorrowedFd<'_>, resolve: ResolveFlags, path: &[u8]) -> bool {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // With a slash behind it, it would be followed.
     let path = path.strip_suffix(b"/").unwrap_or(path);
-    rustix::fs::openat2(root, path, flags, Mode::empty(), BENEATH)
+    rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)
         .and_then(rustix::fs::fstat)
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
 }

@@ -6,7 +6,7 @@ mod node_api;
 
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
-use rustix::fs::Mode;
+use rustix::fs::{Access, Mode};
 use rustix::io::{Errno, Result};
 
 /// The number of fchmodat2(2), the same on every architecture (Linux 6.6).
@@ -25,6 +25,25 @@ pub fn fchmod_o_path(fd: BorrowedFd<'_>, mode: Mode) -> Result<()> {
             fd.as_raw_fd(),
             c"".as_ptr(),
             mode.as_raw_mode(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    checked(done)
+}
+
+/// faccessat2(2) of the file that `fd` itself refers to, which may be open with `O_PATH` alone, by the
+/// real user and group, as access(2).
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.8, beside those of access(2).
+pub fn access_o_path(fd: BorrowedFd<'_>, mode: Access) -> Result<()> {
+    // SAFETY: as above.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_faccessat2,
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            mode.bits(),
             libc::AT_EMPTY_PATH,
         )
     };

@@ -1,6 +1,12 @@
 // Compiled and never run: a program as a caller writes it. Every line under `@ts-expect-error` has to be
 // refused, or the compiler complains.
-import { type RootPath, SandboxRoot, type Stats, type SystemError } from '../../index.js';
+import {
+  type RootPath,
+  type SandboxOptions,
+  SandboxRoot,
+  type Stats,
+  type SystemError,
+} from '../../index.js';
 
 const root: SandboxRoot = new SandboxRoot('/srv/files');
 const byBytes: SandboxRoot = new SandboxRoot(Buffer.from('/srv/files'));
@@ -41,13 +47,42 @@ const nothing: undefined[] = [
   root.utimes(bytes, 0, 0),
   root.utimes(bytes, -1n, 2n ** 60n),
   root.close(),
+  root.lutimes(path, 1, 2n),
+  root.chown(path, -1, 0),
+  root.lchown(bytes, 1000, -1),
+  root.access(path),
+  root.access(path, 4),
+  root.exchange(path, bytes),
 ];
 
 const stats: Stats = byBytes.stat(path);
 const closed: boolean = root.closed;
 const exact: Stats<bigint> = root.stat(path, { bigint: true });
 const plain: Stats[] = [root.stat(path, null), root.stat(path, {}), root.stat(path, { bigint: false })];
-export const either = (bigint: boolean): number | bigint => root.stat(path, { bigint }).mtimeNs;
+export const either = (bigint: boolean): number | bigint | undefined => root.stat(path, { bigint })?.mtimeNs;
+const perhaps: Stats | Stats<bigint> | undefined = root.lstat(path, { throwIfNoEntry: false });
+const itself: Stats<bigint> = root.lstat(path, { bigint: true });
+const targets: string[] = [root.readlink(path), root.readlink(path, null), root.readlink(path, 'utf8')];
+const target: Buffer = root.readlink(path, { encoding: 'buffer' });
+const isThere: boolean = root.exists(path);
+const policies: SandboxOptions[] = [
+  {},
+  { symlinks: 'in-root', mounts: 'reject', hardlinks: 'reject', readonly: true },
+];
+const strict: SandboxRoot = new SandboxRoot(path, policies[0]);
+const later: [Promise<Stats>, Promise<undefined>, Promise<number>, Promise<string>, Promise<boolean>] = [
+  root.promises.stat(path),
+  root.promises.mkdir(path, true, 0o700),
+  root.promises.openWrite(path, true),
+  root.promises.readlink(path),
+  root.promises.exists(path),
+];
+// @ts-expect-error a misspelt policy
+new SandboxRoot(path, { symlink: 'reject' });
+// @ts-expect-error a policy that does not exist
+new SandboxRoot(path, { symlinks: 'follow' });
+// @ts-expect-error closing is no promise
+root.promises.close();
 const numbers: Record<keyof Stats, number> = byBytes.stat(bytes);
 const fields: Record<keyof Stats, true> = {
   dev: true,
@@ -185,3 +220,4 @@ export {
   stats,
   text,
 };
+export { isThere, itself, later, perhaps, strict, target, targets };

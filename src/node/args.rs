@@ -3,15 +3,34 @@
 
 use napi::JsString;
 use napi::bindgen_prelude::*;
-use rustix::fs::Mode;
+use rustix::fs::{Access, Gid, Mode, Uid};
 
 use super::make::Make;
 use super::thrown::{Checked, Thrown};
-use crate::ops::metadata::Nanoseconds;
+use crate::ops::metadata::{Nanoseconds, Owner};
 use crate::path::UserPath;
+use crate::policy::{Allowed, Policy, Symlinks};
 
 /// The largest integer below which a number is exact: `Number.MAX_SAFE_INTEGER`.
 const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+
+/// The options of `stat` and `lstat`.
+#[derive(Clone, Copy)]
+pub struct StatOptions {
+    /// Whether every field is to be an exact bigint.
+    pub bigint: bool,
+    /// Whether nothing there is an error, and not `undefined`.
+    pub throw_if_no_entry: bool,
+}
+
+/// How a name that comes out is told.
+#[derive(Clone, Copy)]
+pub enum Encoding {
+    /// As a string; what is not UTF-8 in it shows as U+FFFD.
+    Utf8,
+    /// As a `Buffer`, byte for byte.
+    Buffer,
+}
 
 /// The values that a JavaScript caller passed.
 pub struct Args<'c> {
@@ -94,24 +113,97 @@ impl<'c> Args<'c> {
         }
     }
 
-    /// Whether the options, which may be left out, ask for `{ bigint: true }`.
-    pub fn wants_bigint(&self, index: usize, name: &'static str) -> Checked<bool> {
+    /// The options of `stat`, which may be left out.
+    pub fn stat_options(&self, index: usize) -> Checked<StatOptions> {
+        let options = self.options(index)?;
+        Ok(StatOptions {
+            bigint: self.option_flag(&options, "bigint", "options.bigint", false)?,
+            throw_if_no_entry: self.option_flag(
+                &options,
+                "throwIfNoEntry",
+                "options.throwIfNoEntry",
+                true,
+            )?,
+        })
+    }
+
+    /// The options at `index`: an object, or nothing.
+    fn options(&self, index: usize) -> Checked<Option<Object<'_>>> {
         let value = self.value(index)?;
         match value.get_type()? {
-            ValueType::Undefined | ValueType::Null => return Ok(false),
-            ValueType::Object => {}
-            _ => return self.refusal.invalid_type(name, "of type object", value),
-        }
-        let bigint: Unknown = self
-            .call
-            .get::<Object>(index)?
-            .get_named_property("bigint")?;
-        match bigint.get_type()? {
-            ValueType::Undefined | ValueType::Null => Ok(false),
-            ValueType::Boolean => Ok(bigint.coerce_to_bool()?),
+            ValueType::Undefined | ValueType::Null => Ok(None),
+            ValueType::Object => Ok(Some(self.call.get(index)?)),
             _ => self
                 .refusal
-                .invalid_type("options.bigint", "of type boolean", bigint),
+                .invalid_type("options", "of type object", value),
+        }
+    }
+
+    /// The option `key`, a boolean, that an error calls `name`.
+    fn option_flag(
+        &self,
+        options: &Option<Object<'_>>,
+        key: &str,
+        name: &'static str,
+        default: bool,
+    ) -> Checked<bool> {
+        let Some(options) = options else {
+            return Ok(default);
+        };
+        let value: Unknown = options.get_named_property_unchecked(key)?;
+        match value.get_type()? {
+            ValueType::Undefined | ValueType::Null => Ok(default),
+            ValueType::Boolean => Ok(value.coerce_to_bool()?),
+            _ => self.refusal.invalid_type(name, "of type boolean", value),
+        }
+    }
+
+    /// What access(2) is asked, by default whether something is there.
+    pub fn access(&self, index: usize, name: &'static str) -> Checked<Access> {
+        match self.value(index)?.get_type()? {
+            ValueType::Undefined | ValueType::Null => Ok(Access::EXISTS),
+            _ => {
+                let bits = self.integer(index, name, ">= 0 && <= 7", 0.0, 7.0)?;
+                Ok(Access::from_bits_truncate(bits as u32))
+            }
+        }
+    }
+
+    /// A user and a group, at `index` and behind it; −1 leaves what is there.
+    pub fn owner(&self, index: usize) -> Checked<Owner> {
+        let range = ">= -1 && <= 4294967295";
+        let id = |index, name| -> Checked<Option<u32>> {
+            let id = self.integer(index, name, range, -1.0, f64::from(u32::MAX))?;
+            // The kernel takes 2³²−1 for −1: chown(2).
+            Ok((id >= 0.0 && id < f64::from(u32::MAX)).then_some(id as u32))
+        };
+        Ok(Owner {
+            user: id(index, "uid")?.map(Uid::from_raw),
+            group: id(index + 1, "gid")?.map(Gid::from_raw),
+        })
+    }
+
+    /// How the names that come out are told: by default as strings.
+    pub fn encoding(&self, index: usize) -> Checked<Encoding> {
+        let mut value = self.value(index)?;
+        if value.get_type()? == ValueType::Object {
+            let options: Object = self.call.get(index)?;
+            value = options.get_named_property_unchecked("encoding")?;
+        }
+        let reason = "must be one of: 'utf8', 'buffer'";
+        match value.get_type()? {
+            ValueType::Undefined | ValueType::Null => Ok(Encoding::Utf8),
+            _ => one_of(
+                &self.refusal,
+                "encoding",
+                reason,
+                value,
+                |word| match word {
+                    "utf8" | "utf-8" => Some(Encoding::Utf8),
+                    "buffer" => Some(Encoding::Buffer),
+                    _ => None,
+                },
+            ),
         }
     }
 
@@ -195,6 +287,81 @@ fn string_bytes(refusal: &Refusal<'_>, name: &'static str, text: JsString) -> Ch
         }
     }
     Ok(bytes.into_bytes())
+}
+
+/// What a root is to allow, by the options that its constructor got. What is misspelt is refused: it
+/// must not silently be the weaker policy.
+pub fn policy(refusal: &Refusal<'_>, given: Unknown<'_>) -> Checked<Policy> {
+    let mut policy = Policy::default();
+    match given.get_type()? {
+        ValueType::Undefined | ValueType::Null => return Ok(policy),
+        ValueType::Object => {}
+        _ => return refusal.invalid_type("options", "of type object", given),
+    }
+    let options = given.coerce_to_object()?;
+    for key in Object::keys(&options)? {
+        let value: Unknown = options.get_named_property_unchecked(&key)?;
+        match key.as_str() {
+            _ if value.get_type()? == ValueType::Undefined => {}
+            "symlinks" => {
+                policy.symlinks = one_of(
+                    refusal,
+                    "options.symlinks",
+                    "must be one of: 'reject', 'beneath', 'in-root'",
+                    value,
+                    |word| match word {
+                        "reject" => Some(Symlinks::Reject),
+                        "beneath" => Some(Symlinks::Beneath),
+                        "in-root" => Some(Symlinks::InRoot),
+                        _ => None,
+                    },
+                )?;
+            }
+            "mounts" => policy.mounts = allowed(refusal, "options.mounts", value)?,
+            "hardlinks" => policy.hardlinks = allowed(refusal, "options.hardlinks", value)?,
+            "readonly" => {
+                policy.readonly = match value.get_type()? {
+                    ValueType::Boolean => value.coerce_to_bool()?,
+                    _ => {
+                        return refusal.invalid_type("options.readonly", "of type boolean", value);
+                    }
+                };
+            }
+            _ => {
+                let reason = "has a key that is none of: symlinks, mounts, hardlinks, readonly";
+                let key = refusal.env.create_string(&key)?.into_unknown(refusal.env)?;
+                return refusal.invalid_value("options", reason, key);
+            }
+        }
+    }
+    Ok(policy)
+}
+
+fn allowed(refusal: &Refusal<'_>, name: &'static str, value: Unknown<'_>) -> Checked<Allowed> {
+    let reason = "must be one of: 'allow', 'reject'";
+    one_of(refusal, name, reason, value, |word| match word {
+        "allow" => Some(Allowed::Yes),
+        "reject" => Some(Allowed::No),
+        _ => None,
+    })
+}
+
+/// The meaning of an option that is one of several words.
+fn one_of<T>(
+    refusal: &Refusal<'_>,
+    name: &'static str,
+    reason: &'static str,
+    value: Unknown<'_>,
+    meaning: impl FnOnce(&str) -> Option<T>,
+) -> Checked<T> {
+    if value.get_type()? != ValueType::String {
+        return refusal.invalid_type(name, "of type string", value);
+    }
+    let word = value.coerce_to_string()?.into_utf8()?;
+    match meaning(word.as_str()?) {
+        Some(meant) => Ok(meant),
+        None => refusal.invalid_value(name, reason, value),
+    }
 }
 
 /// Says no to an argument, with the error that Node has for it.

@@ -4,47 +4,69 @@
 //! raw callback and needs no `unsafe` (`bench/call-cost` compares the ways). [`Methods::add`] is
 //! the one place where a call enters; napi catches a panic there.
 
-use std::os::fd::{IntoRawFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use napi::bindgen_prelude::*;
-use rustix::fs::Stat;
 
 use super::args::Args;
 use super::make::Make;
+use super::reply::{Reply, Value};
 use super::sandbox_root::{CLASS, SandboxRoot};
+use super::task::WorkTask;
 use super::thrown::{Checked, Thrown};
 use crate::error;
 use crate::resolve::Root;
 
-/// The prototype of the class, while it is given its methods.
+/// What a call is to do, once its arguments hold. Boxed, so that what carries it is compiled once.
+pub type Work = Box<dyn FnOnce(&Root) -> error::Result<Reply> + Send>;
+
+/// How a method reads its arguments.
+type Read = dyn Fn(&Args<'_>) -> Checked<Work>;
+
+/// The class while it is given its methods.
 pub struct Methods<'e> {
     /// Where the class lives.
     pub env: Env,
     /// What makes values and errors there.
     pub make: Rc<Make>,
-    /// Where the methods go.
+    /// Where the methods go that do their work at once.
     pub prototype: Object<'e>,
+    /// Where those go that start it and give back a promise. `this` is the root there too.
+    pub starters: Object<'e>,
 }
 
 impl Methods<'_> {
-    /// Adds a method: `read` checks the arguments and gives back the work.
-    pub fn add<Read, Work, Output>(&mut self, name: &'static str, read: Read) -> Result<()>
+    /// Adds a method and its promise: `read` checks the arguments and gives back the work, which
+    /// both do.
+    pub fn add<R, Job, Output>(&mut self, name: &'static str, read: R) -> Result<()>
     where
-        Read: Fn(&Args<'_>) -> Checked<Work> + 'static,
-        Work: FnOnce(&Root) -> error::Result<Output>,
-        Output: Reply,
+        R: Fn(&Args<'_>) -> Checked<Job> + 'static,
+        Job: FnOnce(&Root) -> error::Result<Output> + Send + 'static,
+        Output: Into<Reply>,
     {
-        let (env, make) = (self.env, Rc::clone(&self.make));
-        let method = function(&env, name, move |call| {
-            let root = receiver(call, &make)?.current();
-            let work = read(&Args::new(call, &make))?;
-            match work(&root) {
-                Ok(output) => Ok(output.reply(call.env, &make)?),
-                Err(error) => Err(Thrown::Value(make.system_error(call.env, error)?)),
-            }
-        })?;
-        self.prototype.set_named_property(name, method)
+        let read = move |args: &Args<'_>| -> Checked<Work> {
+            let job = read(args)?;
+            Ok(Box::new(move |root| job(root).map(Into::into)))
+        };
+        self.add_boxed(name, Rc::new(read))
+    }
+
+    fn add_boxed(&mut self, name: &str, read: Rc<Read>) -> Result<()> {
+        let env = self.env;
+        let make = Rc::clone(&self.make);
+        let method = Method { make, read };
+        let starter = method.clone();
+        let method = function(&env, name, move |call| method.run(call))?;
+        let starter = function(&env, name, move |call| starter.start(call))?;
+        self.prototype.set_named_property(name, method)?;
+        self.starters.set_named_property(name, starter)
+    }
+
+    /// Adds `promises`: for each root, the methods that wait for what the starters began.
+    pub fn add_promises(&mut self) -> Result<()> {
+        self.make
+            .promises(&self.env, &self.prototype, &self.starters)
     }
 
     /// Adds what begins with `new` and ends with `close`: the life of an instance.
@@ -87,47 +109,30 @@ fn receiver<'c>(
     }
 }
 
-/// What an operation gives back, as JavaScript gets it.
-pub trait Reply {
-    /// What it becomes.
-    type Value: ToNapiValue;
-
-    /// Makes the value.
-    fn reply(self, env: &Env, make: &Make) -> Result<Self::Value>;
+/// What is behind a method and its promise.
+#[derive(Clone)]
+struct Method {
+    make: Rc<Make>,
+    read: Rc<Read>,
 }
 
-impl Reply for () {
-    type Value = ();
-
-    fn reply(self, _env: &Env, _make: &Make) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// What `stat` found, and whether its fields are to be bigints.
-pub struct Stats {
-    /// As the kernel tells it.
-    pub stat: Stat,
-    /// Every field as an exact bigint, instead of a number.
-    pub bigint: bool,
-}
-
-impl Reply for Stats {
-    type Value = Unknown<'static>;
-
-    fn reply(self, env: &Env, make: &Make) -> Result<Self::Value> {
-        match self.bigint {
-            true => make.big_stats(env, &self.stat),
-            false => make.stats(env, &self.stat),
+impl Method {
+    fn run(&self, call: &FunctionCallContext<'_>) -> Checked<Value> {
+        let (root, work) = self.prepared(call)?;
+        match work(&root) {
+            Ok(reply) => Ok(reply.into_value(call.env, &self.make)?),
+            Err(error) => Err(Thrown::Value(self.make.system_error(call.env, error)?)),
         }
     }
-}
 
-/// From here on the descriptor is the caller's to close.
-impl Reply for OwnedFd {
-    type Value = i32;
+    fn start(&self, call: &FunctionCallContext<'_>) -> Checked<AsyncTask<WorkTask>> {
+        let (root, work) = self.prepared(call)?;
+        Ok(WorkTask::start(root, work))
+    }
 
-    fn reply(self, _env: &Env, _make: &Make) -> Result<i32> {
-        Ok(self.into_raw_fd())
+    /// The root that the method is called on, and the work that its arguments ask for.
+    fn prepared(&self, call: &FunctionCallContext<'_>) -> Checked<(Arc<Root>, Work)> {
+        let root = receiver(call, &self.make)?.current();
+        Ok((root, (self.read)(&Args::new(call, &self.make))?))
     }
 }

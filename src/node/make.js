@@ -116,6 +116,42 @@
   const invalidThis = (expected) =>
     coded(TypeError, 'ERR_INVALID_THIS', `Value of "this" must be of type ${expected}`, invalidThis);
 
+  // Gives a class its `promises`: an object for each root, with a method for each of the starters. A
+  // method of it is async for the sake of the stack: an error made on another thread has none, and
+  // here it gets that of its callers.
+  const promises = (prototype, starters) => {
+    class Promises {
+      #root;
+      constructor(root) {
+        this.#root = root;
+      }
+      static {
+        for (const [name, start] of Object.entries(starters)) {
+          const method = {
+            async [name](...args) {
+              try {
+                return await start.apply(this.#root, args);
+              } catch (error) {
+                Error.captureStackTrace(error, method);
+                throw error;
+              }
+            },
+          }[name];
+          Object.defineProperty(Promises.prototype, name, { value: method, writable: true, configurable: true });
+        }
+      }
+    }
+    const made = new WeakMap();
+    Object.defineProperty(prototype, 'promises', {
+      configurable: true,
+      enumerable: true,
+      get() {
+        if (!made.has(this)) made.set(this, new Promises(this));
+        return made.get(this);
+      },
+    });
+  };
+
   const lifetime = (prototype, close, isClosed) => {
     prototype.close = close;
     Object.defineProperty(prototype, 'closed', { get: isClosed, configurable: true, enumerable: true });
@@ -123,5 +159,5 @@
     if (Symbol.dispose !== undefined) prototype[Symbol.dispose] = close;
   };
 
-  return { lifetime, stats, systemError, invalidType, invalidValue, outOfRange, invalidThis };
+  return { lifetime, promises, stats, systemError, invalidType, invalidValue, outOfRange, invalidThis };
 })();

@@ -16,6 +16,7 @@ pub struct Make {
     invalid_value: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
     out_of_range: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
     invalid_this: FunctionRef<FnArgs<(&'static str,)>, Unknown<'static>>,
+    promises: FunctionRef<FnArgs<(sys::napi_value, sys::napi_value)>, Unknown<'static>>,
     lifetime: FunctionRef<FnArgs<Lifetime>, Unknown<'static>>,
 }
 
@@ -44,8 +45,15 @@ impl Make {
             invalid_value: function(&script, "invalidValue")?,
             out_of_range: function(&script, "outOfRange")?,
             invalid_this: function(&script, "invalidThis")?,
+            promises: function(&script, "promises")?,
             lifetime: function(&script, "lifetime")?,
         })
+    }
+
+    /// Gives the class its `promises`: for each of the `starters`, a method that waits for it.
+    pub fn promises(&self, env: &Env, prototype: &Object, starters: &Object) -> Result<()> {
+        let class = FnArgs::from((prototype.raw(), starters.raw()));
+        self.promises.borrow_back(env)?.call(class).map(|_| ())
     }
 
     /// Gives a prototype its `close` and its `closed`.

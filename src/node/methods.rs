@@ -5,7 +5,8 @@
 
 use napi::Result;
 
-use super::call::{Methods, Stats};
+use super::call::Methods;
+use super::reply::Reply;
 use crate::ops::content::{self, Keep, WriteOptions};
 use crate::ops::entry::{self, Existing};
 use crate::ops::{copy, metadata, tree};
@@ -87,18 +88,67 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         let path = args.path(0, "path")?;
         let accessed = args.nanoseconds(1, "atimeNs")?;
         let modified = args.nanoseconds(2, "mtimeNs")?;
-        Ok(move |root: &Root| metadata::utimes(root, &path, accessed, modified))
+        let times = metadata::times(accessed, modified);
+        Ok(move |root: &Root| metadata::utimes(root, &path, &times))
+    })?;
+
+    methods.add("lutimes", |args| {
+        let path = args.path(0, "path")?;
+        let accessed = args.nanoseconds(1, "atimeNs")?;
+        let modified = args.nanoseconds(2, "mtimeNs")?;
+        let times = metadata::times(accessed, modified);
+        Ok(move |root: &Root| metadata::lutimes(root, &path, &times))
+    })?;
+
+    methods.add("chown", |args| {
+        let path = args.path(0, "path")?;
+        let owner = args.owner(1)?;
+        Ok(move |root: &Root| metadata::chown(root, &path, owner))
+    })?;
+
+    methods.add("lchown", |args| {
+        let path = args.path(0, "path")?;
+        let owner = args.owner(1)?;
+        Ok(move |root: &Root| metadata::lchown(root, &path, owner))
     })?;
 
     methods.add("stat", |args| {
         let path = args.path(0, "path")?;
-        let bigint = args.wants_bigint(1, "options")?;
+        let options = args.stat_options(1)?;
+        Ok(move |root: &Root| Reply::stats(metadata::stat(root, &path), options))
+    })?;
+
+    methods.add("lstat", |args| {
+        let path = args.path(0, "path")?;
+        let options = args.stat_options(1)?;
+        Ok(move |root: &Root| Reply::stats(metadata::lstat(root, &path), options))
+    })?;
+
+    methods.add("access", |args| {
+        let path = args.path(0, "path")?;
+        let mode = args.access(1, "mode")?;
+        Ok(move |root: &Root| metadata::access(root, &path, mode))
+    })?;
+
+    // As with Node, what is no path does not exist.
+    methods.add("exists", |args| {
+        let path = args.path(0, "path").ok();
+        Ok(move |root: &Root| Ok(path.is_some_and(|path| metadata::exists(root, &path))))
+    })?;
+
+    methods.add("readlink", |args| {
+        let path = args.path(0, "path")?;
+        let encoding = args.encoding(1)?;
         Ok(move |root: &Root| {
-            Ok(Stats {
-                stat: metadata::stat(root, &path)?,
-                bigint,
-            })
+            let target = entry::readlink(root, &path)?;
+            Ok(Reply::name(target, encoding))
         })
+    })?;
+
+    methods.add("exchange", |args| {
+        let a = args.path(0, "a")?;
+        let b = args.path(1, "b")?;
+        Ok(move |root: &Root| entry::rename(root, &a, &b, Existing::Exchange))
     })?;
 
     methods.add("openRead", |args| {

@@ -4,7 +4,9 @@ pub mod args;
 pub mod call;
 pub mod make;
 pub mod methods;
+pub mod reply;
 pub mod sandbox_root;
+pub mod task;
 pub mod thrown;
 
 use std::rc::Rc;
@@ -29,9 +31,11 @@ pub fn exports(exports: Object<'_>, env: Env) -> Result<()> {
     env.set_instance_data(instance, (), |_| {})?;
     let mut methods = Methods {
         env,
-        make,
+        make: Rc::clone(&make),
         prototype,
+        starters: Object::new(&env)?,
     };
     methods::define(&mut methods)?;
+    methods.add_promises()?;
     methods.add_lifetime()
 }

@@ -36,12 +36,14 @@ pub struct Instance {
 impl SandboxRoot {
     /// Opens the directory at `root`, which is trusted: its own symlinks are followed.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, this: This<'_>, root: GivenPath<'_>) -> Result<Self> {
-        let Some(instance) = env.get_instance_data::<Instance>()? else {
-            return Err(Error::from_reason("the addon is not initialised"));
-        };
-        instance
-            .open(&env, this, root)
+    pub fn new(
+        env: Env,
+        this: This<'_>,
+        root: GivenPath<'_>,
+        options: Unknown<'_>,
+    ) -> Result<Self> {
+        Instance::of(&env)?
+            .open(&env, this, root, options)
             .map_err(|thrown| thrown.throw(&env))
     }
 }
@@ -60,7 +62,21 @@ impl SandboxRoot {
 }
 
 impl Instance {
-    fn open(&self, env: &Env, this: This<'_>, root: GivenPath<'_>) -> Checked<SandboxRoot> {
+    /// That of `env`, from when the addon was loaded there.
+    pub fn of(env: &Env) -> Result<&'static Self> {
+        match env.get_instance_data::<Self>()? {
+            Some(instance) => Ok(instance),
+            None => Err(Error::from_reason("the addon is not loaded here")),
+        }
+    }
+
+    fn open(
+        &self,
+        env: &Env,
+        this: This<'_>,
+        root: GivenPath<'_>,
+        options: Unknown<'_>,
+    ) -> Checked<SandboxRoot> {
         // Called without `new`, it would be bound to whatever `this` is, even to `globalThis`.
         if !this.instanceof(self.class.borrow_back(env)?)? {
             return Err(Thrown::Value(self.make.invalid_this(env, CLASS)?));
@@ -70,7 +86,8 @@ impl Instance {
             make: &self.make,
         };
         let path = args::path(&refusal, "root", root)?;
-        match Call::on("open", &path).run(|| Root::open(&path)) {
+        let policy = args::policy(&refusal, options)?;
+        match Call::on("open", &path).run(|| Root::open(&path, policy)) {
             Ok(root) => Ok(SandboxRoot {
                 root: RefCell::new(Arc::new(root)),
             }),

@@ -21,7 +21,9 @@ const READ_AT_ONCE: usize = 256 << 10;
 /// `mode` if it is missing, and written over in place if it is there. Onto itself: nothing happens.
 pub fn copy_file(root: &Root, src: &UserPath, dest: &UserPath, mode: Mode) -> Result<()> {
     Call::between("copyfile", src, dest).run(|| {
-        let source = root.content(src, OFlags::RDONLY, Mode::empty())?;
+        let source = root
+            .for_change()?
+            .content(src, OFlags::RDONLY, Mode::empty())?;
         if FileType::from_raw_mode(source.stat().st_mode) == FileType::Directory {
             return Err(Errno::ISDIR.into());
         }
@@ -57,6 +59,14 @@ impl Target {
                 return Err(Errno::ISDIR.into());
             }
             match entry.at().create_new(mode) {
+                // A symlink to nothing, which this root follows: what it names is made.
+                Err(Errno::EXIST) if root.policy().follows() => {
+                    match root.content(dest, OFlags::WRONLY | OFlags::CREATE, mode) {
+                        Ok(file) => return Self::existing(file),
+                        Err(failure) if failure.errno == Errno::NOENT => {}
+                        Err(failure) => return Err(failure),
+                    }
+                }
                 // Somebody made it since we looked: it is there to be opened.
                 Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno.into()),

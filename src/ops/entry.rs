@@ -1,4 +1,5 @@
-//! Making, moving and removing names: `mkdir`, `unlink`, `rmdir`, `rename`, `link`, `symlink`.
+//! Making, moving and removing names: `mkdir`, `unlink`, `rmdir`, `rename`, `link`, `symlink`,
+//! `readlink`.
 
 use rustix::fs::{FileType, Mode, RenameFlags};
 use rustix::io::Errno;
@@ -6,19 +7,25 @@ use rustix::io::Errno;
 use crate::at::At;
 use crate::error::{Call, Failure, Result};
 use crate::path::{RelPath, UserPath};
-use crate::resolve::{Entry, Root};
+use crate::resolve::{Entry, Found, Root};
 use crate::retry::TRIES;
 
 /// mkdir(2). The root itself is there already: `EEXIST`.
 pub fn mkdir(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
-    Call::on("mkdir", path).run(|| Ok(root.entry(path, Errno::EXIST)?.at().mkdir(mode)?))
+    Call::on("mkdir", path).run(|| {
+        Ok(root
+            .for_change()?
+            .entry(path, Errno::EXIST)?
+            .at()
+            .mkdir(mode)?)
+    })
 }
 
 /// Makes a directory and what is missing above it, each with `mode`. One that is there already,
 /// or that somebody else makes at the same moment, is fine.
 pub fn mkdir_all(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
     Call::on("mkdir", path).run(|| {
-        let path = RelPath::parse(path)?;
+        let path = root.for_change()?.parse(path)?;
         // The root itself is there, unless it is closed.
         root.fd()?;
         for _ in 0..TRIES {
@@ -51,22 +58,29 @@ fn mkdir_missing(root: &Root, path: &RelPath<'_>, mode: Mode) -> Result<(), Fail
 }
 
 fn make_or_find_directory(root: &Root, path: &RelPath<'_>, mode: Mode) -> Result<(), Failure> {
+    if !path.has_leaf() {
+        return root.directory(path).map(|_| ());
+    }
     let entry = root.entry_of(path.clone(), Errno::EXIST)?;
-    match entry.at().mkdir(mode) {
-        Err(Errno::EXIST) => match FileType::from_raw_mode(entry.at().lstat()?.st_mode) {
-            FileType::Directory => Ok(()),
-            FileType::Symlink => Err(Errno::LOOP.into()),
-            _ if entry.wants_directory() => Err(Errno::NOTDIR.into()),
-            _ => Err(Errno::EXIST.into()),
-        },
-        done => Ok(done?),
+    let Err(errno) = entry.at().mkdir(mode) else {
+        return Ok(());
+    };
+    if errno != Errno::EXIST {
+        return Err(errno.into());
+    }
+    match FileType::from_raw_mode(entry.at().lstat()?.st_mode) {
+        FileType::Directory => Ok(()),
+        FileType::Symlink if root.policy().follows() => root.directory(path).map(|_| ()),
+        FileType::Symlink => Err(Errno::LOOP.into()),
+        _ if entry.wants_directory() => Err(Errno::NOTDIR.into()),
+        _ => Err(Errno::EXIST.into()),
     }
 }
 
 /// unlink(2): removes a symlink itself.
 pub fn unlink(root: &Root, path: &UserPath) -> Result<()> {
     Call::on("unlink", path).run(|| {
-        let entry = root.entry(path, Errno::BUSY)?;
+        let entry = root.for_change()?.entry(path, Errno::BUSY)?;
         if entry.wants_directory() {
             // What the name asks to be removed is a directory, or it is not there.
             entry.at().expect_directory()?;
@@ -78,7 +92,7 @@ pub fn unlink(root: &Root, path: &UserPath) -> Result<()> {
 
 /// rmdir(2)
 pub fn rmdir(root: &Root, path: &UserPath) -> Result<()> {
-    Call::on("rmdir", path).run(|| Ok(root.entry(path, Errno::BUSY)?.at().rmdir()?))
+    Call::on("rmdir", path).run(|| Ok(root.for_change()?.entry(path, Errno::BUSY)?.at().rmdir()?))
 }
 
 /// What `rename` does with a destination that exists.
@@ -88,12 +102,14 @@ pub enum Existing {
     Replace,
     /// Leave both as they are: `EEXIST` (`RENAME_NOREPLACE`; the file system must know it).
     Refuse,
+    /// Move it to where the other was, in the same step (`RENAME_EXCHANGE`).
+    Exchange,
 }
 
 /// renameat2(2): moves a symlink itself.
 pub fn rename(root: &Root, old: &UserPath, new: &UserPath, existing: Existing) -> Result<()> {
     Call::between("rename", old, new).run(|| {
-        let from = root.entry(old, Errno::BUSY)?;
+        let from = root.for_change()?.entry(old, Errno::BUSY)?;
         let to = root
             .entry(new, Errno::BUSY)
             .map_err(|failure| match from.at().lstat() {
@@ -101,7 +117,13 @@ pub fn rename(root: &Root, old: &UserPath, new: &UserPath, existing: Existing) -
                 Err(Errno::ACCESS) => Errno::ACCESS.into(),
                 _ => failure,
             })?;
-        if from.wants_directory() || to.wants_directory() {
+        if existing == Existing::Exchange {
+            for entry in [&from, &to] {
+                if entry.wants_directory() {
+                    entry.at().expect_directory()?;
+                }
+            }
+        } else if from.wants_directory() || to.wants_directory() {
             match (from.at().expect_directory(), to.at().lstat()) {
                 (Ok(()), _) => {}
                 (Err(_), Err(Errno::ACCESS)) => return Err(Errno::ACCESS.into()),
@@ -114,6 +136,7 @@ pub fn rename(root: &Root, old: &UserPath, new: &UserPath, existing: Existing) -
         let flags = match existing {
             Existing::Replace => RenameFlags::empty(),
             Existing::Refuse => RenameFlags::NOREPLACE,
+            Existing::Exchange => RenameFlags::EXCHANGE,
         };
         Ok(from.at().rename(to.at(), flags)?)
     })
@@ -123,7 +146,7 @@ pub fn rename(root: &Root, old: &UserPath, new: &UserPath, existing: Existing) -
 pub fn link(root: &Root, old: &UserPath, new: &UserPath) -> Result<()> {
     Call::between("link", old, new).run(|| {
         // The root is a directory, and the kernel links none: link(2).
-        let from = root.entry(old, Errno::PERM)?;
+        let from = root.for_change()?.entry(old, Errno::PERM)?;
         if from.wants_directory() {
             directory_or_link_refused(from.at())?;
         }
@@ -146,11 +169,20 @@ pub fn symlink(root: &Root, target: &UserPath, new: &UserPath) -> Result<()> {
         if target.as_bytes().is_empty() {
             return Err(Errno::NOENT.into());
         }
-        let entry = root.entry(new, Errno::EXIST)?;
+        let entry = root.for_change()?.entry(new, Errno::EXIST)?;
         if entry.wants_directory() {
             return Err(trailing_slash_refused(&entry));
         }
         Ok(entry.at().symlink(target.as_verbatim())?)
+    })
+}
+
+/// readlink(2): what the symlink holds.
+pub fn readlink(root: &Root, path: &UserPath) -> Result<Vec<u8>> {
+    Call::on("readlink", path).run(|| match root.name_or_target(path)? {
+        Found::Name(entry) => Ok(entry.at().readlink()?.into_bytes()),
+        // It was followed, so it is no symlink.
+        Found::Target(_) => Err(Errno::INVAL.into()),
     })
 }
 

@@ -1,17 +1,18 @@
-//! What is known of a file beside its content: `stat`, `chmod`, `utimes`.
+//! What is known of a file beside its content: `stat`, `lstat`, `access`, `exists`, `chmod`, `chown`,
+//! `lchown`, `utimes`, `lutimes`.
 //!
 //! The changes act on an `O_PATH` descriptor of the file, so that no permission to read it is
 //! needed, no FIFO waits, and nothing can be put in its place between lookup and change.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, Stat, Timespec, Timestamps};
+use rustix::fs::{Access, AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use rustix::path::DecInt;
 
 use crate::error::{Call, Failure, Result};
-use crate::path::{RelPath, UserPath};
-use crate::resolve::Root;
+use crate::path::UserPath;
+use crate::resolve::{Found, Root};
 use crate::retry::on_intr;
 use crate::sys;
 
@@ -53,28 +54,90 @@ impl From<Nanoseconds> for Timespec {
     }
 }
 
-/// stat(2); a symlink is `ELOOP`.
+/// stat(2); a symlink is `ELOOP`, unless the root follows them.
 pub fn stat(root: &Root, path: &UserPath) -> Result<Stat> {
-    Call::on("stat", path).run(|| {
-        let parsed = RelPath::parse(path)?;
-        if parsed.is_root() {
-            return Ok(rustix::fs::fstat(root.fd()?)?);
+    Call::on("stat", path).run(|| describe(root, path, true))
+}
+
+/// lstat(2): describes a symlink itself.
+pub fn lstat(root: &Root, path: &UserPath) -> Result<Stat> {
+    Call::on("lstat", path).run(|| describe(root, path, false))
+}
+
+/// `follow`: what a symlink as the last component leads to is meant, and not the link.
+fn describe(root: &Root, path: &UserPath, follow: bool) -> Result<Stat, Failure> {
+    let parsed = root.parse(path)?;
+    if !parsed.has_leaf() {
+        return Ok(rustix::fs::fstat(root.existing_of(&parsed)?)?);
+    }
+    let wants_directory = parsed.wants_directory();
+    let stat = root.entry_of(parsed, Errno::BUSY)?.at().lstat()?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Symlink if !follow && !wants_directory => Ok(stat),
+        FileType::Symlink if root.policy().follows() => {
+            Ok(rustix::fs::fstat(root.existing(path)?)?)
         }
-        let wants_directory = parsed.wants_directory();
-        let stat = root.entry_of(parsed, Errno::BUSY)?.at().lstat()?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Symlink => Err(Errno::LOOP.into()),
-            FileType::Directory => Ok(stat),
-            _ if wants_directory => Err(Errno::NOTDIR.into()),
-            _ => Ok(stat),
+        FileType::Symlink => Err(Errno::LOOP.into()),
+        FileType::Directory => Ok(stat),
+        _ if wants_directory => Err(Errno::NOTDIR.into()),
+        _ => Ok(stat),
+    }
+}
+
+/// access(2), by the real user and group; a symlink is `ELOOP`, unless the root follows them.
+pub fn access(root: &Root, path: &UserPath, mode: Access) -> Result<()> {
+    Call::on("access", path).run(|| {
+        if mode.contains(Access::WRITE_OK) {
+            root.for_change()?;
         }
+        let fd = root.existing(path)?;
+        let done = on_intr(|| sys::access_o_path(fd.as_fd(), mode));
+        or_through_proc(done, fd.as_fd(), |proc_fds, number| {
+            rustix::fs::accessat(proc_fds, number, mode, AtFlags::empty())
+        })
     })
+}
+
+/// Whether something is at `path`; a symlink counts as what it leads to.
+pub fn exists(root: &Root, path: &UserPath) -> bool {
+    describe(root, path, true).is_ok()
+}
+
+/// Whom a file is to belong to; `None` leaves it as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner {
+    /// The user.
+    pub user: Option<Uid>,
+    /// The group.
+    pub group: Option<Gid>,
+}
+
+/// chown(2); a symlink is `ELOOP`, unless the root follows them.
+pub fn chown(root: &Root, path: &UserPath, owner: Owner) -> Result<()> {
+    Call::on("chown", path).run(|| {
+        let fd = root.for_change()?.existing(path)?;
+        chown_fd(fd.as_fd(), owner)
+    })
+}
+
+/// lchown(2): of a symlink itself.
+pub fn lchown(root: &Root, path: &UserPath, owner: Owner) -> Result<()> {
+    Call::on("lchown", path).run(|| match root.for_change()?.name_or_target(path)? {
+        Found::Name(entry) => Ok(entry.at().chown(owner.user, owner.group)?),
+        Found::Target(fd) => chown_fd(fd.as_fd(), owner),
+    })
+}
+
+fn chown_fd(fd: BorrowedFd<'_>, owner: Owner) -> Result<(), Failure> {
+    let flags = AtFlags::EMPTY_PATH;
+    let done = on_intr(|| rustix::fs::chownat(fd, c"", owner.user, owner.group, flags));
+    Ok(done?)
 }
 
 /// chmod(2); a symlink is `ELOOP`.
 pub fn chmod(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
     Call::on("chmod", path).run(|| {
-        let fd = root.existing(path)?;
+        let fd = root.for_change()?.existing(path)?;
         let done = on_intr(|| sys::fchmod_o_path(fd.as_fd(), mode));
         or_through_proc(done, fd.as_fd(), |proc_fds, number| {
             rustix::fs::chmodat(proc_fds, number, mode, AtFlags::empty())
@@ -82,24 +145,35 @@ pub fn chmod(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
     })
 }
 
-/// utimensat(2); a symlink is `ELOOP`.
-pub fn utimes(
-    root: &Root,
-    path: &UserPath,
-    accessed: Nanoseconds,
-    modified: Nanoseconds,
-) -> Result<()> {
+/// utimensat(2); a symlink is `ELOOP`, unless the root follows them.
+pub fn utimes(root: &Root, path: &UserPath, times: &Timestamps) -> Result<()> {
     Call::on("utime", path).run(|| {
-        let fd = root.existing(path)?;
-        let times = Timestamps {
-            last_access: accessed.into(),
-            last_modification: modified.into(),
-        };
-        let done = on_intr(|| rustix::fs::utimensat(&fd, c"", &times, AtFlags::EMPTY_PATH));
-        or_through_proc(done, fd.as_fd(), |proc_fds, number| {
-            rustix::fs::utimensat(proc_fds, number, &times, AtFlags::empty())
-        })
+        let fd = root.for_change()?.existing(path)?;
+        utimes_fd(fd.as_fd(), times)
     })
+}
+
+/// utimensat(2): of a symlink itself.
+pub fn lutimes(root: &Root, path: &UserPath, times: &Timestamps) -> Result<()> {
+    Call::on("lutime", path).run(|| match root.for_change()?.name_or_target(path)? {
+        Found::Name(entry) => Ok(entry.at().utimes(times)?),
+        Found::Target(fd) => utimes_fd(fd.as_fd(), times),
+    })
+}
+
+fn utimes_fd(fd: BorrowedFd<'_>, times: &Timestamps) -> Result<(), Failure> {
+    let done = on_intr(|| rustix::fs::utimensat(fd, c"", times, AtFlags::EMPTY_PATH));
+    or_through_proc(done, fd, |proc_fds, number| {
+        rustix::fs::utimensat(proc_fds, number, times, AtFlags::empty())
+    })
+}
+
+/// The times that `utimes` sets.
+pub fn times(accessed: Nanoseconds, modified: Nanoseconds) -> Timestamps {
+    Timestamps {
+        last_access: accessed.into(),
+        last_modification: modified.into(),
+    }
 }
 
 /// Where the kernel has no such call on a descriptor (fchmodat2 came with Linux 6.6, `AT_EMPTY_PATH`

@@ -6,7 +6,7 @@
 use std::ffi::c_void;
 use std::ptr;
 
-use cocalc_openat2::{ops::metadata, path::UserPath, resolve::Root};
+use cocalc_openat2::{ops::metadata, path::UserPath, policy::Policy, resolve::Root};
 use napi::bindgen_prelude::TypeTag;
 use napi::bindgen_prelude::*;
 use napi::{Property, PropertyAttributes, sys};
@@ -66,7 +66,8 @@ impl Sandbox {
     #[napi(constructor)]
     pub fn new(root: String) -> Result<Self> {
         let path = UserPath::new(root.into_bytes()).map_err(|_| Error::from_reason("NUL"))?;
-        let root = Root::open(&path).map_err(|f| Error::from_reason(f.errno.to_string()))?;
+        let root = Root::open(&path, Policy::default())
+            .map_err(|f| Error::from_reason(f.errno.to_string()))?;
         Ok(Self { root })
     }
 
@@ -134,7 +135,8 @@ pub fn floor(root: String, parent: String, leaf: String, rounds: u32) -> Result<
 #[napi]
 pub fn core(root: String, path: String, rounds: u32) -> Result<()> {
     let root = UserPath::new(root.into_bytes()).map_err(|_| Error::from_reason("NUL"))?;
-    let root = Root::open(&root).map_err(|f| Error::from_reason(f.errno.to_string()))?;
+    let root = Root::open(&root, Policy::default())
+        .map_err(|f| Error::from_reason(f.errno.to_string()))?;
     for _ in 0..rounds {
         std::hint::black_box(stat(&root, path.clone().into_bytes())?);
     }

@@ -41,7 +41,11 @@ pub fn remove(root: &Root, path: &UserPath, recursive: bool, force: bool) -> Res
         Errno::BUSY => Err(call.failed(failure)),
         _ => Err(call.failed(failure.at(lookup))),
     };
-    let entry = match root.entry(path, Errno::BUSY) {
+    let entry = match root.for_change() {
+        Ok(root) => root.entry(path, Errno::BUSY),
+        Err(errno) => return Err(call.failed(errno.into())),
+    };
+    let entry = match entry {
         Ok(entry) => entry,
         Err(failure) => return not_found(failure),
     };

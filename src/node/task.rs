@@ -1,0 +1,51 @@
+//! The same work without blocking: on libuv's thread pool, as that of `fs.promises`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use napi::bindgen_prelude::*;
+use napi::{Status, Task};
+
+use super::call::Work;
+use super::reply::{Reply, Value};
+use super::sandbox_root::Instance;
+use crate::error;
+use crate::resolve::Root;
+
+/// One call on its way through the pool. It keeps the root open until it is done.
+pub struct WorkTask {
+    root: Arc<Root>,
+    /// Taken when it is done: work is done once.
+    work: Option<Work>,
+}
+
+impl WorkTask {
+    /// The task that does `work` with `root`.
+    pub fn start(root: Arc<Root>, work: Work) -> AsyncTask<Self> {
+        let work = Some(work);
+        AsyncTask::new(Self { root, work })
+    }
+}
+
+impl Task for WorkTask {
+    type Output = error::Result<Reply>;
+    type JsValue = Value;
+
+    fn compute(&mut self) -> Result<Self::Output> {
+        let work = self.work.take().ok_or_else(panicked)?;
+        // N-API does not stop a panic on a thread of the pool.
+        catch_unwind(AssertUnwindSafe(|| work(&self.root))).map_err(|_| panicked())
+    }
+
+    fn resolve(&mut self, env: Env, output: Self::Output) -> Result<Value> {
+        let make = &Instance::of(&env)?.make;
+        match output {
+            Ok(reply) => reply.into_value(&env, make),
+            Err(error) => Err(make.system_error(&env, error)?.into()),
+        }
+    }
+}
+
+fn panicked() -> Error {
+    Error::new(Status::GenericFailure, "the operation panicked")
+}
