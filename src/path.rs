@@ -146,6 +146,11 @@ impl<'p> RelPath<'p> {
         self.wants_directory
     }
 
+    /// Whether this is the root itself, spelled without any name.
+    pub fn is_root(&self) -> bool {
+        self.clean.is_empty()
+    }
+
     /// Whether the last component is a name. It is none for the root itself, and where it is `..`:
     /// what that leads to is known to the kernel alone.
     pub fn has_leaf(&self) -> bool {

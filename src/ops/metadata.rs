@@ -67,6 +67,9 @@ pub fn lstat(root: &Root, path: &UserPath) -> Result<Stat> {
 /// `follow`: what a symlink as the last component leads to is meant, and not the link.
 fn describe(root: &Root, path: &UserPath, follow: bool) -> Result<Stat, Failure> {
     let parsed = root.parse(path)?;
+    if parsed.is_root() {
+        return Ok(rustix::fs::fstat(root.fd()?)?);
+    }
     if !parsed.has_leaf() {
         return Ok(rustix::fs::fstat(root.existing_of(&parsed)?)?);
     }
