@@ -10,6 +10,7 @@
 //! - [`error`], [`errno`]: how a failure is told, in Node's words;
 //! - `node`: arguments in, values and errors out, for JavaScript;
 //! - [`retry`]: trying again, a bounded number of times;
+//! - [`watch`]: following long work, and stopping it;
 //! - `sys`: the system calls that rustix lacks, and all the `unsafe` there is.
 
 pub mod at;
@@ -23,3 +24,4 @@ pub mod policy;
 pub mod resolve;
 pub mod retry;
 mod sys;
+pub mod watch;

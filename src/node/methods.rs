@@ -11,6 +11,7 @@ use crate::ops::content::{self, Keep, WriteOptions};
 use crate::ops::entry::{self, Existing};
 use crate::ops::{copy, metadata, tree};
 use crate::resolve::Root;
+use crate::watch::Watch;
 
 /// Puts every method on the prototype.
 pub fn define(methods: &mut Methods<'_>) -> Result<()> {
@@ -81,7 +82,9 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         let path = args.path(0, "path")?;
         let recursive = args.flag(1, "recursive")?;
         let force = args.flag(2, "force")?;
-        Ok(move |root: &Root| tree::remove::remove(root, &path, recursive, force))
+        Ok(move |root: &Root| {
+            tree::remove::remove(root, &path, recursive, force, &Watch::default())
+        })
     })?;
 
     methods.add("utimes", |args| {

@@ -1,35 +1,37 @@
 //! `rm`: removing a name, or a whole tree.
 //!
-//! The tree is walked with a stack of levels on the heap. Only the innermost [`OPEN_LEVELS`] hold
-//! a descriptor; a level further up is reopened by `..` of the one below it and believed only if
-//! device and inode are those it had, since a directory may have been moved meanwhile. A symlink
-//! is removed and never entered.
+//! A symlink is removed and never entered. A directory is read until a pass over it finds nothing.
 
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{FileType, RawDir, SeekFrom};
 use rustix::io::Errno;
 
-use crate::at::{At, open_parent};
+use crate::at::At;
 use crate::error::{Call, Error, Failure, Result};
 use crate::ops::entry::directory_or_link_refused;
+use crate::ops::tree::levels::{Above, Level, Levels};
 use crate::path::{Leaf, UserPath};
 use crate::resolve::Root;
 use crate::retry::TRIES;
-
-/// How many directories are open at the most, beside the parent of the tree.
-const OPEN_LEVELS: usize = 16;
+use crate::watch::Watch;
 
 /// The room for one `getdents64`, in bytes.
 const LISTING: usize = 64 << 10;
 
 /// Removes a file, a symlink itself, or, with `recursive`, a directory and all that is in it.
 /// `force`: a path that is not there is fine.
-pub fn remove(root: &Root, path: &UserPath, recursive: bool, force: bool) -> Result<()> {
+pub fn remove(
+    root: &Root,
+    path: &UserPath,
+    recursive: bool,
+    force: bool,
+    watch: &Watch,
+) -> Result<()> {
     let call = Call::on("rm", path);
     // Node looks at the path first and says so, unless it was told to remove whatever is there.
     let lookup = match recursive && force {
@@ -56,6 +58,7 @@ pub fn remove(root: &Root, path: &UserPath, recursive: bool, force: bool) -> Res
     }
     for _ in 0..TRIES {
         let Err(errno) = entry.at().unlink() else {
+            watch.entry_done();
             return Ok(());
         };
         match entry
@@ -64,7 +67,9 @@ pub fn remove(root: &Root, path: &UserPath, recursive: bool, force: bool) -> Res
             .map(|stat| FileType::from_raw_mode(stat.st_mode))
         {
             Err(errno) => return not_found(errno.into()),
-            Ok(FileType::Directory) if recursive => return Removal::new(path, entry.at()).run(),
+            Ok(FileType::Directory) if recursive => {
+                return Removal::new(path, entry.at(), watch).run();
+            }
             Ok(FileType::Directory) => return Err(call.failed(Errno::ISDIR.into())),
             // It was a directory a moment ago, and is none now.
             Ok(_) if errno == Errno::ISDIR => {}
@@ -79,38 +84,13 @@ fn is_directory(at: At<'_>) -> bool {
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
-/// A directory on the way from the top of the tree to where the work is.
-struct Level {
-    /// Its name in the level above.
-    name: CString,
-    id: Id,
-    /// `None` where the descriptor was given up to stay within [`OPEN_LEVELS`].
-    open: Option<OpenLevel>,
-    /// How often its end was reached and something was still in it.
-    tries: u32,
-}
-
-struct OpenLevel {
-    fd: OwnedFd,
+/// What is known of a directory on the way down.
+#[derive(Default)]
+struct Found {
     /// Directories that were listed and are still to be removed.
     pending: Vec<CString>,
-}
-
-/// What a directory is recognised by, wherever it is moved.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Id {
-    dev: u64,
-    ino: u64,
-}
-
-impl Id {
-    fn of(fd: BorrowedFd<'_>) -> rustix::io::Result<Self> {
-        let stat = rustix::fs::fstat(fd)?;
-        Ok(Self {
-            dev: stat.st_dev,
-            ino: stat.st_ino,
-        })
-    }
+    /// How often its end was reached and something was still in it.
+    tries: u32,
 }
 
 /// What became of a name.
@@ -125,7 +105,8 @@ enum Outcome {
 struct Removal<'a> {
     path: &'a UserPath,
     top: At<'a>,
-    levels: Vec<Level>,
+    watch: &'a Watch,
+    levels: Levels<Found>,
     listing: Vec<MaybeUninit<u8>>,
     /// How often a level was not where it had been.
     moved: u32,
@@ -134,11 +115,12 @@ struct Removal<'a> {
 }
 
 impl<'a> Removal<'a> {
-    fn new(path: &'a UserPath, top: At<'a>) -> Self {
+    fn new(path: &'a UserPath, top: At<'a>, watch: &'a Watch) -> Self {
         Self {
             path,
             top,
-            levels: Vec::new(),
+            watch,
+            levels: Levels::default(),
             listing: vec![MaybeUninit::uninit(); LISTING],
             moved: 0,
             done: false,
@@ -148,7 +130,7 @@ impl<'a> Removal<'a> {
     fn run(mut self) -> Result<()> {
         // More than once only if the top was moved: what has its name then is the tree to remove.
         for _ in 0..TRIES {
-            match remove_one(self.top, FileType::Directory) {
+            match remove_one(self.top, FileType::Directory, self.watch) {
                 Ok(Outcome::Gone) => return Ok(()),
                 Ok(Outcome::Entered(fd)) => self.enter(CString::default(), fd)?,
                 Err(failure) => return Err(self.failed(failure, None)),
@@ -165,16 +147,15 @@ impl<'a> Removal<'a> {
 
     /// Removes what can be removed without leaving the innermost level, or enters or leaves it.
     fn step(&mut self) -> Result<()> {
-        let Some(level) = self.levels.last_mut() else {
+        let Some(level) = self.levels.innermost_mut() else {
             return Ok(());
         };
-        let Some(open) = &mut level.open else {
-            return self.find_again();
-        };
-        if let Some(name) = open.pending.pop() {
-            let entered = match Leaf::listed(&name) {
-                Some(leaf) => remove_one(At::new(open.fd.as_fd(), &leaf), FileType::Directory),
-                None => Ok(Outcome::Gone),
+        if let Some(name) = level.state.pending.pop() {
+            let entered = match (level.fd(), Leaf::listed(&name)) {
+                (Some(fd), Some(leaf)) => {
+                    remove_one(At::new(fd, &leaf), FileType::Directory, self.watch)
+                }
+                _ => Ok(Outcome::Gone),
             };
             return match entered {
                 Ok(Outcome::Gone) => Ok(()),
@@ -182,7 +163,7 @@ impl<'a> Removal<'a> {
                 Err(failure) => Err(self.failed(failure, Some(&name))),
             };
         }
-        match remove_listed(open, &mut self.listing) {
+        match remove_listed(level, &mut self.listing, self.watch) {
             Ok(Progress::More) => Ok(()),
             Ok(Progress::End) => self.leave(),
             Err((failure, name)) => Err(self.failed(failure, name.as_deref())),
@@ -190,67 +171,56 @@ impl<'a> Removal<'a> {
     }
 
     fn enter(&mut self, name: CString, fd: OwnedFd) -> Result<()> {
-        let id = Id::of(fd.as_fd()).map_err(|errno| self.failed(errno.into(), Some(&name)))?;
-        let open = Some(OpenLevel {
-            fd,
-            pending: Vec::new(),
-        });
-        self.levels.push(Level {
-            name,
-            id,
-            open,
-            tries: 0,
-        });
-        if let Some(beyond) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
-            // What it had pending will be listed again.
-            self.levels[beyond].open = None;
-        }
-        Ok(())
+        self.levels
+            .enter(name.clone(), fd, Found::default())
+            .map_err(|errno| self.failed(errno.into(), Some(&name)))
     }
 
     /// Removes the innermost level itself, now that a pass over it found nothing more.
     fn leave(&mut self) -> Result<()> {
-        let Some(level) = self.levels.pop() else {
+        let Some((left, above)) = self.levels.leave() else {
             return Ok(());
         };
-        let removed = match self.levels.last_mut() {
-            None => self.top.rmdir(),
-            Some(above) => {
-                if above.open.is_none() {
-                    above.open = level
-                        .open
-                        .as_ref()
-                        .and_then(|below| reopen(below, above.id));
+        if above == Above::Lost {
+            return self.find_again();
+        }
+        let removed = match (self.levels.innermost_mut(), Leaf::listed(&left.name)) {
+            (None, _) => self.top.rmdir(),
+            (Some(level), Some(leaf)) => {
+                if above == Above::Reopened {
+                    // It is listed again, and so is what it had pending.
+                    level.state.pending.clear();
                 }
-                match (&above.open, Leaf::listed(&level.name)) {
-                    (Some(above), Some(leaf)) => At::new(above.fd.as_fd(), &leaf).rmdir(),
-                    // Found again by `step`, and listed again from its start.
-                    _ => return Ok(()),
+                match level.fd() {
+                    Some(fd) => At::new(fd, &leaf).rmdir(),
+                    None => Ok(()),
                 }
             }
+            (Some(_), None) => Ok(()),
         };
         match removed {
             Ok(()) | Err(Errno::NOENT) => {
+                self.watch.entry_done();
                 self.done = self.levels.is_empty();
                 Ok(())
             }
             // Something else has the name by now: what is listed next will tell.
             Err(Errno::NOTDIR) => Ok(()),
-            Err(errno @ (Errno::NOTEMPTY | Errno::EXIST)) => self.look_again(level, errno),
+            Err(errno @ (Errno::NOTEMPTY | Errno::EXIST)) => self.look_again(left, errno),
             Err(errno) => {
                 let failure = Failure::from(errno).at("rmdir");
-                Err(self.failed(failure, Some(&level.name)))
+                Err(self.failed(failure, Some(&left.name)))
             }
         }
     }
 
     /// Reads a level from its start: others put something there, or the listing skipped entries
     /// because others were removed under it.
-    fn look_again(&mut self, mut level: Level, errno: Errno) -> Result<()> {
-        level.tries += 1;
-        let rewound = match &level.open {
-            _ if level.tries == TRIES => Err(errno),
-            Some(open) => rustix::fs::seek(&open.fd, SeekFrom::Start(0)),
+    fn look_again(&mut self, mut level: Level<Found>, errno: Errno) -> Result<()> {
+        level.state.tries += 1;
+        let rewound = match level.fd() {
+            _ if level.state.tries == TRIES => Err(errno),
+            Some(fd) => rustix::fs::seek(fd, SeekFrom::Start(0)),
             None => Ok(0),
         };
         if let Err(errno) = rewound {
@@ -261,63 +231,28 @@ impl<'a> Removal<'a> {
         Ok(())
     }
 
-    /// The innermost level is closed and `..` no longer leads to it, so something was moved. Goes
-    /// down from the top as far as every level is still what it was, and carries on there.
+    /// Something was moved: the work goes on where every level is still what it was.
     fn find_again(&mut self) -> Result<()> {
         self.moved += 1;
         if self.moved == TRIES {
             return Err(self.failed(Failure::from(Errno::BUSY).at("rmdir"), None));
         }
-        let mut found: Option<OwnedFd> = None;
-        let mut depth = 0;
-        for level in &self.levels {
-            let here = match (&found, Leaf::listed(&level.name)) {
-                (None, _) => self.top.open_directory(),
-                (Some(above), Some(leaf)) => At::new(above.as_fd(), &leaf).open_directory(),
-                (Some(_), None) => break,
-            };
-            match here {
-                Ok(fd) if Id::of(fd.as_fd()) == Ok(level.id) => found = Some(fd),
-                _ => break,
-            }
-            depth += 1;
-        }
-        self.levels.truncate(depth);
-        if let (Some(level), Some(fd)) = (self.levels.last_mut(), found) {
-            level.open = Some(OpenLevel {
-                fd,
-                pending: Vec::new(),
-            });
+        self.levels.find_again(|| self.top.open_directory());
+        if let Some(level) = self.levels.innermost_mut() {
+            level.state.pending.clear();
         }
         Ok(())
     }
 
     /// The error of this removal for `name` in the innermost level.
     fn failed(&self, failure: Failure, name: Option<&CStr>) -> Error {
-        let inner = self
-            .levels
-            .iter()
-            .map(|level| level.name.as_c_str())
-            .chain(name);
-        let inner: Vec<&[u8]> = inner
-            .map(CStr::to_bytes)
-            .filter(|name| !name.is_empty())
-            .collect();
+        let inner = self.levels.path_of(name);
         let mut error = Call::on("rm", self.path).failed(failure);
         if !inner.is_empty() {
-            error.path = Some(self.path.join(&inner.join(&b'/')));
+            error.path = Some(self.path.join(&inner));
         }
         error
     }
-}
-
-/// Opens the level above by `..`: `None` if that is not the directory it was.
-fn reopen(below: &OpenLevel, id: Id) -> Option<OpenLevel> {
-    let fd = open_parent(below.fd.as_fd()).ok()?;
-    (Id::of(fd.as_fd()) == Ok(id)).then_some(OpenLevel {
-        fd,
-        pending: Vec::new(),
-    })
 }
 
 enum Progress {
@@ -327,13 +262,28 @@ enum Progress {
 
 /// Lists one bufferful: files are removed at once, directories are noted.
 fn remove_listed(
-    open: &mut OpenLevel,
+    level: &mut Level<Found>,
     listing: &mut [MaybeUninit<u8>],
+    watch: &Watch,
 ) -> Result<Progress, (Failure, Option<CString>)> {
-    let mut entries = RawDir::new(open.fd.as_fd(), listing);
+    let mut directories = Vec::new();
+    let done = level.fd().map_or(Ok(Progress::End), |dir| {
+        remove_files(dir, listing, watch, &mut directories)
+    });
+    level.state.pending.append(&mut directories);
+    done
+}
+
+fn remove_files(
+    dir: BorrowedFd<'_>,
+    listing: &mut [MaybeUninit<u8>],
+    watch: &Watch,
+    directories: &mut Vec<CString>,
+) -> Result<Progress, (Failure, Option<CString>)> {
+    let mut entries = RawDir::new(dir, listing);
     loop {
         // Whatever was listed is dealt with before the listing is left.
-        if !open.pending.is_empty() && entries.is_buffer_empty() {
+        if !directories.is_empty() && entries.is_buffer_empty() {
             return Ok(Progress::More);
         }
         let entry = match entries.next() {
@@ -347,13 +297,13 @@ fn remove_listed(
             continue;
         };
         if entry.file_type() == FileType::Directory {
-            open.pending.push(name.to_owned());
+            directories.push(name.to_owned());
             continue;
         }
-        match remove_one(At::new(open.fd.as_fd(), &leaf), entry.file_type()) {
+        match remove_one(At::new(dir, &leaf), entry.file_type(), watch) {
             Ok(Outcome::Gone) => {}
             // It became a directory since it was listed: removed as one, in its turn.
-            Ok(Outcome::Entered(_)) => open.pending.push(name.to_owned()),
+            Ok(Outcome::Entered(_)) => directories.push(name.to_owned()),
             Err(failure) => return Err((failure, Some(name.to_owned()))),
         }
     }
@@ -364,7 +314,8 @@ fn remove_listed(
 ///
 /// What flips between file and directory is tried as both, with a rest in between: whoever flips it
 /// waits for the same lock, and so may be in step with us.
-fn remove_one(at: At<'_>, expected: FileType) -> Result<Outcome, Failure> {
+fn remove_one(at: At<'_>, expected: FileType, watch: &Watch) -> Result<Outcome, Failure> {
+    watch.check()?;
     let mut failure = Failure::from(Errno::BUSY);
     let directory_first = expected == FileType::Directory;
     for round in 0..TRIES {
@@ -374,7 +325,11 @@ fn remove_one(at: At<'_>, expected: FileType) -> Result<Outcome, Failure> {
                 false => remove_file(at),
             };
             failure = match tried {
-                Ok(outcome) => return Ok(outcome),
+                Ok(Outcome::Gone) => {
+                    watch.entry_done();
+                    return Ok(Outcome::Gone);
+                }
+                Ok(entered) => return Ok(entered),
                 Err(failure) => failure,
             };
             if !matches!(failure.errno, Errno::ISDIR | Errno::NOTDIR | Errno::LOOP) {

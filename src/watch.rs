@@ -1,0 +1,70 @@
+//! How long work is followed and stopped from outside, by whoever started it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rustix::io::Errno;
+
+/// What a piece of long work and those who wait for it share.
+///
+/// Nothing else depends on these values, so no ordering among them is needed.
+#[derive(Debug, Default)]
+pub struct Watch {
+    stopped: AtomicBool,
+    /// Set when everything is to end: the process, or the worker thread that started it.
+    ending: Arc<AtomicBool>,
+    entries: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// How far the work has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Files, directories, links … that are done with.
+    pub entries: u64,
+    /// Bytes of content that were copied.
+    pub bytes: u64,
+}
+
+impl Watch {
+    /// A watch that also stops when `ending` becomes true.
+    pub fn new(ending: Arc<AtomicBool>) -> Self {
+        Self {
+            ending,
+            ..Self::default()
+        }
+    }
+
+    /// Stops the work at the next entry, or the next chunk of a large file.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Where the work may stop: `ECANCELED` if it is to.
+    pub fn check(&self) -> Result<(), Errno> {
+        let stopped = self.stopped.load(Ordering::Relaxed) || self.ending.load(Ordering::Relaxed);
+        if stopped {
+            Err(Errno::CANCELED)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// One entry is done.
+    pub fn entry_done(&self) {
+        self.entries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many bytes of content are done.
+    pub fn bytes_done(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            entries: self.entries.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+}
