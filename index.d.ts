@@ -1,3 +1,5 @@
+/// <reference types="node" />
+
 /**
  * A path relative to the root of a {@link SandboxRoot}.
  *
@@ -6,75 +8,36 @@
  */
 export type RootPath = string | Uint8Array;
 
-/** What a root allows. A key or a value that is not one of these is refused: a misspelt policy must not be a weaker one. */
+/**
+ * What a root allows. A key or a value that is not one of these is refused (`ERR_INVALID_ARG_VALUE`,
+ * `ERR_INVALID_ARG_TYPE`): a misspelt policy must not silently be the weaker one.
+ */
 export interface SandboxOptions {
   /**
-   * What becomes of a symlink that would be followed: `'reject'` (the default) is `ELOOP`; `'beneath'`
-   * follows it while it stays beneath the root; `'in-root'` follows it as in a container, where absolute
-   * links and `..` resolve inside the root. Magic links are never followed, and operations on a name
-   * (`unlink`, `rename`, `lstat` …) act on the link itself.
+   * What becomes of a symlink that would be followed.
+   * - `'reject'`, the default: it is `ELOOP`.
+   * - `'beneath'`: it is followed while it stays beneath the root; an absolute one, or one that leads
+   *   out, is `EACCES`.
+   * - `'in-root'`: it is followed as in a container: an absolute one starts at the root, and `..` at the
+   *   root stays there.
    *
-   * Under `'beneath'` and `'in-root'` a path may have `..`, which the kernel resolves; under `'in-root'`
-   * an absolute path starts at the root.
+   * Under the latter two a path may have `..`, which the kernel resolves; under `'in-root'` an absolute
+   * path starts at the root. Magic links of `/proc` are never followed.
    */
   symlinks?: 'reject' | 'beneath' | 'in-root' | undefined;
-  /** Whether a path may cross into something mounted beneath the root. Default `'allow'`. */
+  /**
+   * Whether a path may lead into something that is mounted beneath the root, default `'allow'`. With
+   * `'reject'` it is `EACCES`, and work on a tree does not enter a mount point in it.
+   */
   mounts?: 'allow' | 'reject' | undefined;
-  /** Whether the content of a file that has more than one name may be opened; else it is `EMLINK`. Default `'allow'`. */
+  /**
+   * Whether the content of a file that has more than one name may be opened, default `'allow'`. With
+   * `'reject'` it is `EMLINK`.
+   */
   hardlinks?: 'allow' | 'reject' | undefined;
-  /** Whether everything that changes something is `EROFS`. Default `false`. */
+  /** Whether everything that changes something is `EROFS`, before any system call. Default `false`. */
   readonly?: boolean | undefined;
 }
-
-/** Options of {@link SandboxRoot.stat} and {@link SandboxRoot.lstat}. */
-export interface StatOptions {
-  /** Whether every field is to be an exact bigint. Default `false`. */
-  bigint?: boolean | null | undefined;
-  /** Whether nothing there is an error; else it is `undefined`. Default `true`. */
-  throwIfNoEntry?: boolean | null | undefined;
-}
-
-/** How a name that comes out is told: as a string, or byte for byte. */
-export type NameEncoding = 'utf8' | 'utf-8' | 'buffer';
-
-/**
- * The methods of {@link SandboxRoot} again, each with the same arguments, as promises: the work is done
- * on libuv's thread pool, and an error is the one that the method would throw.
- */
-export type SandboxPromises = {
-  [Name in Exclude<
-    keyof SandboxRoot,
-    'close' | 'closed' | 'promises' | 'stat' | 'lstat' | 'readlink' | symbol
-  >]: (...args: Parameters<SandboxRoot[Name]>) => Promise<ReturnType<SandboxRoot[Name]>>;
-} & {
-  stat(
-    path: RootPath,
-    options?: (StatOptions & { bigint?: false | null; throwIfNoEntry?: true | null }) | null,
-  ): Promise<Stats>;
-  stat(
-    path: RootPath,
-    options: StatOptions & { bigint: true; throwIfNoEntry?: true | null },
-  ): Promise<Stats<bigint>>;
-  stat(path: RootPath, options?: StatOptions | null): Promise<Stats | Stats<bigint> | undefined>;
-  lstat(
-    path: RootPath,
-    options?: (StatOptions & { bigint?: false | null; throwIfNoEntry?: true | null }) | null,
-  ): Promise<Stats>;
-  lstat(
-    path: RootPath,
-    options: StatOptions & { bigint: true; throwIfNoEntry?: true | null },
-  ): Promise<Stats<bigint>>;
-  lstat(path: RootPath, options?: StatOptions | null): Promise<Stats | Stats<bigint> | undefined>;
-  readlink(
-    path: RootPath,
-    options?: 'utf8' | 'utf-8' | { encoding?: 'utf8' | 'utf-8' | null } | null,
-  ): Promise<string>;
-  readlink(path: RootPath, options: 'buffer' | { encoding: 'buffer' }): Promise<Buffer>;
-  readlink(
-    path: RootPath,
-    options?: NameEncoding | { encoding?: NameEncoding | null } | null,
-  ): Promise<string | Buffer>;
-};
 
 /** What {@link SandboxRoot.stat} knows of a file: numbers, or bigints where they were asked for. */
 export interface Stats<T extends number | bigint = number> {
@@ -106,6 +69,34 @@ export interface Stats<T extends number | bigint = number> {
   ctimeNs: T;
 }
 
+/** What a name in a directory is. `'unknown'` where it went away before it could be asked. */
+export type EntryType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'block' | 'char' | 'unknown';
+
+/** A name in a directory, and what it is. */
+export interface DirectoryEntry<Name extends string | Buffer = string> {
+  /** The name alone. */
+  name: Name;
+  /** The directory: the path that was passed, joined with the way down (`'.'` and `'a'` are `'a'`). */
+  parentPath: Name;
+  type: EntryType;
+}
+
+/** Which directory a root is. */
+export interface Identity {
+  dev: bigint;
+  ino: bigint;
+  /** The mount that it was opened through: a bind mount has the `dev` and `ino` of what it shows. */
+  mountId: bigint;
+}
+
+/** How far work on a tree is. */
+export interface Progress {
+  /** How many files, directories and other entries are done. */
+  entries: number;
+  /** How many bytes of content were copied, or how many the removed files held. */
+  bytes: number;
+}
+
 /** The error of a system call that failed, in the form that `node:fs` gives it. */
 export interface SystemError extends Error {
   /** The symbolic name, such as `'ENOENT'`. The message begins with it and `': '`. */
@@ -114,30 +105,644 @@ export interface SystemError extends Error {
   errno: number;
   /** libuv's name of the call that failed, such as `'open'`, `'copyfile'` or `'utime'`. */
   syscall: string;
-  /** The path that was passed; inside a tree that is removed: that path and the way down. */
+  /** The path that was passed; inside a tree: that path and the way down. */
   path?: string;
   /** The second path that was passed, for a call that takes two. */
   dest?: string;
 }
 
+/** How a name that comes out is told: as a string, where what is not UTF-8 shows as U+FFFD, or as bytes. */
+export type NameEncoding = TextEncoding | 'buffer';
+type TextEncoding = 'utf8' | 'utf-8';
+type AsText = TextEncoding | { encoding?: TextEncoding | null | undefined } | null;
+type AsBytes = 'buffer' | { encoding: 'buffer' };
+
+/** The flags of `fs.open`: its words, or a sum of `fs.constants.O_*`. */
+export type OpenFlags = ReadFlags | WriteFlags | AppendFlags | number;
+type ReadFlags = 'r' | 'rs' | 'sr' | 'r+' | 'rs+' | 'sr+';
+type WriteFlags = 'w' | 'wx' | 'xw' | 'w+' | 'wx+' | 'xw+';
+type AppendFlags = 'a' | 'ax' | 'xa' | 'as' | 'sa' | 'a+' | 'ax+' | 'xa+' | 'as+' | 'sa+';
+
+/** Options of {@link SandboxRoot.stat} and {@link SandboxRoot.lstat}. */
+export interface StatOptions<Big extends boolean = boolean, Throws extends boolean = boolean> {
+  /** Whether every field is to be an exact bigint. Default `false`. */
+  bigint?: Big | null | undefined;
+  /** Whether nothing there (`ENOENT`, `ENOTDIR`) is an error, and not `undefined`. Default `true`. */
+  throwIfNoEntry?: Throws | null | undefined;
+}
+
+/** Work that can be stopped. */
+export interface Stoppable {
+  /**
+   * Stops the work when it is aborted: the error is `signal.reason`. If it is aborted already, nothing
+   * is touched. Later aborts reach promises alone, between two entries or two chunks of a large file;
+   * what is done by then stays done, but no half-copied file stays behind.
+   */
+  signal?: AbortSignal | null | undefined;
+}
+
+/** Work that can be stopped, and that says how far it is. */
+export interface Watchable extends Stoppable {
+  /**
+   * Is told how far the work is: from a promise at most twenty times a second and once at the end, from
+   * the synchronous method once at the end. If it throws, the work stops, and that is the error.
+   */
+  onProgress?: ((progress: Progress) => void) | null | undefined;
+}
+
+/** For a call with two paths. */
+export interface IntoAnother {
+  /**
+   * The root that the second path is beneath, by default the first one's. What that root allows holds
+   * for the second path.
+   */
+  to?: SandboxRoot | null | undefined;
+}
+
+/** Whether a copy shares its blocks with the original: where the file system can, or fail, or never. */
+export interface Reflink {
+  /** Default `'auto'`. `'always'` is the kernel's error (`EOPNOTSUPP`, `EXDEV` …) where it is not possible. */
+  reflink?: 'auto' | 'always' | 'never' | null | undefined;
+}
+
+/** Options of {@link SandboxRoot.readdir}. */
+export interface ReaddirOptions<Typed extends boolean = boolean, Encoding extends NameEncoding = NameEncoding>
+  extends Stoppable {
+  /** Whether to give {@link DirectoryEntry} objects, not names. Default `false`. */
+  withFileTypes?: Typed | null | undefined;
+  /** Whether to list the directories in it too, at any depth. Default `false`. */
+  recursive?: boolean | null | undefined;
+  /** Default `'utf8'`. */
+  encoding?: Encoding | null | undefined;
+}
+
+/** Options of {@link SandboxRoot.walk}. */
+export interface WalkOptions<Encoding extends NameEncoding = NameEncoding> {
+  /** How many levels to list; 1 is the directory alone. Default: all. */
+  maxDepth?: number | null | undefined;
+  /** How many entries to give. Default: all. */
+  maxEntries?: number | null | undefined;
+  /** Default `'utf8'`. */
+  encoding?: Encoding | null | undefined;
+}
+
+/** What {@link SandboxRoot.walk} gives: entries, as they are found. */
+export interface Walk<Name extends string | Buffer = string>
+  extends AsyncIterableIterator<DirectoryEntry<Name>> {
+  /** Which limit cut the walk short first, or `null`. */
+  readonly truncated: 'maxDepth' | 'maxEntries' | null;
+}
+
+/** Options of {@link SandboxRoot.readFile}. */
+export interface ReadFileOptions<Encoding extends BufferEncoding = BufferEncoding> {
+  /** Makes the result a string. Default `null`: a `Buffer`. */
+  encoding?: Encoding | null | undefined;
+  /** The longest content to read, in bytes. Default 2^31 − 1. */
+  maxBytes?: number | null | undefined;
+}
+
+/** Options of {@link SandboxRoot.appendFile}. */
+export interface AppendFileOptions {
+  /** How a string becomes bytes. Default `'utf8'`. */
+  encoding?: BufferEncoding | null | undefined;
+  /** The permission bits of a file that is made, less the umask. Default `0o666`. */
+  mode?: number | null | undefined;
+  /** As for {@link SandboxRoot.open}. Default `'w'`, for `appendFile` `'a'`. */
+  flag?: OpenFlags | null | undefined;
+  /** Whether the content has to have reached the disk before the call is over. Default `false`. */
+  flush?: boolean | null | undefined;
+}
+
+/** Options of {@link SandboxRoot.writeFile}. */
+export interface WriteFileOptions extends AppendFileOptions {
+  /**
+   * Whether to write a new file and put it in place by one rename. Default `false`. `flag` is `'w'` or
+   * `'wx'` then, and `flush` is for the directory too.
+   */
+  atomic?: boolean | null | undefined;
+}
+
+/** Options of {@link SandboxRoot.copyFile}. */
+export interface CopyFileOptions extends Stoppable, IntoAnother, Reflink {
+  /** Whether something at `dest` is `EEXIST`. Default `false`. */
+  exclusive?: boolean | null | undefined;
+}
+
+/** Options of {@link SandboxRoot.cp}. */
+export interface CpOptions<Async extends boolean = boolean> extends Watchable, IntoAnother, Reflink {
+  /** Whether to copy a directory and what is in it; else it is `EISDIR`. Default `false`. */
+  recursive?: boolean | null | undefined;
+  /** Whether a file that is there is replaced, each by one rename; else it is left alone. Default `true`. */
+  force?: boolean | null | undefined;
+  /** Whether, without `force`, a file that is there is `EEXIST`. Default `false`. */
+  errorOnExist?: boolean | null | undefined;
+  /** Whether copies have the times of their originals. Default `false`. */
+  preserveTimestamps?: boolean | null | undefined;
+  /** Symlinks are copied with the text they have. `false` is refused: it would write host paths into links. */
+  verbatimSymlinks?: true | null | undefined;
+  /**
+   * Says of every entry, from the top, whether it is to be copied; a directory that is not is not
+   * entered. All are asked about before copying begins, and one that was not is not copied. For
+   * `promises` the answer may be a promise.
+   */
+  filter?:
+    | ((src: string, dest: string) => boolean | (Async extends true ? Promise<boolean> : never))
+    | null
+    | undefined;
+}
+
+/** Options of {@link SandboxRoot.move}. */
+export interface MoveOptions extends Watchable, IntoAnother {
+  /** Whether what is at `dest` is replaced; else it is `EEXIST`. Default `false`. */
+  overwrite?: boolean | null | undefined;
+}
+
+/** What a method gives: its result, or a promise of it. */
+type Reply<Async extends boolean, T> = Async extends true ? Promise<T> : T;
+
+/** The methods that exist twice: on {@link SandboxRoot}, and as promises on {@link SandboxRoot.promises}. */
+interface Operations<Async extends boolean> {
+  // ---- names
+
+  /**
+   * Makes a directory. A symlink at `path` is `EEXIST`; with `recursive` one that leads to a directory
+   * counts as that directory where the root follows it.
+   *
+   * @param path the new directory
+   * @param recursive whether to make what is missing above it, and to accept a directory that is there
+   *   already; default `false`
+   * @param mode the permission bits of every directory that is made, less the umask; default `0o755`
+   * @throws {SystemError} `EEXIST` if something is there (with `recursive`: a file)
+   */
+  mkdir(path: RootPath, recursive?: boolean | null, mode?: number | null): Reply<Async, undefined>;
+
+  /**
+   * Makes a directory of mode `0o700` with a name that is not taken.
+   *
+   * @param prefix what the path begins with; six random characters follow
+   * @param options the encoding of what is returned
+   * @returns the path, relative to the root
+   */
+  mkdtemp(prefix: RootPath, options?: AsText): Reply<Async, string>;
+  mkdtemp(prefix: RootPath, options: AsBytes): Reply<Async, Buffer>;
+  mkdtemp(prefix: RootPath, options?: AsText | AsBytes): Reply<Async, string | Buffer>;
+
+  /**
+   * Removes a name that is not a directory: a symlink itself.
+   *
+   * @param path the name to remove
+   * @throws {SystemError} `EISDIR` for a directory
+   */
+  unlink(path: RootPath): Reply<Async, undefined>;
+
+  /**
+   * Removes an empty directory. A symlink is `ENOTDIR`.
+   *
+   * @param path the directory to remove
+   * @throws {SystemError} `ENOTEMPTY` if something is in it; `ENOTDIR` if it is no directory; `EBUSY` for a
+   *   mount point
+   */
+  rmdir(path: RootPath): Reply<Async, undefined>;
+
+  /**
+   * Moves a name to another, in one step: a symlink itself. What is at `newPath` is replaced.
+   *
+   * @param oldPath what to move
+   * @param newPath where to
+   * @param options `to`, the root of `newPath`
+   * @throws {SystemError} `EXDEV` if the two are on different mounts ({@link SandboxRoot.move} copies then);
+   *   `ENOTEMPTY` or `EEXIST` for a directory that is not empty at `newPath`; `EISDIR` or `ENOTDIR` where
+   *   one is a directory and the other is not; `EINVAL` for a directory into itself
+   */
+  rename(oldPath: RootPath, newPath: RootPath, options?: IntoAnother | null): Reply<Async, undefined>;
+
+  /**
+   * As {@link SandboxRoot.rename}, but replaces nothing: if `newPath` exists, both stay as they were.
+   *
+   * @param oldPath what to move
+   * @param newPath where to
+   * @param options `to`, the root of `newPath`
+   * @throws {SystemError} `EEXIST` if something is at `newPath`; `EINVAL` on a file system that cannot do
+   *   this in one step (FUSE, for one); else as `rename`
+   */
+  renameNoReplace(
+    oldPath: RootPath,
+    newPath: RootPath,
+    options?: IntoAnother | null,
+  ): Reply<Async, undefined>;
+
+  /**
+   * Puts each of two names where the other is, in one step, whatever they are: symlinks themselves.
+   *
+   * @param a one name
+   * @param b the other
+   * @throws {SystemError} `ENOENT` if one is missing; `EXDEV` if they are on different mounts; `EINVAL` for
+   *   a directory and what is in it, and on a file system that cannot do this
+   */
+  exchange(a: RootPath, b: RootPath): Reply<Async, undefined>;
+
+  /**
+   * Gives a file a second name: a symlink itself.
+   *
+   * @param oldPath the file
+   * @param newPath its new name
+   * @param options `to`, the root of `newPath`
+   * @throws {SystemError} `EEXIST` if something is at `newPath`; `EPERM` for a directory; `EXDEV` if the
+   *   two are on different mounts; `EMLINK` if it has too many
+   */
+  link(oldPath: RootPath, newPath: RootPath, options?: IntoAnother | null): Reply<Async, undefined>;
+
+  /**
+   * Makes a symlink. Whether the methods of this class follow it is the root's policy; other programs may.
+   *
+   * @param target what the symlink holds: stored as given, not checked against the root
+   * @param newPath the symlink
+   * @throws {SystemError} `EEXIST` if something is at `newPath`; `ENOENT` for an empty target
+   */
+  symlink(target: string | Uint8Array, newPath: RootPath): Reply<Async, undefined>;
+
+  /**
+   * Tells what a symlink holds.
+   *
+   * @param path the symlink
+   * @param options the encoding of what is returned
+   * @throws {SystemError} `EINVAL` for anything but a symlink
+   */
+  readlink(path: RootPath, options?: AsText): Reply<Async, string>;
+  readlink(path: RootPath, options: AsBytes): Reply<Async, Buffer>;
+  readlink(path: RootPath, options?: AsText | AsBytes): Reply<Async, string | Buffer>;
+
+  /**
+   * Tells where a path leads: the path of the same thing without symlinks and `..`. It is where that thing
+   * is now; others can move it as soon as this is said.
+   *
+   * @param path the file or directory
+   * @param options the encoding of what is returned
+   * @returns the path relative to the root; `'.'` for the root itself
+   */
+  realpath(path: RootPath, options?: AsText): Reply<Async, string>;
+  realpath(path: RootPath, options: AsBytes): Reply<Async, Buffer>;
+  realpath(path: RootPath, options?: AsText | AsBytes): Reply<Async, string | Buffer>;
+
+  // ---- what is known of a file
+
+  /**
+   * Describes a file or directory. Needs no permission on it, and opens nothing.
+   *
+   * @param path the file or directory
+   * @param options `bigint`, `throwIfNoEntry`
+   * @returns thirteen numbers, or bigints; times in nanoseconds. `undefined` if nothing is there and
+   *   `throwIfNoEntry` is false
+   */
+  stat(path: RootPath, options?: StatOptions<false, true> | null): Reply<Async, Stats>;
+  stat(path: RootPath, options: StatOptions<true, true> & { bigint: true }): Reply<Async, Stats<bigint>>;
+  stat(path: RootPath, options: StatOptions<false>): Reply<Async, Stats | undefined>;
+  stat(
+    path: RootPath,
+    options: StatOptions<true> & { bigint: true },
+  ): Reply<Async, Stats<bigint> | undefined>;
+  stat(path: RootPath, options?: StatOptions | null): Reply<Async, Stats | Stats<bigint> | undefined>;
+
+  /**
+   * As {@link SandboxRoot.stat}, but describes a symlink itself.
+   *
+   * @param path the name
+   * @param options `bigint`, `throwIfNoEntry`
+   */
+  lstat(path: RootPath, options?: StatOptions<false, true> | null): Reply<Async, Stats>;
+  lstat(path: RootPath, options: StatOptions<true, true> & { bigint: true }): Reply<Async, Stats<bigint>>;
+  lstat(path: RootPath, options: StatOptions<false>): Reply<Async, Stats | undefined>;
+  lstat(
+    path: RootPath,
+    options: StatOptions<true> & { bigint: true },
+  ): Reply<Async, Stats<bigint> | undefined>;
+  lstat(path: RootPath, options?: StatOptions | null): Reply<Async, Stats | Stats<bigint> | undefined>;
+
+  /**
+   * Asks whether the process may do something with a file, as access(2) does for the real user.
+   *
+   * @param path the file or directory
+   * @param mode `fs.constants.F_OK` (the default), or a sum of `R_OK`, `W_OK` and `X_OK`
+   * @throws {SystemError} `EACCES` or `EROFS` if it may not
+   */
+  access(path: RootPath, mode?: number | null): Reply<Async, undefined>;
+
+  /**
+   * Whether something is at `path`. As with `fs.existsSync`, whatever stands in the way of an answer is a
+   * no, a symlink that the root does not follow too: nothing is thrown.
+   *
+   * @param path the file or directory
+   */
+  exists(path: RootPath): Reply<Async, boolean>;
+
+  /**
+   * Sets the permission bits. Needs to own the file, not to read it. Works on FIFOs, sockets and devices
+   * without opening them.
+   *
+   * @param path the file or directory
+   * @param mode the twelve permission bits; higher bits (a file type) are ignored
+   * @throws {SystemError} `EPERM` if it belongs to somebody else
+   */
+  chmod(path: RootPath, mode: number): Reply<Async, undefined>;
+
+  /**
+   * Gives a file to another user and group. Works on FIFOs, sockets and devices without opening them.
+   *
+   * @param path the file or directory
+   * @param uid the user; −1 leaves the one that is there
+   * @param gid the group; −1 leaves the one that is there
+   * @throws {SystemError} `EPERM` without the privilege
+   */
+  chown(path: RootPath, uid: number, gid: number): Reply<Async, undefined>;
+
+  /** As {@link SandboxRoot.chown}, but of a symlink itself. */
+  lchown(path: RootPath, uid: number, gid: number): Reply<Async, undefined>;
+
+  /**
+   * Sets the times of last access and last modification. Needs to own the file, not to read it. Works on
+   * FIFOs, sockets and devices without opening them.
+   *
+   * Times are integers: nanoseconds since the epoch, negative before it. A bigint is exact; a number of
+   * today's size counts in steps of 256 nanoseconds.
+   *
+   * @param path the file or directory
+   * @param atimeNs the time of last access
+   * @param mtimeNs the time of last modification
+   * @throws {SystemError} `EPERM` if it belongs to somebody else
+   */
+  utimes(path: RootPath, atimeNs: number | bigint, mtimeNs: number | bigint): Reply<Async, undefined>;
+
+  /** As {@link SandboxRoot.utimes}, but of a symlink itself. */
+  lutimes(path: RootPath, atimeNs: number | bigint, mtimeNs: number | bigint): Reply<Async, undefined>;
+
+  // ---- content
+
+  /**
+   * Opens a file as `fs.open` does. With `O_PATH` it can be anything, and nothing of it can be read.
+   *
+   * @param path the file, or to read a directory
+   * @param flags default `'r'`
+   * @param mode the permission bits of a file that is made, less the umask; default `0o666`
+   * @returns a descriptor for `fs.read`, `fs.createWriteStream` and the like; the caller closes it
+   * @throws {SystemError} `ENXIO` for a FIFO, socket or device, which could block; `EISDIR` for a directory
+   *   to write; `EEXIST` with `O_EXCL`; `ETXTBSY`; `EMFILE`
+   */
+  open(path: RootPath, flags?: OpenFlags | null, mode?: number | null): Reply<Async, number>;
+
+  /**
+   * Opens a file for reading: {@link SandboxRoot.open} with `'r'`.
+   *
+   * @param path the file or directory
+   * @returns a descriptor; the caller closes it
+   * @throws {SystemError} as `open`
+   */
+  openRead(path: RootPath): Reply<Async, number>;
+
+  /**
+   * Opens a file for writing, and for writing alone. What it held stays, and is written over from the
+   * start, unless `truncate` or `append` is given.
+   *
+   * @param path the file
+   * @param create whether to make the file if it is missing; default `false`
+   * @param truncate whether to empty it first; default `false`
+   * @param append whether every write goes to the end; default `false`
+   * @param mode the permission bits of a file that is made, less the umask; default `0o666`
+   * @returns a descriptor; the caller closes it
+   * @throws {SystemError} as `open`
+   * @throws {TypeError} `ERR_INVALID_ARG_VALUE` for `truncate` together with `append`
+   */
+  openWrite(
+    path: RootPath,
+    create?: boolean | null,
+    truncate?: boolean | null,
+    append?: boolean | null,
+    mode?: number | null,
+  ): Reply<Async, number>;
+
+  /**
+   * Reads a file. One that says it is empty, as those of `/proc` do, is read to its end.
+   *
+   * @param path the file
+   * @param options the encoding, and the longest content
+   * @throws {SystemError} `EISDIR` for a directory; `ENXIO` for a FIFO, socket or device
+   * @throws {RangeError} `ERR_FS_FILE_TOO_LARGE` if it is longer than `maxBytes`
+   */
+  readFile(path: RootPath, options?: (ReadFileOptions & { encoding?: null }) | null): Reply<Async, Buffer>;
+  readFile(
+    path: RootPath,
+    options: BufferEncoding | (ReadFileOptions & { encoding: BufferEncoding }),
+  ): Reply<Async, string>;
+  readFile(path: RootPath, options?: BufferEncoding | ReadFileOptions | null): Reply<Async, string | Buffer>;
+
+  /**
+   * Writes a file, in place, or with `atomic` as a new file: then a reader and a crash see the old content
+   * or the new, never a part, and neither an error nor a `kill -9` leaves anything behind (where the file
+   * system has no `O_TMPFILE`, a `kill -9` leaves `.<name>.<random>`).
+   *
+   * In place, a symlink at `path` is one on the way. With `atomic` it is replaced itself; a file that is
+   * there keeps its nine permission bits unless `mode` is given, and its owner where the process may.
+   *
+   * @param path the file
+   * @param data what to write
+   * @param options the encoding of a string, and `mode`, `flag`, `atomic`, `flush`
+   * @throws {SystemError} `EISDIR` for a directory; `EEXIST` with `'wx'`; in place, `ENXIO` for a FIFO,
+   *   socket or device; `ENOSPC`. A file that the call made is removed again
+   */
+  writeFile(
+    path: RootPath,
+    data: string | ArrayBufferView,
+    options?: BufferEncoding | WriteFileOptions | null,
+  ): Reply<Async, undefined>;
+
+  /**
+   * Writes at the end of a file, which is made if it is missing.
+   *
+   * @param path the file
+   * @param data what to write
+   * @param options the encoding of a string, and `mode`, `flag`, `flush`
+   * @throws {SystemError} as `writeFile`
+   */
+  appendFile(
+    path: RootPath,
+    data: string | ArrayBufferView,
+    options?: BufferEncoding | AppendFileOptions | null,
+  ): Reply<Async, undefined>;
+
+  /**
+   * Sets the length of a file: a longer one is cut, a shorter one is filled with zeros.
+   *
+   * @param path the file
+   * @param len the length in bytes
+   * @throws {SystemError} `EISDIR` for a directory; `ENXIO` for a FIFO, socket or device; `EFBIG`
+   */
+  truncate(path: RootPath, len: number): Reply<Async, undefined>;
+
+  /**
+   * Waits until the content of a file, or the names in a directory, have reached the disk.
+   *
+   * @param path the file or directory
+   * @throws {SystemError} `ENXIO` for a FIFO, socket or device
+   */
+  fsync(path: RootPath): Reply<Async, undefined>;
+
+  /**
+   * Copies the content and the nine permission bits of a file, never its setuid, setgid or sticky bit.
+   * A file at `dest` is overwritten in place and stays the same inode; a failure while writing leaves it
+   * incomplete. A new file is removed again if the copy fails. A file copied onto itself, by whichever
+   * of its names, stays as it is. Holes stay holes.
+   *
+   * @param src the file to copy
+   * @param dest the copy
+   * @param mode the permission bits that a new `dest` has until the copy is complete, less the umask;
+   *   default `0o644`
+   * @param options `reflink`, `exclusive`, `to`, `signal`
+   * @throws {SystemError} `EISDIR` if either is a directory; `ENXIO` for a FIFO, socket or device; `EPERM`
+   *   if `dest` belongs to somebody else; `EEXIST` with `exclusive`; `ENOSPC`
+   */
+  copyFile(
+    src: RootPath,
+    dest: RootPath,
+    mode?: number | null,
+    options?: CopyFileOptions | null,
+  ): Reply<Async, undefined>;
+
+  // ---- trees
+
+  /**
+   * Lists a directory, in no particular order. Symlinks in it are listed, never entered; so are mount
+   * points where the root refuses mounts.
+   *
+   * @param path the directory
+   * @param options the encoding of names, and `withFileTypes`, `recursive`, `signal`
+   * @returns names, with `recursive` paths relative to `path`; with `withFileTypes` entries
+   * @throws {SystemError} `ENOTDIR` if it is no directory
+   */
+  readdir(
+    path: RootPath,
+    options?: TextEncoding | ReaddirOptions<false, TextEncoding> | null,
+  ): Reply<Async, string[]>;
+  readdir(
+    path: RootPath,
+    options: 'buffer' | (ReaddirOptions<false> & { encoding: 'buffer' }),
+  ): Reply<Async, Buffer[]>;
+  readdir(
+    path: RootPath,
+    options: ReaddirOptions<true, TextEncoding> & { withFileTypes: true },
+  ): Reply<Async, DirectoryEntry[]>;
+  readdir(
+    path: RootPath,
+    options: ReaddirOptions<true> & { withFileTypes: true; encoding: 'buffer' },
+  ): Reply<Async, DirectoryEntry<Buffer>[]>;
+  readdir(
+    path: RootPath,
+    options?: NameEncoding | ReaddirOptions | null,
+  ): Reply<Async, string[] | Buffer[] | DirectoryEntry[] | DirectoryEntry<Buffer>[]>;
+
+  /**
+   * Removes a name, a symlink itself, or a directory and all that is in it, at any depth.
+   *
+   * @param path what to remove
+   * @param recursive whether to remove a directory and what is in it; default `false`
+   * @param force whether nothing at `path`, or no parent of it, is fine; default `false`
+   * @param options `signal`, `onProgress`
+   * @throws {SystemError} `EISDIR` for a directory without `recursive`; `EBUSY` for a mount point;
+   *   `ENOTEMPTY` if others keep filling the tree
+   */
+  rm(
+    path: RootPath,
+    recursive?: boolean | null,
+    force?: boolean | null,
+    options?: Watchable | null,
+  ): Reply<Async, undefined>;
+
+  /**
+   * Copies a file, a symlink itself, or a directory and all that is in it, at any depth. Symlinks keep
+   * their text, files their holes and their nine permission bits, and files that are one under several
+   * names stay one. FIFOs are made anew. Directories that are there keep their permission bits, and what
+   * is in them stays. The parent of `dest` has to be there.
+   *
+   * @param src what to copy
+   * @param dest the copy
+   * @param options what to do with what is there, and `filter`, `to`, `signal`, `onProgress` …
+   * @throws {SystemError} `EISDIR` for a directory without `recursive`; `ENOTDIR` for a directory onto
+   *   something else, `EISDIR` for something else onto a directory; `EINVAL` onto or into itself; `ENXIO`
+   *   for a socket or device; `EEXIST` as the options say; `ENOSPC`
+   */
+  cp(src: RootPath, dest: RootPath, options?: CpOptions<Async> | null): Reply<Async, undefined>;
+
+  /**
+   * Moves a file, a symlink itself, or a directory and all that is in it, also between mounts. There it is
+   * copied, with modes, times and, where the process may, owners, to a sibling `.<name>.<random>` of
+   * `dest`; one rename puts the copy in place, and then `src` is removed. Whoever looks at `dest` sees
+   * nothing or all of it.
+   *
+   * @param src what to move
+   * @param dest where to
+   * @param options `overwrite`, `to`, `signal`, `onProgress`
+   * @throws {SystemError} `EEXIST` if something is at `dest`, unless `overwrite`; else as `rename`, but for
+   *   `EXDEV`, and as `cp`
+   */
+  move(src: RootPath, dest: RootPath, options?: MoveOptions | null): Reply<Async, undefined>;
+
+  // ---- roots
+
+  /**
+   * Makes a root of a directory beneath this one. Each can be closed without the other.
+   *
+   * @param path the directory
+   * @param options what the new root allows: what is left out is as here, and nothing can be weaker
+   * @throws {SystemError} `ENOTDIR` if it is no directory
+   * @throws {TypeError} `ERR_INVALID_ARG_VALUE` for a weaker option
+   */
+  openRoot(path: RootPath, options?: SandboxOptions | null): Reply<Async, SandboxRoot>;
+
+  /**
+   * Whether a path of the host leads to this very directory, through this mount: `false` once the root was
+   * replaced there, and where nothing is.
+   *
+   * @param hostPath a trusted path, whose symlinks are followed
+   */
+  isAt(hostPath: RootPath): Reply<Async, boolean>;
+}
+
+/**
+ * The methods of {@link SandboxRoot} again, each with the same arguments, as promises: the work is done
+ * on libuv's thread pool, and the error is the one that the method would throw, arguments included.
+ */
+export interface SandboxPromises extends Operations<true> {}
+
 /**
  * A directory that no operation leaves, whatever other processes rename or link meanwhile.
  *
- * The methods are synchronous; {@link SandboxRoot.promises} has each of them as a promise. Paths are relative to the root; `'.'` is the root itself. A path that
- * ends in a slash names a directory.
+ * The methods are synchronous; {@link SandboxRoot.promises} has them as promises. An optional argument or
+ * option may be left out, `undefined` or `null`.
+ *
+ * **Paths** are relative to the root; `'.'` is the root itself. A path that ends in a slash names a
+ * directory.
+ *
+ * **Symlinks** before the last component are refused with `ELOOP`, or followed, as
+ * {@link SandboxOptions.symlinks} says. So is one as the last component, but for the methods that say
+ * “a symlink itself”: these never follow it, under no policy. Something new is never made behind a
+ * symlink that the root does not follow: a symlink there is `EEXIST` or `ELOOP`.
  *
  * Every method can throw, beside what is listed with it:
- * - a {@link SystemError} `EACCES`, for an absolute path and for any `..` in a path, even one that would
- *   stay inside; the message says that the path is outside of the sandbox;
- * - a {@link SystemError} `ENOENT` (nothing there, or an empty path), `ENOTDIR` (a file where a
- *   directory has to be), `EACCES` (no permission), `ENAMETOOLONG`, `EROFS`, `ENOSPC`, `EIO` and what
- *   else the file system says;
+ * - a {@link SystemError} `EACCES` whose message says that the path is outside of the sandbox: for an
+ *   absolute path, for any `..` in a path, even one that would stay inside, and for whatever else the
+ *   root's policies do not let through;
+ * - a {@link SystemError} `ELOOP`, for a symlink, and `EROFS`, for a change in a `readonly` root;
+ * - a {@link SystemError} `EBUSY`, for removing, moving or replacing the root itself;
+ * - a {@link SystemError} `EBADF`, once the root is closed;
+ * - a {@link SystemError} `ENOENT` (nothing there, or an empty path), `ENOTDIR` (a file where a directory
+ *   has to be), `EACCES` (no permission), `ENAMETOOLONG`, `ENOSPC`, `EIO` and what else the file system
+ *   says;
  * - a `TypeError`, `ERR_INVALID_ARG_TYPE`, for an argument of the wrong type;
- * - a `TypeError`, `ERR_INVALID_ARG_VALUE`, for a path with a NUL byte or a lone surrogate;
+ * - a `TypeError`, `ERR_INVALID_ARG_VALUE`, for a path with a NUL byte or a lone surrogate, and for a word
+ *   that is none of those an option takes;
  * - a `RangeError`, `ERR_OUT_OF_RANGE`, for a number that is not an integer in range.
  *
  * Nothing is touched before all arguments hold.
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the addon puts every one of them on the class
 export class SandboxRoot {
   /**
    * Opens the directory `root` and keeps it open: the descriptor is the root, so that renaming the
@@ -154,329 +759,23 @@ export class SandboxRoot {
    */
   constructor(root: RootPath, options?: SandboxOptions | null);
 
-  /**
-   * Makes a directory.
-   *
-   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
-   * `EEXIST`, and with `recursive` `ELOOP`.
-   *
-   * @param path the new directory
-   * @param recursive whether to make what is missing above it, and to accept a directory that is there
-   *   already; default `false`
-   * @param mode the permission bits of every directory that is made, less the umask; default `0o755`
-   * @throws {SystemError} `EEXIST` if something is there (with `recursive`: a file); `ENOTDIR` for a file
-   *   on the way; `ELOOP`
-   */
-  mkdir(path: RootPath, recursive?: boolean | null, mode?: number | null): undefined;
+  /** Every method again, with the same arguments, as a promise. */
+  get promises(): SandboxPromises;
 
   /**
-   * Removes a name that is not a directory.
+   * Lists a tree without holding it in memory, whatever its size: entries come as they are found, a
+   * directory before what is in it, and none is entered that is a symlink or, where the root refuses
+   * mounts, a mount point. Errors come from the iterator.
    *
-   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
-   * acted on itself.
-   *
-   * @param path the name to remove
-   * @throws {SystemError} `EISDIR` for a directory; `EBUSY` for the root itself; `ELOOP`
+   * @param path the directory
+   * @param options `maxDepth`, `maxEntries`, and the encoding of names
    */
-  unlink(path: RootPath): undefined;
+  walk(path: RootPath, options?: WalkOptions<TextEncoding> | null): Walk;
+  walk(path: RootPath, options: WalkOptions & { encoding: 'buffer' }): Walk<Buffer>;
+  walk(path: RootPath, options?: WalkOptions | null): Walk | Walk<Buffer>;
 
-  /**
-   * Removes an empty directory.
-   *
-   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
-   * `ENOTDIR`.
-   *
-   * @param path the directory to remove
-   * @throws {SystemError} `ENOTEMPTY` if something is in it; `ENOTDIR` if it is no directory; `EBUSY` for
-   *   the root itself and for a mount point; `ELOOP`
-   */
-  rmdir(path: RootPath): undefined;
-
-  /**
-   * Moves a name to another, in one step. What is at `newPath` is replaced.
-   *
-   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
-   * acted on itself, in both paths.
-   *
-   * @param oldPath what to move
-   * @param newPath where to
-   * @throws {SystemError} `EXDEV` if the two are on different mounts; `ENOTEMPTY` or `EEXIST` for a
-   *   directory that is not empty at `newPath`; `EISDIR` or `ENOTDIR` where one is a directory and the
-   *   other is not; `EINVAL` for a directory into itself; `EBUSY` for the root itself; `ELOOP`
-   */
-  rename(oldPath: RootPath, newPath: RootPath): undefined;
-
-  /**
-   * As {@link SandboxRoot.rename}, but replaces nothing: if `newPath` exists, both stay as they were.
-   *
-   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
-   * acted on itself, in both paths.
-   *
-   * @param oldPath what to move
-   * @param newPath where to
-   * @throws {SystemError} `EEXIST` if something is at `newPath`; `EINVAL` on a file system that cannot do
-   *   this in one step (FUSE, for one); else as `rename`
-   */
-  renameNoReplace(oldPath: RootPath, newPath: RootPath): undefined;
-
-  /**
-   * Gives a file a second name.
-   *
-   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component of
-   * `oldPath` is acted on itself; one as the last component of `newPath` is `EEXIST`.
-   *
-   * @param oldPath the file
-   * @param newPath its new name
-   * @throws {SystemError} `EEXIST` if something is at `newPath`; `EPERM` for a directory; `EXDEV` if the
-   *   two are on different mounts; `EMLINK`; `ELOOP`
-   */
-  link(oldPath: RootPath, newPath: RootPath): undefined;
-
-  /**
-   * Makes a symlink.
-   *
-   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component of
-   * `newPath` is `EEXIST`. The new symlink is not followed by any method of this class either, but
-   * other programs may follow it.
-   *
-   * @param target what the symlink holds: stored as given, not checked against the root
-   * @param newPath the symlink
-   * @throws {SystemError} `EEXIST` if something is at `newPath`; `ENOENT` for an empty target; `ELOOP`
-   */
-  symlink(target: string | Uint8Array, newPath: RootPath): undefined;
-
-  /**
-   * Sets the permission bits. Needs to own the file, not to read it. Works on FIFOs, sockets and
-   * devices without opening them.
-   *
-   * Symlinks are never followed. One in any component is `ELOOP`.
-   *
-   * @param path the file or directory
-   * @param mode the twelve permission bits; higher bits (a file type) are ignored
-   * @throws {SystemError} `EPERM` if it belongs to somebody else; `ELOOP`
-   */
-  chmod(path: RootPath, mode: number): undefined;
-
-  /**
-   * Sets the length of a file: a longer one is cut, a shorter one is filled with zeros.
-   *
-   * Symlinks are never followed. One in any component is `ELOOP`.
-   *
-   * @param path the file
-   * @param len the length in bytes
-   * @throws {SystemError} `EISDIR` for a directory; `ENXIO` for a FIFO, socket or device; `EFBIG`; `ELOOP`
-   */
-  truncate(path: RootPath, len: number): undefined;
-
-  /**
-   * Copies the content and the nine permission bits of a file, never its setuid, setgid or sticky bit.
-   * A file at `dest` is overwritten in place and stays the same inode; a failure while writing leaves it
-   * incomplete. A new file is removed again if the copy fails. A file copied onto itself, by whichever
-   * of its names, stays as it is. Holes stay holes, and the blocks are shared where the file system can.
-   *
-   * Symlinks are never followed. One in any component of either path is `ELOOP`.
-   *
-   * @param src the file to copy
-   * @param dest the copy
-   * @param mode the permission bits that a new `dest` has until the copy is complete, less the umask;
-   *   default `0o644`
-   * @throws {SystemError} `EISDIR` if either is a directory; `ENXIO` for a FIFO, socket or device; `EPERM`
-   *   if `dest` belongs to somebody else; `ENOSPC`; `ELOOP`
-   */
-  copyFile(src: RootPath, dest: RootPath, mode?: number | null): undefined;
-
-  /**
-   * Removes a name, or a directory and all that is in it, at any depth.
-   *
-   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
-   * acted on itself, and so is every one in the tree.
-   *
-   * @param path what to remove
-   * @param recursive whether to remove a directory and what is in it; default `false`
-   * @param force whether nothing at `path`, or no parent of it, is fine; default `false`
-   * @throws {SystemError} `EISDIR` for a directory without `recursive`; `EBUSY` for the root itself and
-   *   for a mount point; `ENOTEMPTY` if others keep filling the tree; `ELOOP`
-   */
-  rm(path: RootPath, recursive?: boolean | null, force?: boolean | null): undefined;
-
-  /**
-   * Sets the times of last access and last modification. Needs to own the file, not to read it. Works
-   * on FIFOs, sockets and devices without opening them.
-   *
-   * Symlinks are never followed. One in any component is `ELOOP`.
-   *
-   * Times are integers: nanoseconds since the epoch, negative before it. A bigint is exact; a number of
-   * today's size counts in steps of 256 nanoseconds.
-   *
-   * @param path the file or directory
-   * @param atimeNs the time of last access
-   * @param mtimeNs the time of last modification
-   * @throws {SystemError} `EPERM` if it belongs to somebody else; `ELOOP`
-   */
-  utimes(path: RootPath, atimeNs: number | bigint, mtimeNs: number | bigint): undefined;
-
-  /**
-   * Describes a file or directory. Needs no permission on it, and opens nothing.
-   *
-   * Symlinks are never followed. One in any component is `ELOOP`.
-   *
-   * @param path the file or directory
-   * @param options `bigint`, `throwIfNoEntry`
-   * @returns thirteen numbers, or bigints; times in nanoseconds. `undefined` if nothing is there and
-   *   `throwIfNoEntry` is false
-   * @throws {SystemError} `ELOOP`
-   */
-  stat(
-    path: RootPath,
-    options?: (StatOptions & { bigint?: false | null; throwIfNoEntry?: true | null }) | null,
-  ): Stats;
-  stat(path: RootPath, options: StatOptions & { bigint: true; throwIfNoEntry?: true | null }): Stats<bigint>;
-  stat(path: RootPath, options?: StatOptions | null): Stats | Stats<bigint> | undefined;
-
-  /**
-   * As {@link SandboxRoot.stat}, but describes a symlink itself.
-   *
-   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
-   * acted on itself.
-   *
-   * @param path the name
-   * @param options `bigint`, `throwIfNoEntry`
-   * @throws {SystemError} `ELOOP`
-   */
-  lstat(
-    path: RootPath,
-    options?: (StatOptions & { bigint?: false | null; throwIfNoEntry?: true | null }) | null,
-  ): Stats;
-  lstat(path: RootPath, options: StatOptions & { bigint: true; throwIfNoEntry?: true | null }): Stats<bigint>;
-  lstat(path: RootPath, options?: StatOptions | null): Stats | Stats<bigint> | undefined;
-
-  /**
-   * Asks whether the process may do something with a file, as access(2) does for the real user.
-   *
-   * Symlinks are never followed. One in any component is `ELOOP`.
-   *
-   * @param path the file or directory
-   * @param mode `fs.constants.F_OK` (the default), or a sum of `R_OK`, `W_OK` and `X_OK`
-   * @throws {SystemError} `EACCES` or `EROFS` if it may not; `ELOOP`
-   */
-  access(path: RootPath, mode?: number | null): undefined;
-
-  /**
-   * Whether something is at `path`. As with `fs.existsSync`, whatever stands in the way of an answer is a
-   * no: nothing is thrown.
-   *
-   * Symlinks are never followed. One in any component is a no.
-   *
-   * @param path the file or directory
-   */
-  exists(path: RootPath): boolean;
-
-  /**
-   * Tells what a symlink holds.
-   *
-   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
-   * acted on itself.
-   *
-   * @param path the symlink
-   * @param options the encoding: `'utf8'` (the default), or `'buffer'` for the very bytes
-   * @throws {SystemError} `EINVAL` for anything but a symlink; `ELOOP`
-   */
-  readlink(
-    path: RootPath,
-    options?: 'utf8' | 'utf-8' | { encoding?: 'utf8' | 'utf-8' | null } | null,
-  ): string;
-  readlink(path: RootPath, options: 'buffer' | { encoding: 'buffer' }): Buffer;
-  readlink(
-    path: RootPath,
-    options?: NameEncoding | { encoding?: NameEncoding | null } | null,
-  ): string | Buffer;
-
-  /**
-   * As {@link SandboxRoot.utimes}, but of a symlink itself.
-   *
-   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
-   * acted on itself.
-   *
-   * @param path the name
-   * @param atimeNs the time of last access
-   * @param mtimeNs the time of last modification
-   * @throws {SystemError} `EPERM` if it belongs to somebody else; `ELOOP`
-   */
-  lutimes(path: RootPath, atimeNs: number | bigint, mtimeNs: number | bigint): undefined;
-
-  /**
-   * Gives a file to another user and group; −1 leaves the one that is there.
-   *
-   * Symlinks are never followed. One in any component is `ELOOP`.
-   *
-   * @param path the file or directory
-   * @param uid the user
-   * @param gid the group
-   * @throws {SystemError} `EPERM` without the privilege; `ELOOP`
-   */
-  chown(path: RootPath, uid: number, gid: number): undefined;
-
-  /**
-   * As {@link SandboxRoot.chown}, but of a symlink itself.
-   *
-   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
-   * acted on itself.
-   *
-   * @param path the name
-   * @param uid the user
-   * @param gid the group
-   * @throws {SystemError} `EPERM` without the privilege; `ELOOP`
-   */
-  lchown(path: RootPath, uid: number, gid: number): undefined;
-
-  /**
-   * Puts each of two names where the other is, in one step, whatever they are.
-   *
-   * Symlinks are never followed. One before the last component is `ELOOP`; one as the last component is
-   * acted on itself, in both paths.
-   *
-   * @param a one name
-   * @param b the other
-   * @throws {SystemError} `ENOENT` if one is missing; `EXDEV` if they are on different mounts; `EINVAL` for
-   *   a directory and what is in it, and on a file system that cannot do this; `EBUSY` for the root
-   *   itself; `ELOOP`
-   */
-  exchange(a: RootPath, b: RootPath): undefined;
-
-  /**
-   * Opens a file for reading. A directory can be opened too, as with `fs.openSync`.
-   *
-   * Symlinks are never followed. One in any component is `ELOOP`.
-   *
-   * @param path the file
-   * @returns a descriptor for `fs.readSync`, `fs.createReadStream` and the like; the caller closes it
-   * @throws {SystemError} `ENXIO` for a FIFO, socket or device, which could block; `EMFILE`; `ELOOP`
-   */
-  openRead(path: RootPath): number;
-
-  /**
-   * Opens a file for writing, and for writing alone. What it held stays, and is written over from the
-   * start, unless `truncate` or `append` is given.
-   *
-   * Symlinks are never followed. One in any component is `ELOOP`.
-   *
-   * @param path the file
-   * @param create whether to make the file if it is missing; default `false`
-   * @param truncate whether to empty it first; default `false`
-   * @param append whether every write goes to the end; default `false`
-   * @param mode the permission bits of a file that is made, less the umask; default `0o666`
-   * @returns a descriptor for `fs.writeSync`, `fs.createWriteStream` and the like; the caller closes it
-   * @throws {SystemError} `EISDIR` for a directory; `ENXIO` for a FIFO, socket or device, which could
-   *   block; `ETXTBSY`; `EMFILE`; `ELOOP`
-   * @throws {TypeError} `ERR_INVALID_ARG_VALUE` for `truncate` together with `append`
-   */
-  openWrite(
-    path: RootPath,
-    create?: boolean | null,
-    truncate?: boolean | null,
-    append?: boolean | null,
-    mode?: number | null,
-  ): number;
+  /** Which directory this is, whatever its path is by now. */
+  get identity(): Identity;
 
   /**
    * Releases the descriptor of the root at once; a call that is running keeps it until its end. Every
@@ -489,7 +788,9 @@ export class SandboxRoot {
 
   /** Whether {@link SandboxRoot.close} was called. */
   get closed(): boolean;
-
-  /** Every method again, with the same arguments, as a promise. */
-  get promises(): SandboxPromises;
 }
+
+export interface SandboxRoot extends Operations<false> {}
+
+// biome-ignore lint/complexity/noUselessEmptyExport: without it, what is not exported above would be
+export {};

@@ -1,20 +1,46 @@
 // Compiled and never run: a program as a caller writes it. Every line under `@ts-expect-error` has to be
 // refused, or the compiler complains.
+import fs from 'node:fs';
 import {
+  type CopyFileOptions,
+  type CpOptions,
+  type DirectoryEntry,
+  type EntryType,
+  type Identity,
+  type NameEncoding,
+  type OpenFlags,
+  type Progress,
   type RootPath,
   type SandboxOptions,
+  type SandboxPromises,
   SandboxRoot,
   type Stats,
   type SystemError,
+  type Walk,
 } from '../../index.js';
+
+// `gives<T>()(value)`: the type of the value is T, neither wider nor narrower, and not `any`.
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+declare function gives<T>(): <V>(value: V, ...isNot: Same<T, V> extends true ? [] : [T]) => void;
 
 const root: SandboxRoot = new SandboxRoot('/srv/files');
 const byBytes: SandboxRoot = new SandboxRoot(Buffer.from('/srv/files'));
 const path: RootPath = 'a/b';
 const bytes: RootPath = new Uint8Array([0xff]);
+const { signal } = new AbortController();
+const to = new SandboxRoot('/srv/more', { readonly: false });
+
+// What a root allows.
+const policies: SandboxOptions[] = [
+  {},
+  { symlinks: 'in-root', mounts: 'reject', hardlinks: 'reject', readonly: true },
+  { symlinks: 'beneath', mounts: undefined },
+];
+new SandboxRoot(path, policies[0]);
+new SandboxRoot(path, null);
 
 // Every method, with its optional arguments left out, null, undefined and given.
-const nothing: undefined[] = [
+const done: undefined[] = [
   root.mkdir(path),
   root.mkdir(path, null, null),
   root.mkdir(path, undefined, undefined),
@@ -24,67 +50,74 @@ const nothing: undefined[] = [
   root.rmdir(path),
   root.rmdir(bytes),
   root.rename(path, bytes),
-  root.rename(bytes, path),
+  root.rename(bytes, path, null),
+  root.rename(bytes, path, { to }),
   root.renameNoReplace(path, bytes),
-  root.renameNoReplace(bytes, path),
+  root.renameNoReplace(bytes, path, { to }),
   root.link(path, bytes),
-  root.link(bytes, path),
+  root.link(bytes, path, { to: null }),
+  root.exchange(path, bytes),
   root.symlink('/anywhere', bytes),
   root.symlink(bytes, path),
   root.chmod(path, 0o644),
   root.chmod(bytes, 0o644),
+  root.chown(path, -1, 0),
+  root.lchown(bytes, 1000, -1),
+  root.utimes(path, -1, Date.now() * 1e6),
+  root.utimes(bytes, 0, 0),
+  root.utimes(bytes, -1n, 2n ** 60n),
+  root.lutimes(path, 1, 2n),
+  root.access(path),
+  root.access(path, null),
+  root.access(path, fs.constants.R_OK | fs.constants.W_OK),
   root.truncate(path, 0),
   root.truncate(bytes, 2 ** 40),
+  root.fsync('.'),
+  root.writeFile(path, 'text'),
+  root.writeFile(path, 'text', 'latin1'),
+  root.writeFile(path, Buffer.alloc(1), null),
+  root.writeFile(path, new Float64Array(1), { atomic: true, flush: true, flag: 'wx', mode: 0o600 }),
+  root.writeFile(bytes, new DataView(new ArrayBuffer(8)), { encoding: null, flag: fs.constants.O_WRONLY }),
+  root.appendFile(path, 'line'),
+  root.appendFile(path, 'line', { flush: true, flag: 'ax' }),
   root.copyFile(path, bytes),
   root.copyFile(path, bytes, null),
   root.copyFile(path, bytes, undefined),
   root.copyFile(path, bytes, 0o600),
+  root.copyFile(path, bytes, null, { reflink: 'always', exclusive: true, to, signal }),
+  root.cp(path, bytes),
+  root.cp(path, bytes, {
+    recursive: true,
+    force: false,
+    errorOnExist: true,
+    preserveTimestamps: true,
+    verbatimSymlinks: true,
+    reflink: 'never',
+    filter: (src: string, dest: string) => src !== dest,
+    to,
+    signal,
+    onProgress: ({ entries, bytes }: Progress) => console.log(entries + bytes),
+  }),
+  root.move(path, bytes),
+  root.move(path, bytes, { overwrite: true, to, signal, onProgress: null }),
   root.rm(path),
   root.rm(path, null, null),
   root.rm(path, undefined, undefined),
   root.rm(bytes, true, true),
-  root.utimes(path, -1, Date.now() * 1e6),
-  root.utimes(bytes, 0, 0),
-  root.utimes(bytes, -1n, 2n ** 60n),
+  root.rm(bytes, true, null, { signal, onProgress: (progress) => console.log(progress.entries) }),
   root.close(),
-  root.lutimes(path, 1, 2n),
-  root.chown(path, -1, 0),
-  root.lchown(bytes, 1000, -1),
-  root.access(path),
-  root.access(path, 4),
-  root.exchange(path, bytes),
 ];
 
-const stats: Stats = byBytes.stat(path);
-const closed: boolean = root.closed;
-const exact: Stats<bigint> = root.stat(path, { bigint: true });
-const plain: Stats[] = [root.stat(path, null), root.stat(path, {}), root.stat(path, { bigint: false })];
+gives<Stats>()(root.stat(path));
+gives<Stats>()(byBytes.stat(bytes, null));
+gives<Stats>()(root.stat(path, {}));
+gives<Stats>()(root.stat(path, { bigint: false, throwIfNoEntry: true }));
+gives<Stats<bigint>>()(root.stat(path, { bigint: true }));
+gives<Stats | undefined>()(root.stat(path, { throwIfNoEntry: false }));
+gives<Stats<bigint> | undefined>()(root.lstat(path, { bigint: true, throwIfNoEntry: false }));
+gives<Stats>()(root.lstat(path));
 export const either = (bigint: boolean): number | bigint | undefined => root.stat(path, { bigint })?.mtimeNs;
-const perhaps: Stats | Stats<bigint> | undefined = root.lstat(path, { throwIfNoEntry: false });
-const itself: Stats<bigint> = root.lstat(path, { bigint: true });
-const targets: string[] = [root.readlink(path), root.readlink(path, null), root.readlink(path, 'utf8')];
-const target: Buffer = root.readlink(path, { encoding: 'buffer' });
-const isThere: boolean = root.exists(path);
-const policies: SandboxOptions[] = [
-  {},
-  { symlinks: 'in-root', mounts: 'reject', hardlinks: 'reject', readonly: true },
-];
-const strict: SandboxRoot = new SandboxRoot(path, policies[0]);
-const later: [Promise<Stats>, Promise<undefined>, Promise<number>, Promise<string>, Promise<boolean>] = [
-  root.promises.stat(path),
-  root.promises.mkdir(path, true, 0o700),
-  root.promises.openWrite(path, true),
-  root.promises.readlink(path),
-  root.promises.exists(path),
-];
-// @ts-expect-error a misspelt policy
-new SandboxRoot(path, { symlink: 'reject' });
-// @ts-expect-error a policy that does not exist
-new SandboxRoot(path, { symlinks: 'follow' });
-// @ts-expect-error closing is no promise
-root.promises.close();
-const numbers: Record<keyof Stats, number> = byBytes.stat(bytes);
-const fields: Record<keyof Stats, true> = {
+export const fields: Record<keyof Stats, true> = {
   dev: true,
   ino: true,
   mode: true,
@@ -100,7 +133,63 @@ const fields: Record<keyof Stats, true> = {
   ctimeNs: true,
 };
 
+gives<boolean>()(root.exists(path));
+gives<boolean>()(root.isAt('/srv/files'));
+gives<boolean>()(root.closed);
+gives<Identity>()(root.identity);
+gives<bigint>()(root.identity.mountId);
+gives<SandboxRoot>()(root.openRoot(path));
+gives<SandboxRoot>()(root.openRoot(path, { readonly: true }));
+
+gives<string>()(root.readlink(path));
+gives<string>()(root.readlink(path, null));
+gives<string>()(root.realpath(path, 'utf8'));
+gives<string>()(root.mkdtemp('upload-', { encoding: 'utf-8' }));
+gives<Buffer>()(root.readlink(path, 'buffer'));
+gives<Buffer>()(root.realpath(path, { encoding: 'buffer' }));
+gives<Buffer>()(root.mkdtemp(bytes, 'buffer'));
+export const inAny = (encoding: NameEncoding): string | Buffer =>
+  root.readlink(path, encoding) || root.realpath(path, { encoding }) || root.mkdtemp(path, encoding);
+
+gives<Buffer>()(root.readFile(path));
+gives<Buffer>()(root.readFile(path, null));
+gives<Buffer>()(root.readFile(path, { maxBytes: 1e6 }));
+gives<string>()(root.readFile(path, 'utf8'));
+gives<string>()(root.readFile(path, { encoding: 'base64', maxBytes: null }));
+export const readAs = (encoding?: BufferEncoding | null): string | Buffer =>
+  root.readFile(path, { encoding });
+
+gives<string[]>()(root.readdir('.'));
+gives<string[]>()(root.readdir('.', 'utf8'));
+gives<string[]>()(root.readdir('.', { recursive: true, signal }));
+gives<Buffer[]>()(root.readdir('.', 'buffer'));
+gives<Buffer[]>()(root.readdir('.', { encoding: 'buffer', recursive: true }));
+gives<DirectoryEntry[]>()(root.readdir('.', { withFileTypes: true }));
+gives<DirectoryEntry<Buffer>[]>()(root.readdir('.', { withFileTypes: true, encoding: 'buffer' }));
+export const listed = (withFileTypes: boolean): unknown[] => root.readdir('.', { withFileTypes });
+export const symbols: Record<EntryType, string> = {
+  file: '-',
+  directory: 'd',
+  symlink: 'l',
+  fifo: 'p',
+  socket: 's',
+  block: 'b',
+  char: 'c',
+  unknown: '?',
+};
+
+export async function all(): Promise<Walk['truncated']> {
+  const walk: Walk = root.walk('.', { maxDepth: 3, maxEntries: 1000 });
+  for await (const entry of walk) gives<DirectoryEntry>()(entry);
+  for await (const { name } of root.walk('.', { encoding: 'buffer' })) gives<Buffer>()(name);
+  return walk.truncated;
+}
+
+const flags: OpenFlags[] = ['r', 'wx', 'as+', fs.constants.O_RDWR | fs.constants.O_EXCL];
 const descriptors: number[] = [
+  root.open(path),
+  root.open(path, null, null),
+  root.open(path, flags[0], 0o600),
   root.openRead(path),
   root.openRead(bytes),
   root.openWrite(path),
@@ -109,6 +198,22 @@ const descriptors: number[] = [
   root.openWrite(path, true, true, false, 0o600),
   root.openWrite(bytes, true, false, true),
 ];
+
+// The same again, as promises.
+const later: SandboxPromises = root.promises;
+gives<Promise<undefined>>()(later.mkdir(path, true, 0o700));
+gives<Promise<Stats>>()(later.stat(path));
+gives<Promise<Stats<bigint> | undefined>>()(later.lstat(path, { bigint: true, throwIfNoEntry: false }));
+gives<Promise<number>>()(later.open(path, 'wx'));
+gives<Promise<boolean>>()(later.exists(path));
+gives<Promise<Buffer>>()(later.readFile(path));
+gives<Promise<string>>()(later.readFile(path, 'utf8'));
+gives<Promise<Buffer>>()(later.readlink(path, 'buffer'));
+gives<Promise<DirectoryEntry[]>>()(later.readdir('.', { withFileTypes: true, signal }));
+gives<Promise<SandboxRoot>>()(later.openRoot(path));
+gives<Promise<undefined>>()(later.cp(path, bytes, { to, filter: async (src) => src !== 'a/.git' }));
+gives<Promise<undefined>>()(later.cp(path, bytes, { filter: (src) => src !== 'a/.git' }));
+gives<Promise<undefined>>()(later.rm(path, true, true, { signal, onProgress: () => {} }));
 
 // A failure is told apart as with node:fs.
 export function reasonOf(error: SystemError): string {
@@ -149,6 +254,10 @@ root.unlink();
 root.unlink(new URL('file:///a'));
 // @ts-expect-error it takes no option
 root.rmdir(path, true);
+// @ts-expect-error a root is not a path
+root.rename(path, bytes, { to: '/srv/more' });
+// @ts-expect-error an exchange is within one root
+root.exchange(path, bytes, { to });
 // @ts-expect-error the new path is missing
 root.rename(path);
 // @ts-expect-error a path is not a number
@@ -184,15 +293,17 @@ root.utimes(path, new Date(), new Date());
 // @ts-expect-error the path is missing
 root.stat();
 // @ts-expect-error times are numbers, not dates
-const changed: Date = root.stat(path).mtimeNs;
+gives<Date>()(root.stat(path).mtimeNs);
 // @ts-expect-error an exact time is no number
-const rounded: number = root.stat(path, { bigint: true }).mtimeNs;
+gives<number>()(root.stat(path, { bigint: true }).mtimeNs);
+// @ts-expect-error there may be nothing
+root.stat(path, { throwIfNoEntry: false }).size;
 // @ts-expect-error whether it is closed is not for the caller to say
 root.closed = true;
 // @ts-expect-error there is no such field
 root.stat(path).birthtimeNs;
 // @ts-expect-error what comes back is a descriptor, not text
-const text: string = root.openRead(path);
+gives<string>()(root.openRead(path));
 // @ts-expect-error the path is missing
 root.openWrite();
 // @ts-expect-error flags are booleans, not those of fs.open
@@ -200,24 +311,52 @@ root.openWrite(path, 'w');
 // @ts-expect-error a mode is a number
 root.openWrite(path, true, false, false, '600');
 // @ts-expect-error mkdir gives nothing back
-const made: string = root.mkdir(path, true);
+gives<string>()(root.mkdir(path, true));
+// @ts-expect-error a misspelt policy
+new SandboxRoot(path, { symlink: 'reject' });
+// @ts-expect-error a policy that does not exist
+new SandboxRoot(path, { symlinks: 'follow' });
+// @ts-expect-error a policy is never null
+root.openRoot(path, { mounts: null });
+// @ts-expect-error names come as UTF-8 or as bytes
+root.readlink(path, 'latin1');
+// @ts-expect-error an encoding that Node does not have
+root.readFile(path, 'utf9');
+// @ts-expect-error a bound is a number
+root.readFile(path, { maxBytes: '1MB' });
+// @ts-expect-error flags that Node does not have
+root.open(path, 'rw');
+// @ts-expect-error the data is missing
+root.writeFile(path);
+// @ts-expect-error data is text or bytes
+root.writeFile(path, { a: 1 });
+// @ts-expect-error appending is not atomic
+root.appendFile(path, 'line', { atomic: true });
+// @ts-expect-error options are named
+root.copyFile(path, bytes, null, true);
+// @ts-expect-error a misspelt option
+const misspelt: CopyFileOptions = { refLink: 'auto' };
+// @ts-expect-error a synchronous copy cannot wait for an answer
+root.cp(path, bytes, { filter: async () => true });
+// @ts-expect-error links are copied as they are
+const resolved: CpOptions = { verbatimSymlinks: false };
+// @ts-expect-error what is there is `overwrite`, not `force`
+root.move(path, bytes, { force: true });
+// @ts-expect-error a signal, not its controller
+root.rm(path, true, true, { signal: new AbortController() });
+// @ts-expect-error an owner is a number
+root.chown(path, 'www-data', 0);
+// @ts-expect-error a walk is asynchronous
+for (const entry of root.walk('.')) console.log(entry);
+// @ts-expect-error what cut a walk short is not for the caller to say
+root.walk('.').truncated = null;
+// @ts-expect-error closing is no promise
+root.promises.close();
+// @ts-expect-error a walk is no promise
+root.promises.walk('.');
+// @ts-expect-error a promise is no value
+gives<Stats>()(root.promises.stat(path));
 // @ts-expect-error there is no such method
 root.exec(path);
 
-export {
-  asNodeSeesIt,
-  Counting,
-  changed,
-  closed,
-  descriptors,
-  exact,
-  fields,
-  made,
-  nothing,
-  numbers,
-  plain,
-  rounded,
-  stats,
-  text,
-};
-export { isThere, itself, later, perhaps, strict, target, targets };
+export { asNodeSeesIt, Counting, descriptors, done, misspelt, resolved };
