@@ -3,8 +3,6 @@
 // change meanwhile. Once with node:fs and a careful check before each use, once with SandboxRoot.
 // What landed outside of the root is counted by listing the folder outside, not by asking either.
 
-const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 const { setImmediate: breathe } = require('node:timers/promises');
 const { Attacker } = require('./attacker.js');
@@ -12,6 +10,7 @@ const { Progress, summary } = require('./report.js');
 const { FILES, Scene } = require('./scene.js');
 const { Tally } = require('./tally.js');
 const { CheckThenUse, Sandboxed } = require('./victims.js');
+const { inTemporaryFolder, interrupt } = require('../temporary-folder.js');
 
 // A round: everything in its place, FILES writes and FILES deletes under attack, and the count.
 const ROUNDS = 10;
@@ -25,8 +24,6 @@ const BATCH = 10;
 const CONCLUSION =
   'With node:fs, every check was right when it was made: the directory changed before the use.\n' +
   'SandboxRoot makes no check: the kernel walks the path, and refuses to follow the symlink.';
-
-const interrupt = new AbortController();
 
 async function main(base) {
   console.log('Beneath root/, files are written to project/docs and deleted there. Meanwhile a second');
@@ -83,27 +80,4 @@ function objectionTo(careful, sandboxed) {
   if (!sandboxed.refused.ELOOP) return 'PROVED NOTHING: SandboxRoot never met the symlink.';
 }
 
-// Runs `play` in a temporary folder, which goes away whatever happens: Ctrl-C ends the round at the
-// next batch, and its attacker with it.
-async function inTemporaryFolder(play) {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.once(signal, () => interrupt.abort(new Error(`interrupted by ${signal}`)));
-  }
-  // The real path, since the check compares real paths with it.
-  const base = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'openat2-demo-')));
-  try {
-    return await play(base);
-  } finally {
-    fs.rmSync(base, { recursive: true });
-  }
-}
-
-inTemporaryFolder(main).then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error) => {
-    console.error(`\n${error.message}`);
-    process.exitCode = interrupt.signal.aborted ? 130 : 1;
-  },
-);
+inTemporaryFolder(main);
