@@ -69,7 +69,7 @@ export interface Stats<T extends number | bigint = number> {
   ctimeNs: T;
 }
 
-/** What a name in a directory is. `'unknown'` where it went away before it could be asked. */
+/** What a name in a directory is; `'unknown'` where the kernel does not tell. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'block' | 'char' | 'unknown';
 
 /** A name in a directory, and what it is. */
@@ -93,7 +93,7 @@ export interface Identity {
 export interface Progress {
   /** How many files, directories and other entries are done. */
   entries: number;
-  /** How many bytes of content were copied, or how many the removed files held. */
+  /** How many bytes of content were copied. */
   bytes: number;
 }
 
@@ -535,9 +535,9 @@ interface Operations<Async extends boolean> {
   readFile(path: RootPath, options?: BufferEncoding | ReadFileOptions | null): Reply<Async, string | Buffer>;
 
   /**
-   * Writes a file, in place, or with `atomic` as a new file: then a reader and a crash see the old content
-   * or the new, never a part, and neither an error nor a `kill -9` leaves anything behind (where the file
-   * system has no `O_TMPFILE`, a `kill -9` leaves `.<name>.<random>`).
+   * Writes a file, in place, or with `atomic` as a new one: then a reader and a crash see the old content
+   * or the new, never a part, and neither an error nor a `kill -9` while writing leaves anything behind
+   * (but for `.<name>.<random>` after a `kill -9`, where the file system has no `O_TMPFILE`).
    *
    * In place, a symlink at `path` is one on the way. With `atomic` it is replaced itself; a file that is
    * there keeps its nine permission bits unless `mode` is given, and its owner where the process may.
