@@ -85,7 +85,10 @@ export interface DirectoryEntry<Name extends string | Buffer = string> {
 export interface Identity {
   dev: bigint;
   ino: bigint;
-  /** The mount that it was opened through: a bind mount has the `dev` and `ino` of what it shows. */
+  /**
+   * The mount that it was opened through, for a bind mount has the `dev` and `ino` of what it shows; 0
+   * before Linux 5.8.
+   */
   mountId: bigint;
 }
 
@@ -697,8 +700,8 @@ interface Operations<Async extends boolean> {
   openRoot(path: RootPath, options?: SandboxOptions | null): Reply<Async, SandboxRoot>;
 
   /**
-   * Whether a path of the host leads to this very directory, through this mount: `false` once the root was
-   * replaced there, and where nothing is.
+   * Whether a path of the host leads to this very directory, through the same mount: `false` once something
+   * else is there, or nothing.
    *
    * @param hostPath a trusted path, whose symlinks are followed
    */
