@@ -3,10 +3,12 @@
 //! This is all that [`crate::ops`] can do to a name. None of these follows a symlink.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Timestamps, Uid};
 use rustix::io::{Errno, Result};
+use rustix::path::DecInt;
+use rustix::rand::GetRandomFlags;
 
 use crate::path::Leaf;
 use crate::retry::on_intr;
@@ -26,6 +28,24 @@ impl<'a> At<'a> {
 
     fn name(&self) -> &CStr {
         self.leaf.as_c_str()
+    }
+
+    /// The directory and the name, for the lookup in [`crate::resolve`].
+    pub(crate) fn parts(self) -> (BorrowedFd<'a>, &'a CStr) {
+        (self.dir, self.leaf.as_c_str())
+    }
+
+    /// The name `leaf` in the same directory.
+    pub fn beside<'b>(self, leaf: &'b Leaf<'b>) -> At<'b>
+    where
+        'a: 'b,
+    {
+        At::new(self.dir, leaf)
+    }
+
+    /// A name that starts with a dot, for something that is to get the name of this one later.
+    pub fn temporary_name(&self) -> Result<Leaf<'static>> {
+        self.leaf.temporary(random_characters()?)
     }
 
     /// mkdirat(2)
@@ -86,10 +106,44 @@ impl<'a> At<'a> {
         on_intr(|| rustix::fs::openat(self.dir, self.name(), flags, Mode::empty()))
     }
 
-    /// openat(2) of a regular file that this call creates.
-    pub fn create_new(self, mode: Mode) -> Result<OwnedFd> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    /// openat(2) of a regular file that this call creates; `flags` say how it is written to.
+    pub fn create_new(self, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
+        let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         on_intr(|| rustix::fs::openat(self.dir, self.name(), flags, mode))
+    }
+
+    /// openat(2) with `O_TMPFILE`: a regular file in the directory of this name, without a name.
+    pub fn create_unnamed(self, mode: Mode) -> Result<OwnedFd> {
+        let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+        on_intr(|| rustix::fs::openat(self.dir, c".", flags, mode))
+    }
+
+    /// fsync(2) of the directory of this name, so that the name itself is on the disk.
+    pub fn sync_directory(self) -> Result<()> {
+        let dir = open_again(self.dir)?;
+        on_intr(|| rustix::fs::fsync(&dir))
+    }
+
+    /// linkat(2): gives this name to the open file `fd`, which may have none.
+    pub fn link_open_file(self, fd: BorrowedFd<'_>) -> Result<()> {
+        let flags = AtFlags::EMPTY_PATH;
+        match on_intr(|| rustix::fs::linkat(fd, c"", self.dir, self.name(), flags)) {
+            // Before Linux 6.10 it takes a capability: there is the way through /proc.
+            Err(Errno::NOENT | Errno::PERM) => {
+                let number = DecInt::new(fd.as_raw_fd());
+                let proc_fds = rustix_linux_procfs::proc_self_fd()?;
+                let flags = AtFlags::SYMLINK_FOLLOW;
+                on_intr(|| {
+                    rustix::fs::linkat(proc_fds, number.as_c_str(), self.dir, self.name(), flags)
+                })
+            }
+            done => done,
+        }
+    }
+
+    /// mknodat(2) of a FIFO.
+    pub fn mkfifo(self, mode: Mode) -> Result<()> {
+        on_intr(|| rustix::fs::mknodat(self.dir, self.name(), FileType::Fifo, mode, 0))
     }
 
     /// What a slash behind the name asks: that a directory is there. A symlink to one is none.
@@ -99,6 +153,22 @@ impl<'a> At<'a> {
             _ => Err(Errno::NOTDIR),
         }
     }
+}
+
+/// Six letters and digits that nobody can foresee.
+pub fn random_characters() -> Result<[u8; 6]> {
+    // Two of them twice, so that every byte stands for one.
+    const CHARACTERS: &[u8; 64] =
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789AZ";
+    let mut bytes = [0; 6];
+    on_intr(|| rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty()))?;
+    Ok(bytes.map(|byte| CHARACTERS[usize::from(byte % 64)]))
+}
+
+/// openat(2) of the directory `dir` itself, to read its names from the start.
+pub fn open_again(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    on_intr(|| rustix::fs::openat(dir, c".", flags, Mode::empty()))
 }
 
 /// openat(2) of the directory above `dir`. Whoever asks compares what comes out with what it

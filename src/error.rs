@@ -4,6 +4,8 @@
 //! mislead, a [`Reason`]. [`Call::run`] is the one place that turns it into an [`Error`], which
 //! names the operation and the paths exactly as the caller gave them.
 
+use std::borrow::Cow;
+
 use rustix::io::Errno;
 
 use crate::errno;
@@ -23,18 +25,29 @@ pub enum Reason {
     KernelTooOld,
     /// The kernel has `openat2`, but a seccomp filter answers in its place.
     BlockedBySeccomp,
+    /// A file is longer than the caller wants to read.
+    TooLarge {
+        /// Its length, or how much of it was seen, in bytes.
+        size: u64,
+        /// What the caller wants at the most, in bytes.
+        most: u64,
+    },
 }
 
 impl Reason {
-    fn wording(self) -> &'static str {
-        match self {
+    fn wording(self) -> Cow<'static, str> {
+        let wording = match self {
             Self::OutsideSandbox => "path is outside of the sandbox",
             Self::NotARegularFile => "not a regular file",
             Self::KernelTooOld => "kernel too old: openat2 needs Linux 5.6",
             Self::BlockedBySeccomp => {
                 "openat2 is blocked by a seccomp filter; the kernel itself is new enough"
             }
-        }
+            Self::TooLarge { size, most } => {
+                return format!("file size ({size}) is greater than {most} bytes").into();
+            }
+        };
+        wording.into()
     }
 }
 
@@ -187,7 +200,7 @@ impl Error {
         let mut message = format!("{}: {wording}", self.code());
         if let Some(reason) = self.reason {
             message.push_str(" (");
-            message.push_str(reason.wording());
+            message.push_str(&reason.wording());
             message.push(')');
         }
         message.push_str(", ");

@@ -7,9 +7,11 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
+use rustix::io::Errno;
+
 /// A path as the caller gave it: any bytes but NUL. It is for errors to quote and for
 /// [`RelPath::parse`] to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserPath(CString);
 
 /// The bytes have a NUL among them, so they are no path.
@@ -58,6 +60,11 @@ impl UserPath {
         &self.0
     }
 
+    /// This path with more characters behind it.
+    pub(crate) fn followed_by(&self, more: &[u8]) -> Result<Self, NulByte> {
+        Self::new([self.as_bytes(), more].concat())
+    }
+
     /// The path of `name` in the directory of this path, as an error names it.
     pub(crate) fn join(&self, name: &[u8]) -> Vec<u8> {
         let mut joined = self.as_bytes().to_vec();
@@ -82,6 +89,17 @@ impl<'p> Leaf<'p> {
             name if name.contains(&b'/') => None,
             _ => Some(Self(Cow::Borrowed(name))),
         }
+    }
+
+    /// A name for something that is to get this one later: `.name.random`, cut to fit.
+    pub(crate) fn temporary(&self, random: [u8; 6]) -> Result<Leaf<'static>, Errno> {
+        const LONGEST_NAME: usize = 255;
+        let name = self.as_c_str().to_bytes();
+        let room = LONGEST_NAME - random.len() - 2;
+        let name = name.get(..room).unwrap_or(name);
+        let name = [b".", name, b".", &random].concat();
+        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+        Ok(Leaf(Cow::Owned(name)))
     }
 
     /// The name, for a `*at` call.

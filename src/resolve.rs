@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use crate::at::At;
 use crate::error::{Failure, Reason, Result};
 use crate::path::{Leaf, RelPath, UserPath};
-use crate::policy::{Allowed, Policy};
+use crate::policy::{Allowed, Policy, Symlinks};
 use crate::retry;
 
 /// A directory that nothing leaves: a descriptor, not a path.
@@ -22,6 +22,15 @@ pub struct Root {
     /// `None` once it is closed: every operation is `EBADF` then.
     fd: Option<OwnedFd>,
     policy: Policy,
+}
+
+/// A path beneath a root.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The root.
+    pub root: &'a Root,
+    /// The path.
+    pub path: &'a UserPath,
 }
 
 /// A name in a directory that was beneath the root when it was resolved.
@@ -44,7 +53,7 @@ enum Parent<'r> {
 pub enum Found<'r, 'p> {
     /// A name: whatever has it, a symlink too.
     Name(Entry<'r, 'p>),
-    /// What the path leads to: it has no name at its end, or a slash behind it.
+    /// What the path leads to, as an `O_PATH` descriptor.
     Target(OwnedFd),
 }
 
@@ -62,15 +71,17 @@ impl Root {
     /// # Errors
     /// Those of open(2). `ENOSYS` or `EPERM`, with the reason, where `openat2` does not work.
     pub fn open(host_path: &UserPath, policy: Policy) -> Result<Self, Failure> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(host_path.as_verbatim(), flags, Mode::empty())?;
-        let root = Self {
-            fd: Some(fd),
-            policy,
-        };
+        let fd = Some(open_host(host_path)?);
+        let root = Self { fd, policy };
         // Asked every time and never remembered: a seccomp filter can be installed at any moment.
         root.openat2(b".", OFlags::PATH, Mode::empty())?;
         Ok(root)
+    }
+
+    /// A root of its own at the directory at `path` beneath this one.
+    pub fn open_beneath(&self, path: &UserPath, policy: Policy) -> Result<Self, Failure> {
+        let fd = Some(self.directory(&self.parse(path)?)?);
+        Ok(Self { fd, policy })
     }
 
     /// A root that has been closed.
@@ -149,13 +160,18 @@ impl Root {
         self.openat2(&path.whole(), OFlags::PATH, Mode::empty())
     }
 
-    /// The name that `path` ends in; what it leads to where it ends in none, or in a slash.
+    /// The name that `path` ends in; what it leads to where it ends in none, or in a slash, or where
+    /// mounts are refused.
     pub fn name_or_target<'p>(&self, path: &'p UserPath) -> Result<Found<'_, 'p>, Failure> {
-        let path = self.parse(path)?;
-        match path.has_leaf() && !path.wants_directory() {
-            true => Ok(Found::Name(self.entry_of(path, Errno::BUSY)?)),
-            false => Ok(Found::Target(self.existing_of(&path)?)),
+        let parsed = self.parse(path)?;
+        if !parsed.has_leaf() || parsed.wants_directory() {
+            return Ok(Found::Target(self.existing_of(&parsed)?));
         }
+        // By its name, what is mounted there would be reached: only openat2 sees the mount.
+        if self.policy.mounts == Allowed::No {
+            return Ok(Found::Target(self.handle(path, OFlags::NOFOLLOW)?));
+        }
+        Ok(Found::Name(self.entry_of(parsed, Errno::BUSY)?))
     }
 
     /// The directory at `path`, as an `O_PATH` descriptor.
@@ -164,10 +180,48 @@ impl Root {
         self.openat2(&path.whole(), flags, Mode::empty())
     }
 
+    /// A descriptor of what is at `path` that is good for nothing but naming it (`O_PATH`). `flags` may
+    /// have `DIRECTORY`, and `NOFOLLOW` for a symlink itself.
+    pub fn handle(&self, path: &UserPath, flags: OFlags) -> Result<OwnedFd, Failure> {
+        let flags = OFlags::PATH | flags & (OFlags::DIRECTORY | OFlags::NOFOLLOW);
+        self.openat2(&self.parse(path)?.whole(), flags, Mode::empty())
+    }
+
+    /// The directory at `path`, to read its names.
+    pub fn listing(&self, path: &UserPath) -> Result<OwnedFd, Failure> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        self.openat2(&self.parse(path)?.whole(), flags, Mode::empty())
+    }
+
+    /// The directory that has the name `at` in a tree of this root, to read its names: never what a
+    /// symlink leads to, nor what is mounted there if the root refuses mounts.
+    pub fn listing_at(&self, at: At<'_>) -> Result<OwnedFd, Failure> {
+        self.openat2_at(at, OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
+    /// The content of what has the name `at` in a tree of this root, to be read.
+    pub fn content_at(&self, at: At<'_>) -> Result<Content, Failure> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        Content::checked(self.openat2_at(at, flags)?, self.policy)
+    }
+
+    /// One step within a tree, from a directory that was opened on the way down.
+    fn openat2_at(&self, at: At<'_>, flags: OFlags) -> Result<OwnedFd, Failure> {
+        let (dir, name) = at.parts();
+        let policy = Policy {
+            symlinks: Symlinks::Reject,
+            ..self.policy
+        };
+        openat2(dir, name.to_bytes(), flags, Mode::empty(), policy)
+    }
+
     /// Opens the content of `path`: a regular file or a directory, never anything that would wait
     /// for a peer. `flags` may have `CREATE`; truncating is left to what comes after the check.
     pub fn content(&self, path: &UserPath, flags: OFlags, mode: Mode) -> Result<Content, Failure> {
         debug_assert!(!flags.contains(OFlags::TRUNC));
+        let creates = flags.intersects(OFlags::CREATE) || flags.contains(OFlags::TMPFILE);
+        // openat2 refuses a mode that means nothing; open(2) ignores it.
+        let mode = if creates { mode } else { Mode::empty() };
         if flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::CREATE) {
             self.for_change()?;
         }
@@ -182,15 +236,30 @@ impl Root {
     }
 
     fn openat2(&self, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd, Failure> {
-        let flags = flags | OFlags::CLOEXEC;
-        let root = self.fd()?;
-        let resolve = self.policy.resolve();
-        let again = |errno| matches!(errno, Errno::AGAIN | Errno::INTR);
-        retry::on(again, || {
-            rustix::fs::openat2(root, path, flags, mode, resolve)
-        })
-        .map_err(|errno| explained(root, resolve, errno, path, flags))
+        openat2(self.fd()?, path, flags, mode, self.policy)
     }
+}
+
+/// The directory at a path of the host, which is trusted: its links are followed.
+pub(crate) fn open_host(host_path: &UserPath) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(host_path.as_verbatim(), flags, Mode::empty())
+}
+
+fn openat2(
+    dir: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlags,
+    mode: Mode,
+    policy: Policy,
+) -> Result<OwnedFd, Failure> {
+    let flags = flags | OFlags::CLOEXEC;
+    let resolve = policy.resolve();
+    let again = |errno| matches!(errno, Errno::AGAIN | Errno::INTR);
+    retry::on(again, || {
+        rustix::fs::openat2(dir, path, flags, mode, resolve)
+    })
+    .map_err(|errno| explained(dir, resolve, errno, path, flags))
 }
 
 impl Entry<'_, '_> {
@@ -229,6 +298,16 @@ impl Content {
     /// What it was when it was opened.
     pub fn stat(&self) -> &Stat {
         &self.stat
+    }
+
+    /// What kind of the two it is.
+    pub fn is_directory(&self) -> bool {
+        FileType::from_raw_mode(self.stat.st_mode) == FileType::Directory
+    }
+
+    /// The descriptor, as it was opened: reading never waits.
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
     }
 
     /// The descriptor, for a caller who will read and write it as any other: blocking again.

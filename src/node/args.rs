@@ -1,18 +1,24 @@
 //! The arguments of a call, each checked before anything is touched. No number is coerced: napi's
 //! own conversions would turn NaN into 0 and −1 into 2³²−1.
 
-use napi::JsString;
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use napi::bindgen_prelude::*;
-use rustix::fs::{Access, Gid, Mode, Uid};
+use napi::{JsString, JsValue};
+use rustix::fs::{Access, Gid, Mode, OFlags, Uid};
 
 use super::make::Make;
+use super::options::{Encoding, Options};
 use super::thrown::{Checked, Thrown};
 use crate::ops::metadata::{Nanoseconds, Owner};
 use crate::path::UserPath;
 use crate::policy::{Allowed, Policy, Symlinks};
+use crate::watch::Watch;
 
 /// The largest integer below which a number is exact: `Number.MAX_SAFE_INTEGER`.
-const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+pub const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
 /// The options of `stat` and `lstat`.
 #[derive(Clone, Copy)]
@@ -23,29 +29,38 @@ pub struct StatOptions {
     pub throw_if_no_entry: bool,
 }
 
-/// How a name that comes out is told.
-#[derive(Clone, Copy)]
-pub enum Encoding {
-    /// As a string; what is not UTF-8 in it shows as U+FFFD.
-    Utf8,
-    /// As a `Buffer`, byte for byte.
-    Buffer,
-}
-
 /// The values that a JavaScript caller passed.
 pub struct Args<'c> {
     call: &'c FunctionCallContext<'c>,
     refusal: Refusal<'c>,
+    ending: &'c Arc<AtomicBool>,
+    policy: Policy,
+    watched: OnceCell<Watched<'c>>,
 }
 
+/// What long work shares with those who wait for it, and the options that have its `signal` and its
+/// `onProgress`, both checked.
+pub type Watched<'c> = (Arc<Watch>, Object<'c>);
+
 impl<'c> Args<'c> {
-    /// The arguments of `call`.
-    pub fn new(call: &'c FunctionCallContext<'c>, make: &'c Make) -> Self {
+    /// The arguments of `call`, on a root with `policy`; long work stops when `ending` becomes true.
+    pub fn new(
+        call: &'c FunctionCallContext<'c>,
+        make: &'c Make,
+        ending: &'c Arc<AtomicBool>,
+        policy: Policy,
+    ) -> Self {
         let refusal = Refusal {
             env: call.env,
             make,
         };
-        Self { call, refusal }
+        Self {
+            call,
+            refusal,
+            ending,
+            policy,
+            watched: OnceCell::new(),
+        }
     }
 
     /// A path: a string or a `Buffer`.
@@ -100,7 +115,7 @@ impl<'c> Args<'c> {
                 (ns, true) => Some(ns),
                 (_, false) => None,
             },
-            ValueType::Number => Some(self.whole_number(index, name)? as i128),
+            ValueType::Number => Some(whole_number(&self.refusal, name, value)? as i128),
             _ => {
                 return self
                     .refusal
@@ -117,44 +132,90 @@ impl<'c> Args<'c> {
     pub fn stat_options(&self, index: usize) -> Checked<StatOptions> {
         let options = self.options(index)?;
         Ok(StatOptions {
-            bigint: self.option_flag(&options, "bigint", "options.bigint", false)?,
-            throw_if_no_entry: self.option_flag(
-                &options,
-                "throwIfNoEntry",
-                "options.throwIfNoEntry",
-                true,
-            )?,
+            bigint: options.flag("bigint", false)?,
+            throw_if_no_entry: options.flag("throwIfNoEntry", true)?,
         })
     }
 
     /// The options at `index`: an object, or nothing.
-    fn options(&self, index: usize) -> Checked<Option<Object<'_>>> {
+    pub fn options(&self, index: usize) -> Checked<Options<'_>> {
+        Options::new(&self.refusal, self.value(index)?, false)
+    }
+
+    /// The options at `index`, for which an encoding may stand by itself.
+    pub fn options_or_encoding(&self, index: usize) -> Checked<Options<'_>> {
+        Options::new(&self.refusal, self.value(index)?, true)
+    }
+
+    /// What follows and stops long work, by the options at `index`.
+    pub fn watch(&self, index: usize) -> Checked<Arc<Watch>> {
+        let watch = Arc::new(Watch::new(Arc::clone(self.ending)));
+        if self.value(index)?.get_type()? == ValueType::Object {
+            let options: Object = self.call.get(index)?;
+            self.refusal.make.watchable(self.call.env, &options)?;
+            // Of an earlier one there is none: a method has one last argument.
+            let _ = self.watched.set((Arc::clone(&watch), options));
+        }
+        Ok(watch)
+    }
+
+    /// What is to follow and stop this call, if it is long work.
+    pub fn watched(&self) -> Option<&Watched<'c>> {
+        self.watched.get()
+    }
+
+    /// How a file is opened, by default for reading.
+    pub fn open_flags(&self, index: usize, name: &'static str) -> Checked<OFlags> {
         let value = self.value(index)?;
         match value.get_type()? {
-            ValueType::Undefined | ValueType::Null => Ok(None),
-            ValueType::Object => Ok(Some(self.call.get(index)?)),
-            _ => self
-                .refusal
-                .invalid_type("options", "of type object", value),
+            ValueType::Undefined | ValueType::Null => Ok(OFlags::RDONLY),
+            _ => open_flags(&self.refusal, name, value),
         }
     }
 
-    /// The option `key`, a boolean, that an error calls `name`.
-    fn option_flag(
-        &self,
-        options: &Option<Object<'_>>,
-        key: &str,
-        name: &'static str,
-        default: bool,
-    ) -> Checked<bool> {
-        let Some(options) = options else {
-            return Ok(default);
-        };
-        let value: Unknown = options.get_named_property_unchecked(key)?;
-        match value.get_type()? {
-            ValueType::Undefined | ValueType::Null => Ok(default),
-            ValueType::Boolean => Ok(value.coerce_to_bool()?),
-            _ => self.refusal.invalid_type(name, "of type boolean", value),
+    /// What is to be written: a string in an encoding, or the bytes of a view.
+    pub fn data(&self, index: usize, name: &'static str, encoding: &Encoding) -> Checked<Vec<u8>> {
+        let value = self.value(index)?;
+        match (value.get_type()?, encoding) {
+            (ValueType::String, Encoding::Other(encoding)) => {
+                Ok(self.refusal.make.encode(self.call.env, value, encoding)?)
+            }
+            (ValueType::String, _) => {
+                let text: JsString = self.call.get(index)?;
+                Ok(text.into_utf8()?.as_slice().to_vec())
+            }
+            (ValueType::Object, _) if value.is_buffer()? => {
+                Ok(self.call.get::<BufferSlice>(index)?.to_vec())
+            }
+            (ValueType::Object, _) if value.is_typedarray()? || value.is_dataview()? => {
+                Ok(self.refusal.make.bytes_of(self.call.env, value)?)
+            }
+            _ => {
+                let expected = "of type string or an instance of Buffer, TypedArray, or DataView";
+                self.refusal.invalid_type(name, expected, value)
+            }
+        }
+    }
+
+    /// Names relative to the top of a tree, as bytes; `None` where nothing is passed.
+    pub fn names(&self, index: usize) -> Checked<Option<Vec<Vec<u8>>>> {
+        if self.value(index)?.get_type()? == ValueType::Undefined {
+            return Ok(None);
+        }
+        let names: Vec<BufferSlice> = self.call.get(index)?;
+        Ok(Some(names.iter().map(|name| name.to_vec()).collect()))
+    }
+
+    /// What a root beneath this one is to allow, by the options at `index`: nothing that this refuses.
+    pub fn policy(&self, index: usize) -> Checked<Policy> {
+        let value = self.value(index)?;
+        let policy = policy(&self.refusal, value, self.policy)?;
+        match policy.is_within(self.policy) {
+            true => Ok(policy),
+            false => {
+                let reason = "cannot allow what the root above refuses";
+                self.refusal.invalid_value("options", reason, value)
+            }
         }
     }
 
@@ -184,27 +245,8 @@ impl<'c> Args<'c> {
     }
 
     /// How the names that come out are told: by default as strings.
-    pub fn encoding(&self, index: usize) -> Checked<Encoding> {
-        let mut value = self.value(index)?;
-        if value.get_type()? == ValueType::Object {
-            let options: Object = self.call.get(index)?;
-            value = options.get_named_property_unchecked("encoding")?;
-        }
-        let reason = "must be one of: 'utf8', 'buffer'";
-        match value.get_type()? {
-            ValueType::Undefined | ValueType::Null => Ok(Encoding::Utf8),
-            _ => one_of(
-                &self.refusal,
-                "encoding",
-                reason,
-                value,
-                |word| match word {
-                    "utf8" | "utf-8" => Some(Encoding::Utf8),
-                    "buffer" => Some(Encoding::Buffer),
-                    _ => None,
-                },
-            ),
-        }
+    pub fn name_encoding(&self, index: usize) -> Checked<Encoding> {
+        self.options_or_encoding(index)?.name_encoding()
     }
 
     /// Refuses the value of an argument, for a reason such as `cannot be …`.
@@ -220,27 +262,7 @@ impl<'c> Args<'c> {
         min: f64,
         max: f64,
     ) -> Checked<f64> {
-        let value = self.value(index)?;
-        if value.get_type()? != ValueType::Number {
-            return self.refusal.invalid_type(name, "of type number", value);
-        }
-        let number = self.whole_number(index, name)?;
-        if number < min || number > max {
-            return self.refusal.out_of_range(name, range, value);
-        }
-        Ok(number)
-    }
-
-    /// The number at `index`, which is one.
-    fn whole_number(&self, index: usize, name: &'static str) -> Checked<f64> {
-        let number: f64 = self.call.get(index)?;
-        // That of NaN and of infinity is NaN.
-        if number.fract() != 0.0 {
-            return self
-                .refusal
-                .out_of_range(name, "an integer", self.value(index)?);
-        }
-        Ok(number)
+        integer(&self.refusal, name, self.value(index)?, range, min, max)
     }
 
     fn value(&self, index: usize) -> Checked<Unknown<'_>> {
@@ -249,6 +271,81 @@ impl<'c> Args<'c> {
         }
         Ok(().into_unknown(self.call.env)?)
     }
+}
+
+/// A whole number from `min` to `max`.
+pub fn in_range(
+    refusal: &Refusal<'_>,
+    name: &str,
+    value: Unknown<'_>,
+    min: f64,
+    max: f64,
+) -> Checked<f64> {
+    integer(
+        refusal,
+        name,
+        value,
+        &format!(">= {min} && <= {max}"),
+        min,
+        max,
+    )
+}
+
+fn integer(
+    refusal: &Refusal<'_>,
+    name: &str,
+    value: Unknown<'_>,
+    range: &str,
+    min: f64,
+    max: f64,
+) -> Checked<f64> {
+    if value.get_type()? != ValueType::Number {
+        return refusal.invalid_type(name, "of type number", value);
+    }
+    let number = whole_number(refusal, name, value)?;
+    if number < min || number > max {
+        return refusal.out_of_range(name, range, value);
+    }
+    Ok(number)
+}
+
+/// The number that `value` is.
+fn whole_number(refusal: &Refusal<'_>, name: &str, value: Unknown<'_>) -> Checked<f64> {
+    let number = value.coerce_to_number()?.get_double()?;
+    // That of NaN and of infinity is NaN.
+    if number.fract() != 0.0 {
+        return refusal.out_of_range(name, "an integer", value);
+    }
+    Ok(number)
+}
+
+/// How a file is opened: one of the words of `fs.open`, or flags of open(2).
+pub fn open_flags(refusal: &Refusal<'_>, name: &str, value: Unknown<'_>) -> Checked<OFlags> {
+    if value.get_type()? == ValueType::Number {
+        let flags = in_range(refusal, name, value, 0.0, f64::from(i32::MAX))?;
+        return Ok(OFlags::from_bits_retain(flags as u32));
+    }
+    let made = OFlags::CREATE | OFlags::TRUNC;
+    let appended = OFlags::CREATE | OFlags::APPEND;
+    one_of(refusal, name, "is invalid", value, |word| {
+        Some(match word {
+            "r" => OFlags::RDONLY,
+            "rs" | "sr" => OFlags::RDONLY | OFlags::SYNC,
+            "r+" => OFlags::RDWR,
+            "rs+" | "sr+" => OFlags::RDWR | OFlags::SYNC,
+            "w" => OFlags::WRONLY | made,
+            "wx" | "xw" => OFlags::WRONLY | made | OFlags::EXCL,
+            "w+" => OFlags::RDWR | made,
+            "wx+" | "xw+" => OFlags::RDWR | made | OFlags::EXCL,
+            "a" => OFlags::WRONLY | appended,
+            "ax" | "xa" => OFlags::WRONLY | appended | OFlags::EXCL,
+            "as" | "sa" => OFlags::WRONLY | appended | OFlags::SYNC,
+            "a+" => OFlags::RDWR | appended,
+            "ax+" | "xa+" => OFlags::RDWR | appended | OFlags::EXCL,
+            "as+" | "sa+" => OFlags::RDWR | appended | OFlags::SYNC,
+            _ => return None,
+        })
+    })
 }
 
 /// A path argument as it comes: what is neither a string nor bytes is refused.
@@ -289,68 +386,49 @@ fn string_bytes(refusal: &Refusal<'_>, name: &'static str, text: JsString) -> Ch
     Ok(bytes.into_bytes())
 }
 
-/// What a root is to allow, by the options that its constructor got. What is misspelt is refused: it
+/// What a root is to allow, by the options that were passed; what they do not mention is as in `base`. What is misspelt is refused: it
 /// must not silently be the weaker policy.
-pub fn policy(refusal: &Refusal<'_>, given: Unknown<'_>) -> Checked<Policy> {
-    let mut policy = Policy::default();
+pub fn policy(refusal: &Refusal<'_>, given: Unknown<'_>, base: Policy) -> Checked<Policy> {
+    let mut policy = base;
     match given.get_type()? {
         ValueType::Undefined | ValueType::Null => return Ok(policy),
         ValueType::Object => {}
         _ => return refusal.invalid_type("options", "of type object", given),
     }
     let options = given.coerce_to_object()?;
+    const KNOWN: [&str; 4] = ["symlinks", "mounts", "hardlinks", "readonly"];
     for key in Object::keys(&options)? {
-        let value: Unknown = options.get_named_property_unchecked(&key)?;
-        match key.as_str() {
-            _ if value.get_type()? == ValueType::Undefined => {}
-            "symlinks" => {
-                policy.symlinks = one_of(
-                    refusal,
-                    "options.symlinks",
-                    "must be one of: 'reject', 'beneath', 'in-root'",
-                    value,
-                    |word| match word {
-                        "reject" => Some(Symlinks::Reject),
-                        "beneath" => Some(Symlinks::Beneath),
-                        "in-root" => Some(Symlinks::InRoot),
-                        _ => None,
-                    },
-                )?;
-            }
-            "mounts" => policy.mounts = allowed(refusal, "options.mounts", value)?,
-            "hardlinks" => policy.hardlinks = allowed(refusal, "options.hardlinks", value)?,
-            "readonly" => {
-                policy.readonly = match value.get_type()? {
-                    ValueType::Boolean => value.coerce_to_bool()?,
-                    _ => {
-                        return refusal.invalid_type("options.readonly", "of type boolean", value);
-                    }
-                };
-            }
-            _ => {
-                let reason = "has a key that is none of: symlinks, mounts, hardlinks, readonly";
-                let key = refusal.env.create_string(&key)?.into_unknown(refusal.env)?;
-                return refusal.invalid_value("options", reason, key);
-            }
+        if !KNOWN.contains(&key.as_str()) {
+            let reason = "has a key that is none of: symlinks, mounts, hardlinks, readonly";
+            let key = refusal.env.create_string(&key)?.into_unknown(refusal.env)?;
+            return refusal.invalid_value("options", reason, key);
         }
     }
-    Ok(policy)
-}
-
-fn allowed(refusal: &Refusal<'_>, name: &'static str, value: Unknown<'_>) -> Checked<Allowed> {
+    let options = Options::new(refusal, given, false)?;
+    let reason = "must be one of: 'reject', 'beneath', 'in-root'";
+    policy.symlinks = options.word("symlinks", policy.symlinks, reason, |word| match word {
+        "reject" => Some(Symlinks::Reject),
+        "beneath" => Some(Symlinks::Beneath),
+        "in-root" => Some(Symlinks::InRoot),
+        _ => None,
+    })?;
     let reason = "must be one of: 'allow', 'reject'";
-    one_of(refusal, name, reason, value, |word| match word {
+    let allowed = |word: &str| match word {
         "allow" => Some(Allowed::Yes),
         "reject" => Some(Allowed::No),
         _ => None,
-    })
+    };
+    policy.mounts = options.word("mounts", policy.mounts, reason, allowed)?;
+    policy.hardlinks = options.word("hardlinks", policy.hardlinks, reason, allowed)?;
+    policy.readonly = options.flag("readonly", policy.readonly)?;
+    Ok(policy)
 }
 
 /// The meaning of an option that is one of several words.
-fn one_of<T>(
+pub fn one_of<T>(
     refusal: &Refusal<'_>,
-    name: &'static str,
-    reason: &'static str,
+    name: &str,
+    reason: &str,
     value: Unknown<'_>,
     meaning: impl FnOnce(&str) -> Option<T>,
 ) -> Checked<T> {
@@ -373,32 +451,20 @@ pub struct Refusal<'c> {
 }
 
 impl Refusal<'_> {
-    fn invalid_type<T>(
-        &self,
-        name: &'static str,
-        expected: &'static str,
-        value: Unknown<'_>,
-    ) -> Checked<T> {
+    /// It is no `expected`, such as `of type string`.
+    pub fn invalid_type<T>(&self, name: &str, expected: &str, value: Unknown<'_>) -> Checked<T> {
         let error = self.make.invalid_type(self.env, name, expected, value)?;
         Err(Thrown::Value(error))
     }
 
-    fn invalid_value<T>(
-        &self,
-        name: &'static str,
-        reason: &'static str,
-        value: Unknown<'_>,
-    ) -> Checked<T> {
+    /// It is not allowed, for a `reason` such as `must be …`.
+    pub fn invalid_value<T>(&self, name: &str, reason: &str, value: Unknown<'_>) -> Checked<T> {
         let error = self.make.invalid_value(self.env, name, reason, value)?;
         Err(Thrown::Value(error))
     }
 
-    fn out_of_range<T>(
-        &self,
-        name: &'static str,
-        range: &'static str,
-        value: Unknown<'_>,
-    ) -> Checked<T> {
+    /// It is not in `range`, such as `>= 0 && <= 7`.
+    pub fn out_of_range<T>(&self, name: &str, range: &str, value: Unknown<'_>) -> Checked<T> {
         let error = self.make.out_of_range(self.env, name, range, value)?;
         Err(Thrown::Value(error))
     }

@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use napi::bindgen_prelude::*;
 
@@ -16,7 +17,9 @@ use super::sandbox_root::{CLASS, SandboxRoot};
 use super::task::WorkTask;
 use super::thrown::{Checked, Thrown};
 use crate::error;
+use crate::ops::identity;
 use crate::resolve::Root;
+use crate::watch::Progress;
 
 /// What a call is to do, once its arguments hold. Boxed, so that what carries it is compiled once.
 pub type Work = Box<dyn FnOnce(&Root) -> error::Result<Reply> + Send>;
@@ -30,6 +33,8 @@ pub struct Methods<'e> {
     pub env: Env,
     /// What makes values and errors there.
     pub make: Rc<Make>,
+    /// Becomes true when the environment ends, and its long work with it.
+    pub ending: Arc<AtomicBool>,
     /// Where the methods go that do their work at once.
     pub prototype: Object<'e>,
     /// Where those go that start it and give back a promise. `this` is the root there too.
@@ -55,7 +60,8 @@ impl Methods<'_> {
     fn add_boxed(&mut self, name: &str, read: Rc<Read>) -> Result<()> {
         let env = self.env;
         let make = Rc::clone(&self.make);
-        let method = Method { make, read };
+        let ending = Arc::clone(&self.ending);
+        let method = Method { make, ending, read };
         let starter = method.clone();
         let method = function(&env, name, move |call| method.run(call))?;
         let starter = function(&env, name, move |call| starter.start(call))?;
@@ -80,7 +86,16 @@ impl Methods<'_> {
         let is_closed = function(&env, "closed", move |call| {
             Ok(receiver(call, &make)?.current().is_closed())
         })?;
-        self.make.lifetime(&env, &self.prototype, close, is_closed)
+        let make = Rc::clone(&self.make);
+        let identity = function(&env, "identity", move |call| {
+            match identity::identity(&receiver(call, &make)?.current()) {
+                Ok(identity) => Ok(make.identity(call.env, identity)?),
+                Err(error) => Err(Thrown::Value(make.error(call.env, error)?)),
+            }
+        })?;
+        let prototype = &self.prototype;
+        self.make
+            .lifetime(&env, prototype, close, is_closed, identity)
     }
 }
 
@@ -113,26 +128,49 @@ fn receiver<'c>(
 #[derive(Clone)]
 struct Method {
     make: Rc<Make>,
+    ending: Arc<AtomicBool>,
     read: Rc<Read>,
 }
 
 impl Method {
     fn run(&self, call: &FunctionCallContext<'_>) -> Checked<Value> {
-        let (root, work) = self.prepared(call)?;
-        match work(&root) {
+        let root = receiver(call, &self.make)?.current();
+        let args = Args::new(call, &self.make, &self.ending, root.policy());
+        let work = (self.read)(&args)?;
+        let done = work(&root);
+        if let Some((watch, options)) = args.watched() {
+            self.make.progress(call.env, options, watch.progress())?;
+        }
+        match done {
             Ok(reply) => Ok(reply.into_value(call.env, &self.make)?),
-            Err(error) => Err(Thrown::Value(self.make.system_error(call.env, error)?)),
+            Err(error) => Err(Thrown::Value(self.make.error(call.env, error)?)),
         }
     }
 
-    fn start(&self, call: &FunctionCallContext<'_>) -> Checked<AsyncTask<WorkTask>> {
-        let (root, work) = self.prepared(call)?;
-        Ok(WorkTask::start(root, work))
-    }
-
-    /// The root that the method is called on, and the work that its arguments ask for.
-    fn prepared(&self, call: &FunctionCallContext<'_>) -> Checked<(Arc<Root>, Work)> {
+    /// A promise; for long work `[promise, stop, seen, options]`, which `promises.js` waits for.
+    fn start(&self, call: &FunctionCallContext<'_>) -> Checked<Started> {
+        let env = &call.env;
         let root = receiver(call, &self.make)?.current();
-        Ok((root, (self.read)(&Args::new(call, &self.make))?))
+        let args = Args::new(call, &self.make, &self.ending, root.policy());
+        let work = (self.read)(&args)?;
+        let task = WorkTask::start(root, work);
+        let Some((watch, options)) = args.watched() else {
+            return Ok(Either::A(task));
+        };
+        let stopped = Arc::clone(watch);
+        let stop = function(env, "stop", move |_| {
+            stopped.stop();
+            Ok(())
+        })?;
+        let watch = Arc::clone(watch);
+        let seen = function(env, "seen", move |_| {
+            let Progress { entries, bytes } = watch.progress();
+            Ok(vec![entries as f64, bytes as f64])
+        })?;
+        let started = self.make.started(env, task, stop, seen, options)?;
+        Ok(Either::B(started))
     }
 }
+
+/// What a starter gives back.
+type Started = Either<AsyncTask<WorkTask>, Unknown<'static>>;

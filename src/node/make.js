@@ -116,48 +116,90 @@
   const invalidThis = (expected) =>
     coded(TypeError, 'ERR_INVALID_THIS', `Value of "this" must be of type ${expected}`, invalidThis);
 
-  // Gives a class its `promises`: an object for each root, with a method for each of the starters. A
-  // method of it is async for the sake of the stack: an error made on another thread has none, and
-  // here it gets that of its callers.
-  const promises = (prototype, starters) => {
-    class Promises {
-      #root;
-      constructor(root) {
-        this.#root = root;
-      }
-      static {
-        for (const [name, start] of Object.entries(starters)) {
-          const method = {
-            async [name](...args) {
-              try {
-                return await start.apply(this.#root, args);
-              } catch (error) {
-                Error.captureStackTrace(error, method);
-                throw error;
-              }
-            },
-          }[name];
-          Object.defineProperty(Promises.prototype, name, { value: method, writable: true, configurable: true });
-        }
-      }
-    }
-    const made = new WeakMap();
-    Object.defineProperty(prototype, 'promises', {
-      configurable: true,
-      enumerable: true,
-      get() {
-        if (!made.has(this)) made.set(this, new Promises(this));
-        return made.get(this);
-      },
-    });
+  const tooLarge = (size, most) => {
+    const message = `File size (${size}) is greater than ${most} bytes`;
+    return coded(RangeError, 'ERR_FS_FILE_TOO_LARGE', message, tooLarge);
   };
 
-  const lifetime = (prototype, close, isClosed) => {
+  // What follows and stops long work is checked before it begins. Gives back what is to be thrown, in
+  // an array: it may be any value.
+  const watchable = ({ signal, onProgress }) => {
+    if (signal != null && (typeof signal !== 'object' || typeof signal.aborted !== 'boolean')) {
+      return [invalidType('options.signal', 'an instance of AbortSignal', signal)];
+    }
+    if (onProgress != null && typeof onProgress !== 'function') {
+      return [invalidType('options.onProgress', 'of type function', onProgress)];
+    }
+    return signal?.aborted ? [signal.reason] : [];
+  };
+
+  const isEncoding = (encoding) => Buffer.isEncoding(encoding);
+  const encode = (text, encoding) => Buffer.from(text, encoding);
+  const decode = (bytes, encoding) => bytes.toString(encoding);
+  const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
+
+  const TYPES = {
+    f: 'file',
+    d: 'directory',
+    l: 'symlink',
+    p: 'fifo',
+    s: 'socket',
+    b: 'block',
+    c: 'char',
+    '?': 'unknown',
+  };
+
+  // What comes as one string, or one Buffer, with a NUL behind each name: one conversion for all of
+  // them. Where their types were wanted, there is a letter for each, and how many are in which directory.
+  const names = (joined, kinds, parents, counts) => {
+    const list = typeof joined === 'string' ? joined.split('\0') : splitBytes(joined);
+    list.pop();
+    if (kinds === '') return list;
+    let i = 0;
+    parents.forEach((parentPath, j) => {
+      for (const end = i + counts[j]; i < end; i++) {
+        list[i] = { name: list[i], parentPath, type: TYPES[kinds[i]] };
+      }
+    });
+    return list;
+  };
+
+  const splitBytes = (joined) => {
+    const list = [];
+    let start = 0;
+    for (let end = joined.indexOf(0); end !== -1; end = joined.indexOf(0, start)) {
+      list.push(joined.subarray(start, end));
+      start = end + 1;
+    }
+    list.push(joined.subarray(start));
+    return list;
+  };
+
+  const identity = (dev, ino, mountId) => ({ dev, ino, mountId });
+
+  const lifetime = (prototype, close, isClosed, getIdentity) => {
     prototype.close = close;
     Object.defineProperty(prototype, 'closed', { get: isClosed, configurable: true, enumerable: true });
+    Object.defineProperty(prototype, 'identity', { get: getIdentity, configurable: true, enumerable: true });
     // `using root = …`: the first releases of Node 18 do not have the symbol.
     if (Symbol.dispose !== undefined) prototype[Symbol.dispose] = close;
   };
 
-  return { lifetime, promises, stats, systemError, invalidType, invalidValue, outOfRange, invalidThis };
+  return {
+    lifetime,
+    stats,
+    systemError,
+    invalidType,
+    invalidValue,
+    outOfRange,
+    invalidThis,
+    tooLarge,
+    watchable,
+    isEncoding,
+    encode,
+    decode,
+    bytesOf,
+    names,
+    identity,
+  };
 })();

@@ -1,11 +1,18 @@
-//! The values and errors that are made by the script in `make.js`, one function each.
+//! The values and errors that are made by the scripts in `make.js` and `promises.js`, one function
+//! each.
 
 use napi::bindgen_prelude::*;
 use napi::{JsValue, sys};
-use rustix::fs::Stat;
+use rustix::fs::{FileType, Stat};
 
-use crate::error;
+use super::options::Encoding;
+use super::task::WorkTask;
+use super::thrown::{Checked, Thrown};
+use crate::error::{self, Reason};
+use crate::ops::directory::Names;
+use crate::ops::identity::Identity;
 use crate::ops::metadata::Nanoseconds;
+use crate::watch::Progress;
 
 /// The functions of `make.js`, in the environment that they belong to.
 pub struct Make {
@@ -17,6 +24,16 @@ pub struct Make {
     out_of_range: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
     invalid_this: FunctionRef<FnArgs<(&'static str,)>, Unknown<'static>>,
     promises: FunctionRef<FnArgs<(sys::napi_value, sys::napi_value)>, Unknown<'static>>,
+    started: FunctionRef<FnArgs<Started>, Unknown<'static>>,
+    progress: FunctionRef<FnArgs<(sys::napi_value, f64, f64)>, Vec<Unknown<'static>>>,
+    too_large: FunctionRef<FnArgs<(f64, f64)>, Unknown<'static>>,
+    watchable: FunctionRef<FnArgs<(sys::napi_value,)>, Vec<Unknown<'static>>>,
+    is_encoding: FunctionRef<FnArgs<(String,)>, bool>,
+    encode: FunctionRef<FnArgs<(sys::napi_value, String)>, Uint8Array>,
+    decode: FunctionRef<FnArgs<(Buffer, String)>, Unknown<'static>>,
+    bytes_of: FunctionRef<FnArgs<(sys::napi_value,)>, Uint8Array>,
+    names: FunctionRef<FnArgs<NamesOf>, Unknown<'static>>,
+    identity: FunctionRef<FnArgs<(BigInt, BigInt, BigInt)>, Unknown<'static>>,
     lifetime: FunctionRef<FnArgs<Lifetime>, Unknown<'static>>,
 }
 
@@ -30,13 +47,27 @@ type SystemError = (
     Option<String>,
     Option<String>,
 );
-type Lifetime = (sys::napi_value, sys::napi_value, sys::napi_value);
-type Complaint = (&'static str, &'static str, sys::napi_value);
+type Text = Either<String, Buffer>;
+type NamesOf = (Text, String, Vec<Text>, Vec<u32>);
+type Started = (
+    AsyncTask<WorkTask>,
+    sys::napi_value,
+    sys::napi_value,
+    sys::napi_value,
+);
+type Lifetime = (
+    sys::napi_value,
+    sys::napi_value,
+    sys::napi_value,
+    sys::napi_value,
+);
+type Complaint = (String, String, sys::napi_value);
 
 impl Make {
     /// Compiles the script.
     pub fn new(env: &Env) -> Result<Self> {
         let script: Object = env.run_script(include_str!("make.js"))?;
+        let promises: Object = env.run_script(include_str!("promises.js"))?;
         Ok(Self {
             stats: function(&script, "stats")?,
             big_stats: function(&script, "stats")?,
@@ -45,7 +76,17 @@ impl Make {
             invalid_value: function(&script, "invalidValue")?,
             out_of_range: function(&script, "outOfRange")?,
             invalid_this: function(&script, "invalidThis")?,
-            promises: function(&script, "promises")?,
+            promises: function(&promises, "promises")?,
+            started: function(&promises, "started")?,
+            progress: function(&promises, "progress")?,
+            too_large: function(&script, "tooLarge")?,
+            watchable: function(&script, "watchable")?,
+            is_encoding: function(&script, "isEncoding")?,
+            encode: function(&script, "encode")?,
+            decode: function(&script, "decode")?,
+            bytes_of: function(&script, "bytesOf")?,
+            names: function(&script, "names")?,
+            identity: function(&script, "identity")?,
             lifetime: function(&script, "lifetime")?,
         })
     }
@@ -56,15 +97,49 @@ impl Make {
         self.promises.borrow_back(env)?.call(class).map(|_| ())
     }
 
-    /// Gives a prototype its `close` and its `closed`.
+    /// Long work that was started: its promise, what stops it, what tells how far it is, its options.
+    pub fn started(
+        &self,
+        env: &Env,
+        task: AsyncTask<WorkTask>,
+        stop: Function<(), ()>,
+        seen: Function<(), Vec<f64>>,
+        options: &Object,
+    ) -> Result<Unknown<'static>> {
+        let started = (task, stop.raw(), seen.raw(), options.raw());
+        self.started.borrow_back(env)?.call(FnArgs::from(started))
+    }
+
+    /// Tells the `onProgress` of long work how far it has come.
+    pub fn progress(&self, env: &Env, options: &Object, progress: Progress) -> Checked<()> {
+        let Progress { entries, bytes } = progress;
+        let progress = (options.raw(), entries as f64, bytes as f64);
+        let tell = self.progress.borrow_back(env)?;
+        nothing_thrown(tell.call(FnArgs::from(progress))?)
+    }
+
+    /// `{ dev, ino, mountId }`, in bigints.
+    pub fn identity(&self, env: &Env, identity: Identity) -> Result<Unknown<'static>> {
+        let Identity { dev, ino, mount_id } = identity;
+        let fields = (BigInt::from(dev), BigInt::from(ino), BigInt::from(mount_id));
+        self.identity.borrow_back(env)?.call(FnArgs::from(fields))
+    }
+
+    /// Gives a prototype its `close`, its `closed` and its `identity`.
     pub fn lifetime(
         &self,
         env: &Env,
         prototype: &Object,
         close: Function<(), ()>,
         is_closed: Function<(), bool>,
+        identity: Function<(), Unknown<'static>>,
     ) -> Result<()> {
-        let lifetime = (prototype.raw(), close.raw(), is_closed.raw());
+        let lifetime = (
+            prototype.raw(),
+            close.raw(),
+            is_closed.raw(),
+            identity.raw(),
+        );
         self.lifetime
             .borrow_back(env)?
             .call(FnArgs::from(lifetime))
@@ -83,8 +158,13 @@ impl Make {
         self.big_stats.borrow_back(env)?.call(FnArgs::from(fields))
     }
 
-    /// The `Error` of a failed system call, as Node makes it.
-    pub fn system_error(&self, env: &Env, error: error::Error) -> Result<Unknown<'static>> {
+    /// The `Error` of a failed system call, as Node makes it; that of a file that is too large is
+    /// none of the system's.
+    pub fn error(&self, env: &Env, error: error::Error) -> Result<Unknown<'static>> {
+        if let Some(Reason::TooLarge { size, most }) = error.reason {
+            let sizes = (size as f64, most as f64);
+            return self.too_large.borrow_back(env)?.call(FnArgs::from(sizes));
+        }
         let text = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
         self.system_error.borrow_back(env)?.call(FnArgs::from((
             error.to_string(),
@@ -100,36 +180,85 @@ impl Make {
     pub fn invalid_type(
         &self,
         env: &Env,
-        name: &'static str,
-        expected: &'static str,
+        name: &str,
+        expected: &str,
         value: Unknown<'_>,
     ) -> Result<Unknown<'static>> {
-        let complaint = FnArgs::from((name, expected, value.raw()));
-        self.invalid_type.borrow_back(env)?.call(complaint)
+        let complaint = (name.to_owned(), expected.to_owned(), value.raw());
+        self.invalid_type
+            .borrow_back(env)?
+            .call(FnArgs::from(complaint))
     }
 
     /// `TypeError`, `ERR_INVALID_ARG_VALUE`: `reason` is such as `must be …`.
     pub fn invalid_value(
         &self,
         env: &Env,
-        name: &'static str,
-        reason: &'static str,
+        name: &str,
+        reason: &str,
         value: Unknown<'_>,
     ) -> Result<Unknown<'static>> {
-        let complaint = FnArgs::from((name, reason, value.raw()));
-        self.invalid_value.borrow_back(env)?.call(complaint)
+        let complaint = (name.to_owned(), reason.to_owned(), value.raw());
+        self.invalid_value
+            .borrow_back(env)?
+            .call(FnArgs::from(complaint))
     }
 
     /// `RangeError`, `ERR_OUT_OF_RANGE`: `range` is such as `>= 0 && <= 4294967295`.
     pub fn out_of_range(
         &self,
         env: &Env,
-        name: &'static str,
-        range: &'static str,
+        name: &str,
+        range: &str,
         value: Unknown<'_>,
     ) -> Result<Unknown<'static>> {
-        let complaint = FnArgs::from((name, range, value.raw()));
-        self.out_of_range.borrow_back(env)?.call(complaint)
+        let complaint = (name.to_owned(), range.to_owned(), value.raw());
+        self.out_of_range
+            .borrow_back(env)?
+            .call(FnArgs::from(complaint))
+    }
+
+    /// Fails if `options` have a `signal` or an `onProgress` that is none, or a signal that says stop.
+    pub fn watchable(&self, env: &Env, options: &Object) -> Checked<()> {
+        let options = FnArgs::from((options.raw(),));
+        nothing_thrown(self.watchable.borrow_back(env)?.call(options)?)
+    }
+
+    /// Whether Node knows this encoding.
+    pub fn is_encoding(&self, env: &Env, encoding: &str) -> Result<bool> {
+        let encoding = FnArgs::from((encoding.to_owned(),));
+        self.is_encoding.borrow_back(env)?.call(encoding)
+    }
+
+    /// The bytes of the string `text` in an encoding that Node knows.
+    pub fn encode(&self, env: &Env, text: Unknown<'_>, encoding: &str) -> Result<Vec<u8>> {
+        let args = FnArgs::from((text.raw(), encoding.to_owned()));
+        Ok(self.encode.borrow_back(env)?.call(args)?.to_vec())
+    }
+
+    /// The string that `bytes` are in an encoding that Node knows.
+    pub fn decode(&self, env: &Env, bytes: Vec<u8>, encoding: String) -> Result<Unknown<'static>> {
+        let args = FnArgs::from((bytes.into(), encoding));
+        self.decode.borrow_back(env)?.call(args)
+    }
+
+    /// The bytes of a typed array or a `DataView`.
+    pub fn bytes_of(&self, env: &Env, view: Unknown<'_>) -> Result<Vec<u8>> {
+        let args = FnArgs::from((view.raw(),));
+        Ok(self.bytes_of.borrow_back(env)?.call(args)?.to_vec())
+    }
+
+    /// The names in directories, or objects with their types.
+    pub fn names(&self, env: &Env, names: Names, encoding: &Encoding) -> Result<Unknown<'static>> {
+        let text = |bytes: Vec<u8>| match encoding {
+            Encoding::Buffer => Either::B(Buffer::from(bytes)),
+            _ => Either::A(String::from_utf8_lossy(&bytes).into_owned()),
+        };
+        let kinds = names.kinds.into_iter().map(letter_of).collect();
+        let (paths, counts) = names.parents.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+        let paths = paths.into_iter().map(text).collect();
+        let names = (text(names.names), kinds, paths, counts);
+        self.names.borrow_back(env)?.call(FnArgs::from(names))
     }
 
     /// `TypeError`, `ERR_INVALID_THIS`.
@@ -137,6 +266,27 @@ impl Make {
         self.invalid_this
             .borrow_back(env)?
             .call(FnArgs::from((expected,)))
+    }
+}
+
+/// What a script says it would throw, in an array since it may be any value.
+fn nothing_thrown(mut thrown: Vec<Unknown<'static>>) -> Checked<()> {
+    thrown
+        .pop()
+        .map_or(Ok(()), |value| Err(Thrown::Value(value)))
+}
+
+/// The letter that stands for a type in what `names` of `make.js` takes.
+fn letter_of(kind: FileType) -> char {
+    match kind {
+        FileType::RegularFile => 'f',
+        FileType::Directory => 'd',
+        FileType::Symlink => 'l',
+        FileType::Fifo => 'p',
+        FileType::Socket => 's',
+        FileType::BlockDevice => 'b',
+        FileType::CharacterDevice => 'c',
+        FileType::Unknown => '?',
     }
 }
 
@@ -160,10 +310,10 @@ fn fields<T>(stat: &Stat, number: impl Fn(i128) -> T) -> Fields<T> {
     )
 }
 
-fn function<Args: JsValuesTupleIntoVec>(
+fn function<Args: JsValuesTupleIntoVec, Return: FromNapiValue>(
     script: &Object,
     name: &str,
-) -> Result<FunctionRef<Args, Unknown<'static>>> {
-    let function: Function<Args, Unknown<'static>> = script.get_named_property(name)?;
+) -> Result<FunctionRef<Args, Return>> {
+    let function: Function<Args, Return> = script.get_named_property(name)?;
     function.create_ref()
 }

@@ -4,14 +4,21 @@
 //! of them hold.
 
 use napi::Result;
+use rustix::fs::{Mode, OFlags};
 
+use super::args;
 use super::call::Methods;
+use super::options::Encoding;
 use super::reply::Reply;
-use crate::ops::content::{self, Keep, WriteOptions};
+use crate::error::Call;
+use crate::ops::content::{self, WriteOptions};
+use crate::ops::copy::{self, CopyOptions};
 use crate::ops::entry::{self, Existing};
-use crate::ops::{copy, metadata, tree};
-use crate::resolve::Root;
-use crate::watch::Watch;
+use crate::ops::tree::remove;
+use crate::ops::tree::walk::{self, ListOptions};
+use crate::ops::{identity, metadata, realpath};
+use crate::path::UserPath;
+use crate::resolve::{Place, Root};
 
 /// Puts every method on the prototype.
 pub fn define(methods: &mut Methods<'_>) -> Result<()> {
@@ -35,22 +42,29 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         Ok(move |root: &Root| entry::rmdir(root, &path))
     })?;
 
-    methods.add("rename", |args| {
-        let old = args.path(0, "oldPath")?;
-        let new = args.path(1, "newPath")?;
-        Ok(move |root: &Root| entry::rename(root, &old, &new, Existing::Replace))
-    })?;
-
-    methods.add("renameNoReplace", |args| {
-        let old = args.path(0, "oldPath")?;
-        let new = args.path(1, "newPath")?;
-        Ok(move |root: &Root| entry::rename(root, &old, &new, Existing::Refuse))
-    })?;
+    for (name, existing) in [
+        ("rename", Existing::Replace),
+        ("renameNoReplace", Existing::Refuse),
+    ] {
+        methods.add(name, move |args| {
+            let old = args.path(0, "oldPath")?;
+            let new = args.path(1, "newPath")?;
+            let to = args.options(2)?.to()?;
+            Ok(move |root: &Root| {
+                let (from, to) = places(root, &old, to.as_deref(), &new);
+                entry::rename(from, to, existing)
+            })
+        })?;
+    }
 
     methods.add("link", |args| {
         let old = args.path(0, "oldPath")?;
         let new = args.path(1, "newPath")?;
-        Ok(move |root: &Root| entry::link(root, &old, &new))
+        let to = args.options(2)?.to()?;
+        Ok(move |root: &Root| {
+            let (from, to) = places(root, &old, to.as_deref(), &new);
+            entry::link(from, to)
+        })
     })?;
 
     methods.add("symlink", |args| {
@@ -75,16 +89,27 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         let src = args.path(0, "src")?;
         let dest = args.path(1, "dest")?;
         let mode = args.mode_or(2, "mode", 0o644)?;
-        Ok(move |root: &Root| copy::copy_file(root, &src, &dest, mode))
+        let options = args.options(3)?;
+        let to = options.to()?;
+        let options = CopyOptions {
+            mode,
+            exclusive: options.flag("exclusive", false)?,
+            reflink: options.reflink()?,
+        };
+        let watch = args.watch(3)?;
+        Ok(move |root: &Root| {
+            let (from, to) = places(root, &src, to.as_deref(), &dest);
+            copy::copy_file(from, to, options, &watch)
+        })
     })?;
 
     methods.add("rm", |args| {
         let path = args.path(0, "path")?;
         let recursive = args.flag(1, "recursive")?;
         let force = args.flag(2, "force")?;
-        Ok(move |root: &Root| {
-            tree::remove::remove(root, &path, recursive, force, &Watch::default())
-        })
+        args.options(3)?;
+        let watch = args.watch(3)?;
+        Ok(move |root: &Root| remove::remove(root, &path, recursive, force, &watch))
     })?;
 
     methods.add("utimes", |args| {
@@ -141,22 +166,68 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
 
     methods.add("readlink", |args| {
         let path = args.path(0, "path")?;
-        let encoding = args.encoding(1)?;
+        let encoding = args.name_encoding(1)?;
+        Ok(move |root: &Root| Ok(Reply::Text(entry::readlink(root, &path)?, encoding)))
+    })?;
+
+    methods.add("realpath", |args| {
+        let path = args.path(0, "path")?;
+        let encoding = args.name_encoding(1)?;
+        Ok(move |root: &Root| Ok(Reply::Text(realpath::realpath(root, &path)?, encoding)))
+    })?;
+
+    methods.add("readdir", |args| {
+        let path = args.path(0, "path")?;
+        let options = args.options_or_encoding(1)?;
+        let encoding = options.name_encoding()?;
+        let options = ListOptions {
+            recursive: options.flag("recursive", false)?,
+            typed: options.flag("withFileTypes", false)?,
+        };
+        let watch = args.watch(1)?;
         Ok(move |root: &Root| {
-            let target = entry::readlink(root, &path)?;
-            Ok(Reply::name(target, encoding))
+            let names = walk::read_directory(root, &path, options, &watch)?;
+            Ok(Reply::Names(names, encoding))
         })
+    })?;
+
+    methods.add("mkdtemp", |args| {
+        let prefix = args.path(0, "prefix")?;
+        let encoding = args.name_encoding(1)?;
+        Ok(move |root: &Root| Ok(Reply::Text(entry::mkdtemp(root, &prefix)?, encoding)))
     })?;
 
     methods.add("exchange", |args| {
         let a = args.path(0, "a")?;
         let b = args.path(1, "b")?;
-        Ok(move |root: &Root| entry::rename(root, &a, &b, Existing::Exchange))
+        Ok(move |root: &Root| {
+            let (a, b) = places(root, &a, None, &b);
+            entry::rename(a, b, Existing::Exchange)
+        })
+    })?;
+
+    methods.add("openRoot", |args| {
+        let path = args.path(0, "path")?;
+        let policy = args.policy(1)?;
+        Ok(move |root: &Root| Call::on("open", &path).run(|| root.open_beneath(&path, policy)))
+    })?;
+
+    methods.add("isAt", |args| {
+        let host_path = args.path(0, "path")?;
+        Ok(move |root: &Root| identity::is_at(root, &host_path))
+    })?;
+
+    methods.add("open", |args| {
+        let path = args.path(0, "path")?;
+        let flags = args.open_flags(1, "flags")?;
+        let mode = args.mode_or(2, "mode", 0o666)?;
+        Ok(move |root: &Root| content::open(root, &path, flags, mode))
     })?;
 
     methods.add("openRead", |args| {
         let path = args.path(0, "path")?;
-        Ok(move |root: &Root| content::open_read(root, &path))
+        let flags = OFlags::RDONLY;
+        Ok(move |root: &Root| content::open(root, &path, flags, Mode::empty()))
     })?;
 
     methods.add("openWrite", |args| {
@@ -165,13 +236,70 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         let truncate = args.flag(2, "truncate")?;
         let append = args.flag(3, "append")?;
         let mode = args.mode_or(4, "mode", 0o666)?;
-        let keep = match (truncate, append) {
-            (true, true) => return args.refuse(2, "truncate", "cannot be true with 'append'"),
-            (true, false) => Keep::Truncate,
-            (false, true) => Keep::Append,
-            (false, false) => Keep::Overwrite,
-        };
-        let create = create.then_some(mode);
-        Ok(move |root: &Root| content::open_write(root, &path, WriteOptions { create, keep }))
+        if truncate && append {
+            return args.refuse(2, "truncate", "cannot be true with 'append'");
+        }
+        let mut flags = OFlags::WRONLY;
+        flags.set(OFlags::CREATE, create);
+        flags.set(OFlags::TRUNC, truncate);
+        flags.set(OFlags::APPEND, append);
+        Ok(move |root: &Root| content::open(root, &path, flags, mode))
+    })?;
+
+    methods.add("readFile", |args| {
+        let path = args.path(0, "path")?;
+        let options = args.options_or_encoding(1)?;
+        let encoding = options.encoding(Encoding::Buffer)?;
+        let most = options.number("maxBytes", args::MAX_SAFE_INTEGER)?;
+        let most = most.unwrap_or(content::MOST_READ);
+        Ok(move |root: &Root| {
+            let content = content::read_file(root, &path, most)?;
+            Ok(Reply::Text(content, encoding))
+        })
+    })?;
+
+    let written = OFlags::WRONLY | OFlags::CREATE;
+    for (name, default) in [
+        ("writeFile", written | OFlags::TRUNC),
+        ("appendFile", written | OFlags::APPEND),
+    ] {
+        methods.add(name, move |args| {
+            let path = args.path(0, "path")?;
+            let options = args.options_or_encoding(2)?;
+            let data = args.data(1, "data", &options.encoding(Encoding::Utf8)?)?;
+            let options = WriteOptions {
+                flags: options.open_flags(default)?,
+                mode: options.mode()?,
+                atomic: options.flag("atomic", false)?,
+                flush: options.flag("flush", false)?,
+            };
+            if options.atomic && options.flags - OFlags::EXCL != written | OFlags::TRUNC {
+                let reason = "cannot be atomic unless 'flag' is 'w' or 'wx'";
+                return args.refuse(2, "options", reason);
+            }
+            Ok(move |root: &Root| {
+                let place = Place { root, path: &path };
+                content::write_file(place, &data, options)
+            })
+        })?;
+    }
+
+    methods.add("fsync", |args| {
+        let path = args.path(0, "path")?;
+        Ok(move |root: &Root| content::fsync(root, &path))
     })
+}
+
+/// The two paths of an operation: the second one beneath the root `to`, if that is another one.
+fn places<'a>(
+    root: &'a Root,
+    path: &'a UserPath,
+    to: Option<&'a Root>,
+    dest: &'a UserPath,
+) -> (Place<'a>, Place<'a>) {
+    let to = Place {
+        root: to.unwrap_or(root),
+        path: dest,
+    };
+    (Place { root, path }, to)
 }

@@ -4,12 +4,15 @@ pub mod args;
 pub mod call;
 pub mod make;
 pub mod methods;
+pub mod options;
 pub mod reply;
 pub mod sandbox_root;
 pub mod task;
 pub mod thrown;
 
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -29,9 +32,14 @@ pub fn exports(exports: Object<'_>, env: Env) -> Result<()> {
         class: class.create_ref()?,
     };
     env.set_instance_data(instance, (), |_| {})?;
+    let ending = Arc::new(AtomicBool::new(false));
+    env.add_env_cleanup_hook(Arc::clone(&ending), |ending| {
+        ending.store(true, Ordering::Relaxed);
+    })?;
     let mut methods = Methods {
         env,
         make: Rc::clone(&make),
+        ending,
         prototype,
         starters: Object::new(&env)?,
     };

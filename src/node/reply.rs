@@ -5,9 +5,13 @@ use std::os::fd::{IntoRawFd, OwnedFd};
 use napi::bindgen_prelude::*;
 use rustix::fs::Stat;
 
-use super::args::{Encoding, StatOptions};
+use super::args::StatOptions;
 use super::make::Make;
+use super::options::Encoding;
+use super::sandbox_root::SandboxRoot;
 use crate::error;
+use crate::ops::directory::Names;
+use crate::resolve::Root;
 
 /// What an operation gives back.
 pub enum Reply {
@@ -21,26 +25,35 @@ pub enum Reply {
     Stats(Stat),
     /// What `stat` found, in bigints.
     BigStats(Stat),
-    /// A name or a path, as a string: what is not UTF-8 in it shows as U+FFFD.
-    Text(Vec<u8>),
-    /// A name or a path, byte for byte.
-    Bytes(Vec<u8>),
+    /// A name, a path or the content of a file, as the caller wants it told.
+    Text(Vec<u8>, Encoding),
+    /// The names in directories.
+    Names(Names, Encoding),
+    /// A root of its own.
+    Root(Root),
 }
 
 /// What JavaScript gets.
-pub type Value = Either6<(), bool, i32, Unknown<'static>, String, Buffer>;
+pub type Value = Either7<(), bool, i32, Unknown<'static>, String, Buffer, SandboxRoot>;
 
 impl Reply {
     /// The value of this reply.
     pub fn into_value(self, env: &Env, make: &Make) -> Result<Value> {
         Ok(match self {
-            Self::Nothing => Either6::A(()),
-            Self::Flag(flag) => Either6::B(flag),
-            Self::Descriptor(fd) => Either6::C(fd.into_raw_fd()),
-            Self::Stats(stat) => Either6::D(make.stats(env, &stat)?),
-            Self::BigStats(stat) => Either6::D(make.big_stats(env, &stat)?),
-            Self::Text(bytes) => Either6::E(String::from_utf8_lossy(&bytes).into_owned()),
-            Self::Bytes(bytes) => Either6::F(bytes.into()),
+            Self::Nothing => Either7::A(()),
+            Self::Flag(flag) => Either7::B(flag),
+            Self::Descriptor(fd) => Either7::C(fd.into_raw_fd()),
+            Self::Stats(stat) => Either7::D(make.stats(env, &stat)?),
+            Self::BigStats(stat) => Either7::D(make.big_stats(env, &stat)?),
+            Self::Text(bytes, Encoding::Utf8) => {
+                Either7::E(String::from_utf8_lossy(&bytes).into_owned())
+            }
+            Self::Text(bytes, Encoding::Buffer) => Either7::F(bytes.into()),
+            Self::Text(bytes, Encoding::Other(encoding)) => {
+                Either7::D(make.decode(env, bytes, encoding)?)
+            }
+            Self::Names(names, encoding) => Either7::D(make.names(env, names, &encoding)?),
+            Self::Root(root) => Either7::G(root.into()),
         })
     }
 
@@ -53,14 +66,6 @@ impl Reply {
                 Ok(Self::Nothing)
             }
             Err(error) => Err(error),
-        }
-    }
-
-    /// A name or a path, as the caller wants it told.
-    pub fn name(bytes: Vec<u8>, encoding: Encoding) -> Self {
-        match encoding {
-            Encoding::Utf8 => Self::Text(bytes),
-            Encoding::Buffer => Self::Bytes(bytes),
         }
     }
 }
@@ -80,5 +85,11 @@ impl From<bool> for Reply {
 impl From<OwnedFd> for Reply {
     fn from(fd: OwnedFd) -> Self {
         Self::Descriptor(fd)
+    }
+}
+
+impl From<Root> for Reply {
+    fn from(root: Root) -> Self {
+        Self::Root(root)
     }
 }

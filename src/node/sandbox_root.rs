@@ -12,6 +12,7 @@ use super::args::{self, GivenPath, Refusal};
 use super::make::Make;
 use super::thrown::{Checked, Thrown};
 use crate::error::Call;
+use crate::policy::Policy;
 use crate::resolve::Root;
 
 /// A directory that no operation leaves.
@@ -45,6 +46,13 @@ impl SandboxRoot {
         Instance::of(&env)?
             .open(&env, this, root, options)
             .map_err(|thrown| thrown.throw(&env))
+    }
+}
+
+impl From<Root> for SandboxRoot {
+    fn from(root: Root) -> Self {
+        let root = RefCell::new(Arc::new(root));
+        Self { root }
     }
 }
 
@@ -86,12 +94,10 @@ impl Instance {
             make: &self.make,
         };
         let path = args::path(&refusal, "root", root)?;
-        let policy = args::policy(&refusal, options)?;
+        let policy = args::policy(&refusal, options, Policy::default())?;
         match Call::on("open", &path).run(|| Root::open(&path, policy)) {
-            Ok(root) => Ok(SandboxRoot {
-                root: RefCell::new(Arc::new(root)),
-            }),
-            Err(error) => Err(Thrown::Value(self.make.system_error(env, error)?)),
+            Ok(root) => Ok(root.into()),
+            Err(error) => Err(Thrown::Value(self.make.error(env, error)?)),
         }
     }
 }

@@ -41,7 +41,7 @@ impl Task for WorkTask {
         let make = &Instance::of(&env)?.make;
         match output {
             Ok(reply) => reply.into_value(&env, make),
-            Err(error) => Err(make.system_error(&env, error)?.into()),
+            Err(error) => Err(make.error(&env, error)?.into()),
         }
     }
 }

@@ -1,54 +1,43 @@
-//! Opening files for their content: `open`, `truncate`.
+//! Files and what is in them: `open`, `readFile`, `writeFile`, `appendFile`, `truncate`, `fsync`.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::buffer::spare_capacity;
+use rustix::fs::{FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
-use crate::error::{Call, Failure, Result};
+use crate::at::At;
+use crate::error::{Call, Failure, Reason, Result};
+use crate::ops::copy::permissions;
+use crate::ops::draft::{Draft, Taken};
+use crate::ops::target::{Presence, Target};
 use crate::path::UserPath;
-use crate::resolve::Root;
+use crate::resolve::{Place, Root};
 use crate::retry::on_intr;
 
-/// open(2) for reading. A directory can be opened too, as with Node; a FIFO, socket or device
-/// cannot: `ENXIO`.
-pub fn open_read(root: &Root, path: &UserPath) -> Result<OwnedFd> {
+/// What `readFile` reads at the most unless told otherwise, in bytes: as Node.
+pub const MOST_READ: u64 = i32::MAX as u64;
+
+/// What one read of a file of unknown length is asked for, in bytes.
+const READ_AT_ONCE: usize = 64 << 10;
+
+/// open(2), with the flags of open(2). A directory can be opened too, as with Node; a FIFO, socket or
+/// device cannot (`ENXIO`), unless with `O_PATH`, which opens no content.
+pub fn open(root: &Root, path: &UserPath, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
     Call::on("open", path).run(|| {
-        root.content(path, OFlags::RDONLY, Mode::empty())?
-            .into_blocking()
-    })
-}
-
-/// How a file is opened for writing.
-#[derive(Clone, Copy, Debug)]
-pub struct WriteOptions {
-    /// The mode of the file where it is made; `None`: it must be there.
-    pub create: Option<Mode>,
-    /// What becomes of the content that is there.
-    pub keep: Keep,
-}
-
-/// What becomes of the content that a file opened for writing has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// It stays, and is written over from the start.
-    Overwrite,
-    /// It stays, and every write goes to the end.
-    Append,
-    /// It goes.
-    Truncate,
-}
-
-/// open(2) for writing alone.
-pub fn open_write(root: &Root, path: &UserPath, options: WriteOptions) -> Result<OwnedFd> {
-    Call::on("open", path).run(|| {
-        let mut flags = OFlags::WRONLY;
-        flags.set(OFlags::CREATE, options.create.is_some());
-        flags.set(OFlags::APPEND, options.keep == Keep::Append);
-        let file = root.content(path, flags, options.create.unwrap_or(Mode::empty()))?;
-        let fd = file.into_blocking()?;
-        // Not by O_TRUNC: only what is known to be a regular file is emptied.
-        if options.keep == Keep::Truncate {
+        if flags.contains(OFlags::PATH) {
+            return root.handle(path, flags);
+        }
+        if flags.contains(OFlags::TRUNC) {
+            root.for_change()?;
+        }
+        let file = root.content(path, flags - OFlags::TRUNC, mode)?;
+        let fd = match flags.contains(OFlags::NONBLOCK) {
+            true => file.into_fd(),
+            false => file.into_blocking()?,
+        };
+        // Not by the kernel's O_TRUNC: only what is known to be a regular file is emptied.
+        if flags.contains(OFlags::TRUNC) {
             on_intr(|| rustix::fs::ftruncate(&fd, 0))?;
         }
         Ok(fd)
@@ -62,4 +51,186 @@ pub fn truncate(root: &Root, path: &UserPath, length: u64) -> Result<()> {
         let cut = on_intr(|| rustix::fs::ftruncate(file.fd(), length));
         cut.map_err(|errno: Errno| Failure::from(errno).at_descriptor("ftruncate"))
     })
+}
+
+/// fsync(2) of a file or a directory.
+pub fn fsync(root: &Root, path: &UserPath) -> Result<()> {
+    Call::on("fsync", path).run(|| {
+        let open = |flags| root.content(path, flags, Mode::empty());
+        let file = open(OFlags::RDONLY).or_else(|failure| match failure.errno {
+            // Any descriptor will do, and this is all that a file of mode 0200 lets us have.
+            Errno::ACCESS if failure.reason.is_none() => open(OFlags::WRONLY),
+            _ => Err(failure),
+        })?;
+        Ok(on_intr(|| rustix::fs::fsync(file.fd()))?)
+    })
+}
+
+/// All that is in a file, up to `most` bytes.
+pub fn read_file(root: &Root, path: &UserPath, most: u64) -> Result<Vec<u8>> {
+    Call::on("open", path).run(|| {
+        let file = root.content(path, OFlags::RDONLY, Mode::empty())?;
+        if file.is_directory() {
+            return Err(Failure::from(Errno::ISDIR).at_descriptor("read"));
+        }
+        let size = file.stat().st_size as u64;
+        if size > most {
+            return Err(too_large(size, most));
+        }
+        read_all(file.fd(), size, most)
+    })
+}
+
+fn read_all(file: BorrowedFd<'_>, size: u64, most: u64) -> Result<Vec<u8>, Failure> {
+    let read_failed = |errno| Failure::from(errno).at_descriptor("read");
+    let mut content = Vec::new();
+    let known = usize::try_from(size).map_err(|_| read_failed(Errno::NOMEM))?;
+    loop {
+        let room = match known {
+            // A file of /proc, which says it is empty: only reading tells.
+            0 => READ_AT_ONCE,
+            _ => known - content.len(),
+        };
+        if room == 0 {
+            return Ok(content);
+        }
+        let reserved = content.try_reserve_exact(room);
+        reserved.map_err(|_| read_failed(Errno::NOMEM))?;
+        let read = on_intr(|| rustix::io::read(file, spare_capacity(&mut content)));
+        if read.map_err(read_failed)? == 0 {
+            return Ok(content);
+        }
+        if content.len() as u64 > most {
+            return Err(too_large(content.len() as u64, most));
+        }
+    }
+}
+
+fn too_large(size: u64, most: u64) -> Failure {
+    Failure::because(Errno::FBIG, Reason::TooLarge { size, most })
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteOptions {
+    /// How it is opened, with the flags of open(2).
+    pub flags: OFlags,
+    /// The mode of a new file; `None` is 0o666.
+    pub mode: Option<Mode>,
+    /// Whether a new file takes the place of the old one when all is written.
+    pub atomic: bool,
+    /// Whether it is on the disk when this is done.
+    pub flush: bool,
+}
+
+impl WriteOptions {
+    fn new_mode(&self) -> Mode {
+        self.mode.unwrap_or(Mode::from_raw_mode(0o666))
+    }
+
+    fn presence(&self) -> Presence {
+        match (
+            self.flags.contains(OFlags::CREATE),
+            self.flags.contains(OFlags::EXCL),
+        ) {
+            (false, _) => Presence::Old,
+            (true, false) => Presence::Any,
+            (true, true) => Presence::New,
+        }
+    }
+}
+
+/// Writes `data` to a file. One that is made for it goes again if that fails.
+pub fn write_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<()> {
+    Call::on("open", place.path).run(|| match options.atomic {
+        true => replace_file(place, data, options),
+        false => write_in_place(place, data, options),
+    })
+}
+
+fn write_in_place(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<(), Failure> {
+    let making = OFlags::CREATE | OFlags::EXCL | OFlags::TRUNC;
+    let flags = options.flags - making;
+    let target = Target::open(place, flags, options.new_mode(), options.presence())?;
+    target.fill(|target, fd| {
+        if FileType::from_raw_mode(target.stat().st_mode) == FileType::Directory {
+            return Err(Errno::ISDIR.into());
+        }
+        if options.flags.contains(OFlags::TRUNC) {
+            target.empty()?;
+        }
+        write_all(fd, data, options.flush)
+    })
+}
+
+/// Old or new, never a part: a new file is written without a name, and gets that of the old one.
+fn replace_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<(), Failure> {
+    let entry = place.root.for_change()?.entry(place.path, Errno::ISDIR)?;
+    if entry.wants_directory() {
+        return Err(Errno::ISDIR.into());
+    }
+    let old = old_file(entry.at())?;
+    if old.is_some() && options.presence() == Presence::New {
+        return Err(Errno::EXIST.into());
+    }
+    let draft = Draft::new(entry.at(), options.new_mode())?;
+    if let Some(old) =
+        old.filter(|old| FileType::from_raw_mode(old.st_mode) == FileType::RegularFile)
+    {
+        take_after(draft.fd(), &old, options.mode)?;
+    }
+    write_all(draft.fd(), data, options.flush)?;
+    let taken = match options.presence() {
+        Presence::New => Taken::Refuse,
+        _ => Taken::Replace,
+    };
+    let published = draft.publish(taken);
+    published.map_err(|errno| match errno {
+        Errno::EXIST | Errno::ISDIR => errno.into(),
+        _ => Failure::from(errno).at("rename"),
+    })?;
+    match options.flush {
+        // The name is on the disk when the directory is.
+        true => Ok(entry.at().sync_directory()?),
+        false => Ok(()),
+    }
+}
+
+/// What has the name now, if it can be replaced by a file.
+fn old_file(at: At<'_>) -> Result<Option<Stat>, Failure> {
+    match at.lstat() {
+        Ok(old) if FileType::from_raw_mode(old.st_mode) == FileType::Directory => {
+            Err(Errno::ISDIR.into())
+        }
+        Ok(old) => Ok(Some(old)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// The new file belongs to whom the old one did, where we may say so, and has its mode.
+fn take_after(new: BorrowedFd<'_>, old: &Stat, mode: Option<Mode>) -> Result<(), Failure> {
+    let made = rustix::fs::fstat(new)?;
+    if (made.st_uid, made.st_gid) != (old.st_uid, old.st_gid) {
+        let owner = (Uid::from_raw(old.st_uid), Gid::from_raw(old.st_gid));
+        // Only root may, and in some places nobody: it is ours then, as any file that we make.
+        let _ = on_intr(|| rustix::fs::fchown(new, Some(owner.0), Some(owner.1)));
+    }
+    if mode.is_none() {
+        on_intr(|| rustix::fs::fchmod(new, permissions(old)))?;
+    }
+    Ok(())
+}
+
+fn write_all(fd: BorrowedFd<'_>, mut data: &[u8], flush: bool) -> Result<(), Failure> {
+    while !data.is_empty() {
+        let written = on_intr(|| rustix::io::write(fd, data));
+        let written = written.map_err(|errno| Failure::from(errno).at_descriptor("write"))?;
+        data = data.get(written..).unwrap_or_default();
+    }
+    if flush {
+        let synced = on_intr(|| rustix::fs::fsync(fd.as_fd()));
+        synced.map_err(|errno| Failure::from(errno).at_descriptor("fsync"))?;
+    }
+    Ok(())
 }

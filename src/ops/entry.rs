@@ -4,10 +4,10 @@
 use rustix::fs::{FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 
-use crate::at::At;
+use crate::at::{At, random_characters};
 use crate::error::{Call, Failure, Result};
 use crate::path::{RelPath, UserPath};
-use crate::resolve::{Entry, Found, Root};
+use crate::resolve::{Entry, Found, Place, Root};
 use crate::retry::TRIES;
 
 /// mkdir(2). The root itself is there already: `EEXIST`.
@@ -77,6 +77,24 @@ fn make_or_find_directory(root: &Root, path: &RelPath<'_>, mode: Mode) -> Result
     }
 }
 
+/// mkdtemp(3): makes a directory called `prefix` and six characters more, of mode 0700, and says which.
+pub fn mkdtemp(root: &Root, prefix: &UserPath) -> Result<Vec<u8>> {
+    let with = |characters: &[u8]| prefix.followed_by(characters).map_err(|_| Errno::INVAL);
+    // As Node names what it asked for.
+    let template = with(b"XXXXXX");
+    Call::on("mkdtemp", template.as_ref().unwrap_or(prefix)).run(|| {
+        root.for_change()?;
+        for _ in 0..TRIES {
+            let path = with(&random_characters()?)?;
+            match root.entry(&path, Errno::EXIST)?.at().mkdir(Mode::RWXU) {
+                Err(Errno::EXIST) => {}
+                made => return Ok(made.map(|()| path.as_bytes().to_vec())?),
+            }
+        }
+        Err(Errno::EXIST.into())
+    })
+}
+
 /// unlink(2): removes a symlink itself.
 pub fn unlink(root: &Root, path: &UserPath) -> Result<()> {
     Call::on("unlink", path).run(|| {
@@ -107,16 +125,16 @@ pub enum Existing {
 }
 
 /// renameat2(2): moves a symlink itself.
-pub fn rename(root: &Root, old: &UserPath, new: &UserPath, existing: Existing) -> Result<()> {
-    Call::between("rename", old, new).run(|| {
-        let from = root.for_change()?.entry(old, Errno::BUSY)?;
-        let to = root
-            .entry(new, Errno::BUSY)
-            .map_err(|failure| match from.at().lstat() {
-                // Where both are wrong, the kernel speaks first of what it met first.
-                Err(Errno::ACCESS) => Errno::ACCESS.into(),
-                _ => failure,
-            })?;
+pub fn rename(old: Place<'_>, new: Place<'_>, existing: Existing) -> Result<()> {
+    Call::between("rename", old.path, new.path).run(|| {
+        new.root.for_change()?;
+        let from = old.root.for_change()?.entry(old.path, Errno::BUSY)?;
+        let to = new.root.entry(new.path, Errno::BUSY);
+        let to = to.map_err(|failure| match from.at().lstat() {
+            // Where both are wrong, the kernel speaks first of what it met first.
+            Err(Errno::ACCESS) => Errno::ACCESS.into(),
+            _ => failure,
+        })?;
         if existing == Existing::Exchange {
             for entry in [&from, &to] {
                 if entry.wants_directory() {
@@ -143,14 +161,15 @@ pub fn rename(root: &Root, old: &UserPath, new: &UserPath, existing: Existing) -
 }
 
 /// link(2): a second name for the file at `old`; a symlink there is linked itself.
-pub fn link(root: &Root, old: &UserPath, new: &UserPath) -> Result<()> {
-    Call::between("link", old, new).run(|| {
+pub fn link(old: Place<'_>, new: Place<'_>) -> Result<()> {
+    Call::between("link", old.path, new.path).run(|| {
+        new.root.for_change()?;
         // The root is a directory, and the kernel links none: link(2).
-        let from = root.for_change()?.entry(old, Errno::PERM)?;
+        let from = old.root.for_change()?.entry(old.path, Errno::PERM)?;
         if from.wants_directory() {
             directory_or_link_refused(from.at())?;
         }
-        let to = root.entry(new, Errno::EXIST).or_else(|failure| {
+        let to = new.root.entry(new.path, Errno::EXIST).or_else(|failure| {
             // Where both are wrong, the kernel speaks of the old name.
             from.at().lstat()?;
             Err(failure)
@@ -181,8 +200,11 @@ pub fn symlink(root: &Root, target: &UserPath, new: &UserPath) -> Result<()> {
 pub fn readlink(root: &Root, path: &UserPath) -> Result<Vec<u8>> {
     Call::on("readlink", path).run(|| match root.name_or_target(path)? {
         Found::Name(entry) => Ok(entry.at().readlink()?.into_bytes()),
-        // It was followed, so it is no symlink.
-        Found::Target(_) => Err(Errno::INVAL.into()),
+        Found::Target(fd) => match rustix::fs::readlinkat(fd, c"", Vec::new()) {
+            // What the kernel says of an open file that is no symlink: readlinkat(2).
+            Err(Errno::NOENT) => Err(Errno::INVAL.into()),
+            target => Ok(target?.into_bytes()),
+        },
     })
 }
 

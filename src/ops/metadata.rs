@@ -6,12 +6,13 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use rustix::fs::{Access, AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid};
+use rustix::fs::{Access, AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use rustix::path::DecInt;
 
 use crate::error::{Call, Failure, Result};
 use crate::path::UserPath;
+use crate::policy::Allowed;
 use crate::resolve::{Found, Root};
 use crate::retry::on_intr;
 use crate::sys;
@@ -72,6 +73,14 @@ fn describe(root: &Root, path: &UserPath, follow: bool) -> Result<Stat, Failure>
     }
     if !parsed.has_leaf() {
         return Ok(rustix::fs::fstat(root.existing_of(&parsed)?)?);
+    }
+    if root.policy().mounts == Allowed::No {
+        let flags = if follow {
+            OFlags::empty()
+        } else {
+            OFlags::NOFOLLOW
+        };
+        return Ok(rustix::fs::fstat(root.handle(path, flags)?)?);
     }
     let wants_directory = parsed.wants_directory();
     let stat = root.entry_of(parsed, Errno::BUSY)?.at().lstat()?;

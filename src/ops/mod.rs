@@ -3,6 +3,11 @@
 
 pub mod content;
 pub mod copy;
+pub mod directory;
+pub mod draft;
 pub mod entry;
+pub mod identity;
 pub mod metadata;
+pub mod realpath;
+pub mod target;
 pub mod tree;

@@ -1,6 +1,6 @@
 //! The way down into a tree: a stack of directories on the heap.
 //!
-//! Only the innermost [`OPEN_LEVELS`] hold a descriptor. A level further up is opened again by `..`
+//! Only the top and the innermost of [`OPEN_LEVELS`] hold a descriptor. A level further up is opened again by `..`
 //! of the one below it, and believed only if device and inode are those it had: a directory may
 //! have been moved meanwhile.
 
@@ -19,9 +19,14 @@ pub struct Level<T> {
     pub name: CString,
     /// What the work knows of it.
     pub state: T,
-    id: Id,
-    /// `None` where the descriptor was given up to stay within [`OPEN_LEVELS`].
-    fd: Option<OwnedFd>,
+    at: Whereabouts,
+}
+
+/// How a level is held on to.
+enum Whereabouts {
+    Open(OwnedFd),
+    /// The descriptor was given up to stay within [`OPEN_LEVELS`].
+    Known(Id),
 }
 
 /// What a directory is recognised by, wherever it is moved.
@@ -48,14 +53,23 @@ impl From<&rustix::fs::Stat> for Id {
 }
 
 impl<T> Level<T> {
-    /// The directory, if it is open.
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.fd.as_ref().map(AsFd::as_fd)
+    /// The directory `fd`, which has `name` in the one above.
+    pub fn new(name: CString, fd: OwnedFd, state: T) -> Self {
+        let at = Whereabouts::Open(fd);
+        Self { name, state, at }
     }
 
-    /// What it is recognised by.
-    pub fn id(&self) -> Id {
-        self.id
+    /// The directory, if it is open.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.at {
+            Whereabouts::Open(fd) => Some(fd.as_fd()),
+            Whereabouts::Known(_) => None,
+        }
+    }
+
+    /// Whether `fd` is the directory that this level was when its descriptor was given up.
+    fn is(&self, fd: BorrowedFd<'_>) -> bool {
+        matches!(self.at, Whereabouts::Known(id) if Id::of(fd) == Ok(id))
     }
 }
 
@@ -66,7 +80,7 @@ pub enum Above {
     Nothing,
     /// It was open all the time.
     Open,
-    /// It was opened again, and is read from its start.
+    /// It was opened again, and would be read from its start.
     Reopened,
     /// It is not where it was: see [`Levels::find_again`].
     Lost,
@@ -82,24 +96,17 @@ impl<T> Default for Levels<T> {
 }
 
 impl<T> Levels<T> {
-    /// Goes down into the directory `fd`, which has `name` in the innermost level.
-    pub fn enter(&mut self, name: CString, fd: OwnedFd, state: T) -> rustix::io::Result<()> {
-        let id = Id::of(fd.as_fd())?;
-        self.push(Level {
-            name,
-            state,
-            id,
-            fd: Some(fd),
-        });
-        Ok(())
-    }
-
-    /// Goes back into a level that was left.
-    pub fn push(&mut self, level: Level<T>) {
+    /// Goes down into a directory in the innermost level, or back into it.
+    pub fn enter(&mut self, level: Level<T>) -> rustix::io::Result<()> {
         self.0.push(level);
-        if let Some(beyond) = self.0.len().checked_sub(OPEN_LEVELS + 1) {
-            self.0[beyond].fd = None;
+        // The top stays open: from there, a level that was moved is sought again.
+        if let Some(beyond @ 1..) = self.0.len().checked_sub(OPEN_LEVELS)
+            && let Some(level) = self.0.get_mut(beyond)
+            && let Some(fd) = level.fd()
+        {
+            level.at = Whereabouts::Known(Id::of(fd)?);
         }
+        Ok(())
     }
 
     /// Goes up. The level that was left, and how the one above it is found.
@@ -107,11 +114,11 @@ impl<T> Levels<T> {
         let left = self.0.pop()?;
         let above = match (self.0.last_mut(), left.fd()) {
             (None, _) => Above::Nothing,
-            (Some(Level { fd: Some(_), .. }), _) => Above::Open,
+            (Some(above), _) if above.fd().is_some() => Above::Open,
             (Some(_), None) => Above::Lost,
             (Some(above), Some(below)) => match open_parent(below) {
-                Ok(fd) if Id::of(fd.as_fd()) == Ok(above.id) => {
-                    above.fd = Some(fd);
+                Ok(fd) if above.is(fd.as_fd()) => {
+                    above.at = Whereabouts::Open(fd);
                     Above::Reopened
                 }
                 _ => Above::Lost,
@@ -120,27 +127,26 @@ impl<T> Levels<T> {
         Some((left, above))
     }
 
-    /// After a level was [`Lost`](Above::Lost): goes down from the top, which `top` opens, as far as
-    /// every level is still what it was. The others are dropped; the innermost is read from its start.
-    pub fn find_again(&mut self, top: impl FnOnce() -> rustix::io::Result<OwnedFd>) {
-        let mut found = match (top(), self.0.first()) {
-            (Ok(fd), Some(level)) if Id::of(fd.as_fd()) == Ok(level.id) => fd,
-            _ => return self.0.clear(),
-        };
+    /// After a level was [`Lost`](Above::Lost): goes down from the top as far as every level is still
+    /// what it was. The others are dropped.
+    pub fn find_again(&mut self) {
+        let mut found: Option<OwnedFd> = None;
         let mut depth = 1;
         for level in self.0.iter().skip(1) {
-            let Some(leaf) = Leaf::listed(&level.name) else {
+            let above = found.as_ref().map(AsFd::as_fd);
+            let above = above.or(self.0.first().and_then(Level::fd));
+            let (Some(above), Some(leaf)) = (above, Leaf::listed(&level.name)) else {
                 break;
             };
-            match At::new(found.as_fd(), &leaf).open_directory() {
-                Ok(fd) if Id::of(fd.as_fd()) == Ok(level.id) => found = fd,
+            match At::new(above, &leaf).open_directory() {
+                Ok(fd) if level.is(fd.as_fd()) => found = Some(fd),
                 _ => break,
             }
             depth += 1;
         }
         self.0.truncate(depth);
-        if let Some(level) = self.0.last_mut() {
-            level.fd = Some(found);
+        if let (Some(level), Some(fd)) = (self.0.last_mut(), found) {
+            level.at = Whereabouts::Open(fd);
         }
     }
 
@@ -154,19 +160,14 @@ impl<T> Levels<T> {
         self.0.last_mut()
     }
 
-    /// Whether the top was left, or never entered.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// How many directories there are on the way, the top included.
     pub fn depth(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether `id` is that of a directory on the way.
-    pub fn contains(&self, id: Id) -> bool {
-        self.0.iter().any(|level| level.id == id)
+    /// Whether the top was left, or never entered.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The names on the way from the top to the innermost level, and then `name`: without a slash at

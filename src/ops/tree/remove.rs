@@ -3,25 +3,22 @@
 //! A symlink is removed and never entered. A directory is read until a pass over it finds nothing.
 
 use std::ffi::{CStr, CString};
-use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{FileType, RawDir, SeekFrom};
+use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Call, Error, Failure, Result};
+use crate::ops::directory::{Listing, Read};
 use crate::ops::entry::directory_or_link_refused;
 use crate::ops::tree::levels::{Above, Level, Levels};
 use crate::path::{Leaf, UserPath};
 use crate::resolve::Root;
 use crate::retry::TRIES;
 use crate::watch::Watch;
-
-/// The room for one `getdents64`, in bytes.
-const LISTING: usize = 64 << 10;
 
 /// Removes a file, a symlink itself, or, with `recursive`, a directory and all that is in it.
 /// `force`: a path that is not there is fine.
@@ -107,7 +104,7 @@ struct Removal<'a> {
     top: At<'a>,
     watch: &'a Watch,
     levels: Levels<Found>,
-    listing: Vec<MaybeUninit<u8>>,
+    listing: Listing,
     /// How often a level was not where it had been.
     moved: u32,
     /// Whether the top itself is removed.
@@ -121,7 +118,7 @@ impl<'a> Removal<'a> {
             top,
             watch,
             levels: Levels::default(),
-            listing: vec![MaybeUninit::uninit(); LISTING],
+            listing: Listing::default(),
             moved: 0,
             done: false,
         }
@@ -164,16 +161,15 @@ impl<'a> Removal<'a> {
             };
         }
         match remove_listed(level, &mut self.listing, self.watch) {
-            Ok(Progress::More) => Ok(()),
-            Ok(Progress::End) => self.leave(),
-            Err((failure, name)) => Err(self.failed(failure, name.as_deref())),
+            Ok(Read::More) => Ok(()),
+            Ok(Read::End) => self.leave(),
+            Err(Stopped { failure, name }) => Err(self.failed(failure, name.as_deref())),
         }
     }
 
     fn enter(&mut self, name: CString, fd: OwnedFd) -> Result<()> {
-        self.levels
-            .enter(name.clone(), fd, Found::default())
-            .map_err(|errno| self.failed(errno.into(), Some(&name)))
+        let entered = self.levels.enter(Level::new(name, fd, Found::default()));
+        entered.map_err(|errno| self.failed(errno.into(), None))
     }
 
     /// Removes the innermost level itself, now that a pass over it found nothing more.
@@ -227,8 +223,8 @@ impl<'a> Removal<'a> {
             let failure = Failure::from(errno).at("rmdir");
             return Err(self.failed(failure, Some(&level.name)));
         }
-        self.levels.push(level);
-        Ok(())
+        let entered = self.levels.enter(level);
+        entered.map_err(|errno| self.failed(errno.into(), None))
     }
 
     /// Something was moved: the work goes on where every level is still what it was.
@@ -237,7 +233,7 @@ impl<'a> Removal<'a> {
         if self.moved == TRIES {
             return Err(self.failed(Failure::from(Errno::BUSY).at("rmdir"), None));
         }
-        self.levels.find_again(|| self.top.open_directory());
+        self.levels.find_again();
         if let Some(level) = self.levels.innermost_mut() {
             level.state.pending.clear();
         }
@@ -255,19 +251,28 @@ impl<'a> Removal<'a> {
     }
 }
 
-enum Progress {
-    More,
-    End,
+/// A failure, and the name that it is about where it is not the directory itself.
+struct Stopped {
+    failure: Failure,
+    name: Option<CString>,
+}
+
+impl From<Errno> for Stopped {
+    fn from(errno: Errno) -> Self {
+        let failure = Failure::from(errno).at("scandir");
+        let name = None;
+        Self { failure, name }
+    }
 }
 
 /// Lists one bufferful: files are removed at once, directories are noted.
 fn remove_listed(
     level: &mut Level<Found>,
-    listing: &mut [MaybeUninit<u8>],
+    listing: &mut Listing,
     watch: &Watch,
-) -> Result<Progress, (Failure, Option<CString>)> {
+) -> Result<Read, Stopped> {
     let mut directories = Vec::new();
-    let done = level.fd().map_or(Ok(Progress::End), |dir| {
+    let done = level.fd().map_or(Ok(Read::End), |dir| {
         remove_files(dir, listing, watch, &mut directories)
     });
     level.state.pending.append(&mut directories);
@@ -276,37 +281,29 @@ fn remove_listed(
 
 fn remove_files(
     dir: BorrowedFd<'_>,
-    listing: &mut [MaybeUninit<u8>],
+    listing: &mut Listing,
     watch: &Watch,
     directories: &mut Vec<CString>,
-) -> Result<Progress, (Failure, Option<CString>)> {
-    let mut entries = RawDir::new(dir, listing);
-    loop {
-        // Whatever was listed is dealt with before the listing is left.
-        if !directories.is_empty() && entries.is_buffer_empty() {
-            return Ok(Progress::More);
-        }
-        let entry = match entries.next() {
-            Some(Ok(entry)) => entry,
-            // The end; or somebody else has removed the directory that is being read.
-            None | Some(Err(Errno::NOENT)) => return Ok(Progress::End),
-            Some(Err(errno)) => return Err((Failure::from(errno).at("scandir"), None)),
-        };
-        let name = entry.file_name();
+) -> Result<Read, Stopped> {
+    listing.read(dir, |name, kind| {
         let Some(leaf) = Leaf::listed(name) else {
-            continue;
+            return Ok(());
         };
-        if entry.file_type() == FileType::Directory {
+        if kind == FileType::Directory {
             directories.push(name.to_owned());
-            continue;
+            return Ok(());
         }
-        match remove_one(At::new(dir, &leaf), entry.file_type(), watch) {
+        match remove_one(At::new(dir, &leaf), kind, watch) {
             Ok(Outcome::Gone) => {}
             // It became a directory since it was listed: removed as one, in its turn.
             Ok(Outcome::Entered(_)) => directories.push(name.to_owned()),
-            Err(failure) => return Err((failure, Some(name.to_owned()))),
+            Err(failure) => {
+                let name = Some(name.to_owned());
+                return Err(Stopped { failure, name });
+            }
         }
-    }
+        Ok(())
+    })
 }
 
 /// Removes the name, whatever it is or becomes meanwhile, unless it is a directory with something

@@ -1,0 +1,197 @@
+//! Option bags: the last argument of a method, an object or nothing. Each option is checked as an
+//! argument is; `null` and `undefined` leave it at its default.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::*;
+use rustix::fs::{Mode, OFlags};
+
+use super::args::{Refusal, in_range, one_of, open_flags};
+use super::sandbox_root::{CLASS, SandboxRoot};
+use super::thrown::Checked;
+use crate::ops::copy::Reflink;
+use crate::resolve::Root;
+
+/// How text that comes out is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// As a string; what is not UTF-8 in it shows as U+FFFD.
+    Utf8,
+    /// As a `Buffer`, byte for byte.
+    Buffer,
+    /// As a string, in an encoding that Node knows.
+    Other(String),
+}
+
+/// An option bag.
+pub struct Options<'a> {
+    refusal: &'a Refusal<'a>,
+    object: Option<Object<'a>>,
+    /// What came in place of it: an encoding by itself.
+    word: Option<Unknown<'a>>,
+}
+
+impl<'a> Options<'a> {
+    /// The bag that `value` is; `word`: a string may stand for the option `encoding`.
+    pub fn new(refusal: &'a Refusal<'a>, value: Unknown<'a>, word: bool) -> Checked<Self> {
+        let (object, word) = match value.get_type()? {
+            ValueType::Undefined | ValueType::Null => (None, None),
+            ValueType::String if word => (None, Some(value)),
+            ValueType::Object => (Some(value.coerce_to_object()?), None),
+            _ => {
+                let expected = match word {
+                    true => "of type string or an instance of Object",
+                    false => "of type object",
+                };
+                return refusal.invalid_type("options", expected, value);
+            }
+        };
+        Ok(Self {
+            refusal,
+            object,
+            word,
+        })
+    }
+
+    /// The value of `key`, unless it is left at its default.
+    fn get(&self, key: &str) -> Checked<Option<Unknown<'a>>> {
+        let Some(object) = &self.object else {
+            return Ok(None);
+        };
+        let value: Unknown = object.get_named_property_unchecked(key)?;
+        Ok(match value.get_type()? {
+            ValueType::Undefined | ValueType::Null => None,
+            _ => Some(value),
+        })
+    }
+
+    /// A boolean.
+    pub fn flag(&self, key: &str, default: bool) -> Checked<bool> {
+        let Some(value) = self.get(key)? else {
+            return Ok(default);
+        };
+        match value.get_type()? {
+            ValueType::Boolean => Ok(value.coerce_to_bool()?),
+            _ => self
+                .refusal
+                .invalid_type(&named(key), "of type boolean", value),
+        }
+    }
+
+    /// A whole number from 0 to `most`.
+    pub fn number(&self, key: &str, most: f64) -> Checked<Option<u64>> {
+        let Some(value) = self.get(key)? else {
+            return Ok(None);
+        };
+        in_range(self.refusal, &named(key), value, 0.0, most).map(|number| Some(number as u64))
+    }
+
+    /// The mode of a file that is made.
+    pub fn mode(&self) -> Checked<Option<Mode>> {
+        let mode = self.number("mode", f64::from(u32::MAX))?;
+        Ok(mode.map(|mode| Mode::from_raw_mode(mode as u32 & 0o7777)))
+    }
+
+    /// How a file is opened.
+    pub fn open_flags(&self, default: OFlags) -> Checked<OFlags> {
+        match self.get("flag")? {
+            Some(value) => open_flags(self.refusal, &named("flag"), value),
+            None => Ok(default),
+        }
+    }
+
+    /// An encoding that Node knows, or `buffer`.
+    pub fn encoding(&self, default: Encoding) -> Checked<Encoding> {
+        let value = match self.word {
+            Some(word) => word,
+            None => match self.get("encoding")? {
+                Some(value) => value,
+                None => return Ok(default),
+            },
+        };
+        let make = self.refusal.make;
+        let known = one_of(
+            self.refusal,
+            "encoding",
+            "is invalid encoding",
+            value,
+            |word| match word {
+                "utf8" | "utf-8" => Some(Encoding::Utf8),
+                "buffer" => Some(Encoding::Buffer),
+                other => make
+                    .is_encoding(self.refusal.env, other)
+                    .unwrap_or(false)
+                    .then(|| Encoding::Other(other.to_owned())),
+            },
+        )?;
+        Ok(known)
+    }
+
+    /// An encoding of names: as a string, or byte for byte.
+    pub fn name_encoding(&self) -> Checked<Encoding> {
+        match self.encoding(Encoding::Utf8)? {
+            Encoding::Other(_) => {
+                let value = match (&self.word, self.get("encoding")?) {
+                    (Some(word), _) => *word,
+                    (None, Some(value)) => value,
+                    (None, None) => return Ok(Encoding::Utf8),
+                };
+                let reason = "must be one of: 'utf8', 'utf-8', 'buffer'";
+                self.refusal.invalid_value("encoding", reason, value)
+            }
+            known => Ok(known),
+        }
+    }
+
+    /// Whether blocks are shared.
+    pub fn reflink(&self) -> Checked<Reflink> {
+        let reason = "must be one of: 'auto', 'always', 'never'";
+        self.word("reflink", Reflink::Auto, reason, |word| match word {
+            "auto" => Some(Reflink::Auto),
+            "always" => Some(Reflink::Always),
+            "never" => Some(Reflink::Never),
+            _ => None,
+        })
+    }
+
+    /// One of several words.
+    pub fn word<T>(
+        &self,
+        key: &str,
+        default: T,
+        reason: &str,
+        meaning: impl FnOnce(&str) -> Option<T>,
+    ) -> Checked<T> {
+        match self.get(key)? {
+            Some(value) => one_of(self.refusal, &named(key), reason, value, meaning),
+            None => Ok(default),
+        }
+    }
+
+    /// The root that a second path is beneath, where that is another one.
+    pub fn to(&self) -> Checked<Option<Arc<Root>>> {
+        let (Some(object), Some(value)) = (&self.object, self.get("to")?) else {
+            return Ok(None);
+        };
+        if value.get_type()? == ValueType::Object
+            && let Ok(instance) =
+                object.get_named_property_unchecked::<ClassInstance<SandboxRoot>>("to")
+        {
+            return Ok(Some(instance.current()));
+        }
+        let expected = format!("an instance of {CLASS}");
+        self.refusal.invalid_type(&named("to"), &expected, value)
+    }
+
+    /// Refuses the option `key` if it is `false`.
+    pub fn refuse_false(&self, key: &str, reason: &str) -> Checked<()> {
+        match (self.flag(key, true)?, self.get(key)?) {
+            (false, Some(value)) => self.refusal.invalid_value(&named(key), reason, value),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn named(key: &str) -> String {
+    format!("options.{key}")
+}

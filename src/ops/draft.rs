@@ -1,0 +1,101 @@
+//! A regular file that gets its name when it is complete: who looks at the name sees what was there
+//! before or all of what is new, and who dies while writing leaves nothing behind.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, Result};
+
+use crate::at::At;
+use crate::path::Leaf;
+use crate::retry::TRIES;
+use crate::sys;
+
+/// What `publish` does with what has the name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is replaced, in one step.
+    Replace,
+    /// It stays: `EEXIST`.
+    Refuse,
+}
+
+/// A file beside the name that it is to get.
+pub struct Draft<'a> {
+    at: At<'a>,
+    fd: OwnedFd,
+    /// The name that it has meanwhile, where the file system has no files without names.
+    temporary: Option<Leaf<'static>>,
+}
+
+impl<'a> Draft<'a> {
+    /// An empty file that is to be `at`.
+    pub fn new(at: At<'a>, mode: Mode) -> Result<Self> {
+        match at.create_unnamed(mode) {
+            // What file systems and kernels without O_TMPFILE say: open(2).
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {}
+            created => {
+                let temporary = None;
+                return created.map(|fd| Self { at, fd, temporary });
+            }
+        }
+        let (fd, leaf) = with_temporary_name(at, |at| at.create_new(OFlags::WRONLY, mode))?;
+        let temporary = Some(leaf);
+        Ok(Self { at, fd, temporary })
+    }
+
+    /// The file, to be written.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Gives it its name.
+    pub fn publish(mut self, taken: Taken) -> Result<()> {
+        // A file system may say only at the end that what was written does not fit.
+        sys::close(rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)?)?;
+        if self.temporary.is_none() {
+            match self.at.link_open_file(self.fd.as_fd()) {
+                Err(Errno::EXIST) if taken == Taken::Replace => {}
+                done => return done,
+            }
+            let link = |at: At<'_>| at.link_open_file(self.fd.as_fd());
+            self.temporary = Some(with_temporary_name(self.at, link)?.1);
+        }
+        let Some(leaf) = &self.temporary else {
+            return Ok(());
+        };
+        let temporary = self.at.beside(leaf);
+        match taken {
+            Taken::Replace => temporary.rename(self.at, rustix::fs::RenameFlags::empty())?,
+            // Not by RENAME_NOREPLACE, which the file systems that come here seldom know. The
+            // temporary name goes when this is dropped.
+            Taken::Refuse => return temporary.link(self.at),
+        }
+        self.temporary = None;
+        Ok(())
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if let Some(leaf) = &self.temporary {
+            // Nothing can be done where it cannot be removed, and the error that led here is told.
+            let _ = self.at.beside(leaf).unlink();
+        }
+    }
+}
+
+/// Makes something beside `at` under a name that nothing has.
+pub fn with_temporary_name<T>(
+    at: At<'_>,
+    mut make: impl FnMut(At<'_>) -> Result<T>,
+) -> Result<(T, Leaf<'static>)> {
+    for _ in 0..TRIES {
+        let leaf = at.temporary_name()?;
+        match make(at.beside(&leaf)) {
+            Err(Errno::EXIST) => {}
+            made => return made.map(|made| (made, leaf)),
+        }
+    }
+    Err(Errno::EXIST)
+}

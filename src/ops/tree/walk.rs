@@ -1,0 +1,392 @@
+//! Going through a tree: `readdir`, `walk`, and what `cp` goes by.
+//!
+//! A symlink is found and never entered. A directory is read by the bufferful, and what is in it is gone
+//! into before the next one is read, so that the memory for it is bounded by the depth alone.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FileType, SeekFrom};
+use rustix::io::Errno;
+
+use crate::at::At;
+use crate::error::{Call, Error, Failure, Reason, Result};
+use crate::ops::directory::{Listing, Names, Read, known_type};
+use crate::ops::tree::levels::{Above, Level, Levels};
+use crate::path::{Leaf, UserPath};
+use crate::resolve::Root;
+use crate::retry::TRIES;
+use crate::watch::Watch;
+
+/// Something that was found in a tree.
+pub struct Found<'a> {
+    /// Where it is.
+    pub at: At<'a>,
+    /// Its name.
+    pub name: &'a CStr,
+    /// What it is, by the listing.
+    pub kind: FileType,
+    /// The way from the top to the directory that it is in: empty for the top.
+    pub way: &'a [u8],
+    /// How far down it is: 1 in the top.
+    pub depth: usize,
+}
+
+/// Whether a directory is gone into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Down {
+    /// It is.
+    Enter,
+    /// It is not.
+    Stay,
+}
+
+/// Who goes through a tree.
+pub trait Visitor {
+    /// A name was found; the answer counts for directories.
+    fn found(&mut self, found: &Found<'_>) -> Result<Down, Failure>;
+
+    /// The directory was opened, to be gone into.
+    fn entered(&mut self, _name: &CStr, _dir: BorrowedFd<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// All that is in the directory was found.
+    fn left(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// The directory at `at` is a mount point, which the root refuses.
+    fn mount_point(&mut self, _at: At<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// A directory was moved while what is in it was gone through, and the rest of it is not found.
+    fn lost(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// A failure in a tree, and the way from the top to what it is about.
+#[derive(Debug)]
+pub struct Stopped {
+    /// What failed.
+    pub failure: Failure,
+    /// Empty for the top itself.
+    pub way: Vec<u8>,
+}
+
+impl Stopped {
+    /// The error of `call` on the tree at `path`.
+    pub fn into_error(self, call: &Call<'_>, path: &UserPath) -> Error {
+        let mut error = call.failed(self.failure);
+        if !self.way.is_empty() && error.path.is_some() {
+            error.path = Some(path.join(&self.way));
+        }
+        error
+    }
+}
+
+/// What is known of a directory on the way down.
+#[derive(Default)]
+struct Below {
+    /// Directories of the last bufferful that are still to be entered, the next one last.
+    pending: Vec<CString>,
+    /// Where the next bufferful begins, for when the directory has to be opened again.
+    position: u64,
+    ended: bool,
+}
+
+/// A way through a tree, a step at a time.
+pub struct Walk {
+    levels: Levels<Below>,
+    listing: Listing,
+    /// The way to the innermost level.
+    way: Vec<u8>,
+    /// How often a name was not what it had been listed as, or a level not where it had been.
+    surprises: u32,
+}
+
+impl Walk {
+    /// Begins at the directory `top`, which is open to be read.
+    pub fn new(top: OwnedFd) -> Result<Self, Errno> {
+        let mut levels = Levels::default();
+        levels.enter(Level::new(CString::default(), top, Below::default()))?;
+        Ok(Self {
+            levels,
+            listing: Listing::default(),
+            way: Vec::new(),
+            surprises: 0,
+        })
+    }
+
+    /// Goes through all that is left.
+    pub fn finish(
+        &mut self,
+        root: &Root,
+        visitor: &mut impl Visitor,
+        watch: &Watch,
+    ) -> Result<(), Stopped> {
+        while self.step(root, visitor, watch)? {}
+        Ok(())
+    }
+
+    /// Reads a bufferful, or enters or leaves a directory. False at the end.
+    pub fn step(
+        &mut self,
+        root: &Root,
+        visitor: &mut impl Visitor,
+        watch: &Watch,
+    ) -> Result<bool, Stopped> {
+        let depth = self.levels.depth();
+        let Some(level) = self.levels.innermost_mut() else {
+            return Ok(false);
+        };
+        let stopped = |failure: Failure, way: &[u8], name: &[u8]| Stopped {
+            failure,
+            way: joined(way, name),
+        };
+        watch
+            .check()
+            .map_err(|errno| stopped(errno.into(), &self.way, b""))?;
+        if let Some(name) = level.state.pending.pop() {
+            let entered = self.enter(root, visitor, &name);
+            entered.map_err(|failure| stopped(failure, &self.way, name.to_bytes()))?;
+        } else if !level.state.ended
+            && let Some(dir) = level.fd()
+        {
+            let mut directories = Vec::new();
+            let (way, listing) = (&self.way, &mut self.listing);
+            let read = listing.read(dir, |name, kind| {
+                let Some(leaf) = Leaf::listed(name) else {
+                    return Ok(());
+                };
+                let at = At::new(dir, &leaf);
+                let found = match known_type(at, kind) {
+                    Err(Errno::NOENT) => return Ok(()),
+                    Err(errno) => Err(errno.into()),
+                    Ok(kind) => visitor
+                        .found(&Found {
+                            at,
+                            name,
+                            kind,
+                            way,
+                            depth,
+                        })
+                        .map(|down| (kind, down)),
+                };
+                match found {
+                    Ok((FileType::Directory, Down::Enter)) => directories.push(name.to_owned()),
+                    Ok(_) => {}
+                    Err(failure) => {
+                        return Err(Broken::Found(stopped(failure, way, name.to_bytes())));
+                    }
+                }
+                Ok(())
+            });
+            let read = read.map_err(|broken| match broken {
+                Broken::Found(stopped) => stopped,
+                Broken::Listing(errno) => stopped(errno.into(), way, b""),
+            })?;
+            directories.reverse();
+            level.state = Below {
+                pending: directories,
+                position: self.listing.position(),
+                ended: read == Read::End,
+            };
+        } else {
+            let left = self.leave(visitor);
+            left.map_err(|failure| stopped(failure, &self.way, b""))?;
+        }
+        Ok(true)
+    }
+
+    fn enter(
+        &mut self,
+        root: &Root,
+        visitor: &mut impl Visitor,
+        name: &CStr,
+    ) -> Result<(), Failure> {
+        let depth = self.levels.depth();
+        let Some(level) = self.levels.innermost_mut() else {
+            return Ok(());
+        };
+        let (Some(dir), Some(leaf)) = (level.fd(), Leaf::listed(name)) else {
+            return Ok(());
+        };
+        let at = At::new(dir, &leaf);
+        match root.listing_at(at) {
+            Ok(fd) => {
+                visitor.entered(name, fd.as_fd())?;
+                append(&mut self.way, name.to_bytes());
+                let level = Level::new(name.to_owned(), fd, Below::default());
+                Ok(self.levels.enter(level)?)
+            }
+            Err(failure) => match failure.errno {
+                Errno::NOENT => Ok(()),
+                Errno::ACCESS if failure.reason == Some(Reason::OutsideSandbox) => {
+                    visitor.mount_point(at)
+                }
+                // It was a directory a moment ago.
+                Errno::NOTDIR | Errno::LOOP => {
+                    self.surprises += 1;
+                    let kind = match at.lstat() {
+                        _ if self.surprises == TRIES => return Err(Errno::BUSY.into()),
+                        Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+                        Err(Errno::NOENT) => return Ok(()),
+                        Err(errno) => return Err(errno.into()),
+                    };
+                    let way = &self.way;
+                    if kind == FileType::Directory {
+                        level.state.pending.push(name.to_owned());
+                    } else {
+                        visitor.found(&Found {
+                            at,
+                            name,
+                            kind,
+                            way,
+                            depth,
+                        })?;
+                    }
+                    Ok(())
+                }
+                _ => Err(failure),
+            },
+        }
+    }
+
+    fn leave(&mut self, visitor: &mut impl Visitor) -> Result<(), Failure> {
+        visitor.left()?;
+        let Some((left, above)) = self.levels.leave() else {
+            return Ok(());
+        };
+        let above_len = self.way.len().saturating_sub(left.name.count_bytes());
+        self.way.truncate(above_len.saturating_sub(1));
+        if above == Above::Lost {
+            self.surprises += 1;
+            visitor.lost()?;
+            if self.surprises >= TRIES {
+                return Err(Errno::BUSY.into());
+            }
+            self.levels.find_again();
+            self.way = self.levels.path_of(None);
+        }
+        if matches!(above, Above::Lost | Above::Reopened)
+            && let Some(level) = self.levels.innermost()
+            && let Some(fd) = level.fd()
+        {
+            rustix::fs::seek(fd, SeekFrom::Start(level.state.position))?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a listing was not read to its end.
+enum Broken {
+    Listing(Errno),
+    Found(Stopped),
+}
+
+impl From<Errno> for Broken {
+    fn from(errno: Errno) -> Self {
+        Self::Listing(errno)
+    }
+}
+
+fn append(way: &mut Vec<u8>, name: &[u8]) {
+    if !way.is_empty() && !name.is_empty() {
+        way.push(b'/');
+    }
+    way.extend_from_slice(name);
+}
+
+fn joined(way: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut way = way.to_vec();
+    append(&mut way, name);
+    way
+}
+
+/// What `readdir` lists, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ListOptions {
+    /// Whether directories in it are listed too.
+    pub recursive: bool,
+    /// Whether types are told, and the directory of each name, or the way to it in the name.
+    pub typed: bool,
+}
+
+/// readdir(3): the names in a directory, or in all of a tree.
+pub fn read_directory(
+    root: &Root,
+    path: &UserPath,
+    options: ListOptions,
+    watch: &Watch,
+) -> Result<Names> {
+    let call = Call::on("scandir", path);
+    let mut walk = call.run(|| Ok(Walk::new(root.listing(path)?)?))?;
+    let mut list = List::new(path, options);
+    walk.finish(root, &mut list, watch)
+        .map_err(|stopped| stopped.into_error(&call, path))?;
+    Ok(list.take())
+}
+
+/// Collects names.
+pub struct List<'p> {
+    path: &'p UserPath,
+    options: ListOptions,
+    names: Names,
+    /// The way to the directory of the last name.
+    way: Vec<u8>,
+}
+
+impl<'p> List<'p> {
+    /// For what is in the directory at `path`.
+    pub fn new(path: &'p UserPath, options: ListOptions) -> Self {
+        Self {
+            path,
+            options,
+            names: Names::default(),
+            way: Vec::new(),
+        }
+    }
+
+    /// What was collected since this was last asked.
+    pub fn take(&mut self) -> Names {
+        std::mem::take(&mut self.names)
+    }
+
+    /// The directory at the end of `way`, as a caller who passed `path` may go on with it.
+    fn parent(&self, way: &[u8]) -> Vec<u8> {
+        match (way, self.path.as_bytes()) {
+            (b"", path) => path.to_vec(),
+            (way, b"." | b"./") => way.to_vec(),
+            (way, _) => self.path.join(way),
+        }
+    }
+}
+
+impl Visitor for List<'_> {
+    fn found(&mut self, found: &Found<'_>) -> Result<Down, Failure> {
+        if !self.options.typed && !found.way.is_empty() {
+            self.names.names.extend_from_slice(found.way);
+            self.names.names.push(b'/');
+        }
+        self.names
+            .names
+            .extend_from_slice(found.name.to_bytes_with_nul());
+        if self.options.typed {
+            self.names.kinds.push(found.kind);
+            match self.names.parents.last_mut() {
+                Some((_, count)) if self.way == found.way => *count += 1,
+                _ => {
+                    self.way = found.way.to_vec();
+                    self.names.parents.push((self.parent(found.way), 1));
+                }
+            }
+        }
+        Ok(match self.options.recursive {
+            true => Down::Enter,
+            false => Down::Stay,
+        })
+    }
+}
