@@ -28,11 +28,11 @@ const tests = {
   'upload-handler.js': (t) => {
     assert.strictEqual(
       printedBy(t, 'upload-handler.js'),
-      `PUT /reports/july.csv          201
-PUT /reports/august.csv        the client went away
-PUT /reports/all-years.csv     413
-PUT /../../outside/escaped     403
-PUT /elsewhere/escaped         403
+      `PUT /reports/july.csv         201
+PUT /reports/august.csv       the client went away
+PUT /reports/all-years.csv    413
+PUT /../../outside/escaped    403
+PUT /elsewhere/escaped        403
 
 What is there now:
   outside
