@@ -24,19 +24,19 @@ export interface SandboxOptions {
    * Under the latter two a path may have `..`, which the kernel resolves; under `'in-root'` an absolute
    * path starts at the root. Magic links of `/proc` are never followed.
    */
-  symlinks?: 'reject' | 'beneath' | 'in-root' | undefined;
+  symlinks?: 'reject' | 'beneath' | 'in-root' | null | undefined;
   /**
    * Whether a path may lead into something that is mounted beneath the root, default `'allow'`. With
    * `'reject'` it is `EACCES`, and work on a tree does not enter a mount point in it.
    */
-  mounts?: 'allow' | 'reject' | undefined;
+  mounts?: 'allow' | 'reject' | null | undefined;
   /**
    * Whether the content of a file that has more than one name may be opened, default `'allow'`. With
    * `'reject'` it is `EMLINK`.
    */
-  hardlinks?: 'allow' | 'reject' | undefined;
+  hardlinks?: 'allow' | 'reject' | null | undefined;
   /** Whether everything that changes something is `EROFS`, before any system call. Default `false`. */
-  readonly?: boolean | undefined;
+  readonly?: boolean | null | undefined;
 }
 
 /** What {@link SandboxRoot.stat} knows of a file: numbers, or bigints where they were asked for. */
@@ -130,7 +130,7 @@ type AppendFlags = 'a' | 'ax' | 'xa' | 'as' | 'sa' | 'a+' | 'ax+' | 'xa+' | 'as+
 export interface StatOptions<Big extends boolean = boolean, Throws extends boolean = boolean> {
   /** Whether every field is to be an exact bigint. Default `false`. */
   bigint?: Big | null | undefined;
-  /** Whether nothing there (`ENOENT`, `ENOTDIR`) is an error, and not `undefined`. Default `true`. */
+  /** Whether nothing there (`ENOENT`) is an error, and not `undefined`. Default `true`. */
   throwIfNoEntry?: Throws | null | undefined;
 }
 
@@ -164,7 +164,7 @@ export interface IntoAnother {
 
 /** Whether a copy shares its blocks with the original: where the file system can, or fail, or never. */
 export interface Reflink {
-  /** Default `'auto'`. `'always'` is the kernel's error (`EOPNOTSUPP`, `EXDEV` …) where it is not possible. */
+  /** Default `'auto'`. `'always'` is the kernel's error (`ENOTSUP`, `EXDEV` …) where it is not possible. */
   reflink?: 'auto' | 'always' | 'never' | null | undefined;
 }
 
@@ -481,7 +481,8 @@ interface Operations<Async extends boolean> {
   // ---- content
 
   /**
-   * Opens a file as `fs.open` does. With `O_PATH` it can be anything, and nothing of it can be read.
+   * Opens a file as `fs.open` does. With `O_PATH` (`0o10000000`: Node has no name for it) it can be anything,
+   * and nothing of it can be read.
    *
    * @param path the file, or to read a directory
    * @param flags default `'r'`
