@@ -79,6 +79,18 @@ What is there now:
 
 for (const [name, check] of Object.entries(tests)) test(`${name} does what it says`, check);
 
+test('the example of the README prints what it says', (t) => {
+  const readme = fs.readFileSync(path.join(__dirname, '../README.md'), 'utf8');
+  const [, code, promised] = /^## Example\n\n```js\n(.*?)```\n\nIt prints (.*?)\n/ms.exec(readme);
+  const local = code.replace("'@cocalc/openat2'", JSON.stringify(path.join(__dirname, '..')));
+  const { stdout } = spawnSync(process.execPath, ['-e', local], { cwd: tempDir(t), encoding: 'utf8' });
+  const lines = stdout.trim().split('\n');
+  assert.deepStrictEqual(
+    lines,
+    Array.from(promised.matchAll(/`([^`]+)`/g), ([, line]) => line),
+  );
+});
+
 test('every example is run', () => {
   const shared = 'temporary-folder.js';
   const files = fs.readdirSync(EXAMPLES).filter((name) => name.endsWith('.js') && name !== shared);
