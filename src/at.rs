@@ -83,6 +83,11 @@ impl<'a> At<'a> {
         on_intr(|| rustix::fs::statat(self.dir, self.name(), AtFlags::SYMLINK_NOFOLLOW))
     }
 
+    /// Whether nothing has this name.
+    pub fn is_gone(self) -> bool {
+        matches!(self.lstat(), Err(Errno::NOENT))
+    }
+
     /// readlinkat(2): what a symlink holds.
     pub fn readlink(self) -> Result<CString> {
         on_intr(|| rustix::fs::readlinkat(self.dir, self.name(), Vec::new()))

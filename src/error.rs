@@ -151,6 +151,17 @@ impl<'a> Call<'a> {
         work().map_err(|failure| self.failed(failure))
     }
 
+    /// The error of this call on trees, for `failure` at the end of `way`: the way down from their tops.
+    #[cold]
+    pub fn failed_at(&self, failure: Failure, way: &[u8]) -> Error {
+        let mut error = self.failed(failure);
+        if !way.is_empty() {
+            error.path = error.path.map(|_| self.path.join(way));
+            error.dest = error.dest.and(self.dest.map(|dest| dest.join(way)));
+        }
+        error
+    }
+
     /// The error of this call for `failure`.
     #[cold]
     pub fn failed(&self, failure: Failure) -> Error {

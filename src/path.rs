@@ -65,6 +65,16 @@ impl UserPath {
         Self::new([self.as_bytes(), more].concat())
     }
 
+    /// The path of `leaf` in the directory that this path is in.
+    pub(crate) fn beside(&self, leaf: &Leaf<'_>) -> Result<Self, NulByte> {
+        let bytes = self.as_bytes();
+        let end = bytes.iter().rposition(|&byte| byte != b'/');
+        let bytes = bytes.get(..=end.unwrap_or(0)).unwrap_or(bytes);
+        let slash = bytes.iter().rposition(|&byte| byte == b'/');
+        let above = bytes.get(..slash.map_or(0, |slash| slash + 1));
+        Self::new([above.unwrap_or_default(), leaf.as_c_str().to_bytes()].concat())
+    }
+
     /// The path of `name` in the directory of this path, as an error names it.
     pub(crate) fn join(&self, name: &[u8]) -> Vec<u8> {
         let mut joined = self.as_bytes().to_vec();

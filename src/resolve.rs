@@ -199,6 +199,11 @@ impl Root {
         self.openat2_at(at, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
+    /// The same for the sake of the names in it, which are made or changed and not read.
+    pub fn directory_at(&self, at: At<'_>) -> Result<OwnedFd, Failure> {
+        self.openat2_at(at, OFlags::PATH | OFlags::DIRECTORY)
+    }
+
     /// The content of what has the name `at` in a tree of this root, to be read.
     pub fn content_at(&self, at: At<'_>) -> Result<Content, Failure> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;

@@ -5,12 +5,12 @@
 //! the one place where a call enters; napi catches a panic there.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::bindgen_prelude::*;
 
-use super::args::Args;
+use super::args::{Args, MAX_SAFE_INTEGER};
 use super::make::Make;
 use super::reply::{Reply, Value};
 use super::sandbox_root::{CLASS, SandboxRoot};
@@ -18,8 +18,9 @@ use super::task::WorkTask;
 use super::thrown::{Checked, Thrown};
 use crate::error;
 use crate::ops::identity;
+use crate::ops::tree::walk::{Limits, Tour};
 use crate::resolve::Root;
-use crate::watch::Progress;
+use crate::watch::{Progress, Watch};
 
 /// What a call is to do, once its arguments hold. Boxed, so that what carries it is compiled once.
 pub type Work = Box<dyn FnOnce(&Root) -> error::Result<Reply> + Send>;
@@ -69,23 +70,21 @@ impl Methods<'_> {
         self.starters.set_named_property(name, starter)
     }
 
-    /// Adds `promises`: for each root, the methods that wait for what the starters began.
-    pub fn add_promises(&mut self) -> Result<()> {
-        self.make
-            .promises(&self.env, &self.prototype, &self.starters)
-    }
-
-    /// Adds what begins with `new` and ends with `close`: the life of an instance.
-    pub fn add_lifetime(&mut self) -> Result<()> {
-        let (env, make) = (self.env, Rc::clone(&self.make));
+    /// Adds what is no such method: the life of an instance, its `identity`, `walk` and `promises`.
+    pub fn complete(&mut self) -> Result<()> {
+        let env = self.env;
+        let mut natives = Object::new(&env)?;
+        let make = Rc::clone(&self.make);
         let close = function(&env, "close", move |call| {
             receiver(call, &make)?.close();
             Ok(())
         })?;
+        natives.set_named_property("close", close)?;
         let make = Rc::clone(&self.make);
-        let is_closed = function(&env, "closed", move |call| {
+        let closed = function(&env, "closed", move |call| {
             Ok(receiver(call, &make)?.current().is_closed())
         })?;
+        natives.set_named_property("closed", closed)?;
         let make = Rc::clone(&self.make);
         let identity = function(&env, "identity", move |call| {
             match identity::identity(&receiver(call, &make)?.current()) {
@@ -93,10 +92,58 @@ impl Methods<'_> {
                 Err(error) => Err(Thrown::Value(make.error(call.env, error)?)),
             }
         })?;
-        let prototype = &self.prototype;
+        natives.set_named_property("identity", identity)?;
+        let make = Rc::clone(&self.make);
+        let ending = Arc::clone(&self.ending);
+        let tour = function(&env, "walk", move |call| tour(call, &make, &ending))?;
+        natives.set_named_property("tour", tour)?;
         self.make
-            .lifetime(&env, prototype, close, is_closed, identity)
+            .complete(&env, &self.prototype, &self.starters, natives)
     }
+}
+
+/// A tour through a tree: `{ step, close }`, for `class.js`. A step gives back the promise of a part, and
+/// is called on the root, whose descriptor is kept open by nothing in between.
+fn tour(
+    call: &FunctionCallContext<'_>,
+    make: &Rc<Make>,
+    ending: &Arc<AtomicBool>,
+) -> Checked<Unknown<'static>> {
+    let env = &call.env;
+    let root = receiver(call, make)?.current();
+    let args = Args::new(call, make, ending, root.policy());
+    let path = args.path(0, "path")?;
+    let options = args.options(1)?;
+    let encoding = options.name_encoding()?;
+    let limits = Limits {
+        depth: options
+            .number("maxDepth", MAX_SAFE_INTEGER)?
+            .unwrap_or(u64::MAX),
+        entries: options
+            .number("maxEntries", MAX_SAFE_INTEGER)?
+            .unwrap_or(u64::MAX),
+    };
+    let tour = Arc::new(Mutex::new(Some(Tour::new(path, limits))));
+    let closed = Arc::clone(&tour);
+    let watch = Arc::new(Watch::new(Arc::clone(ending)));
+    let receiving = Rc::clone(make);
+    let step = function(env, "step", move |call| {
+        let root = receiver(call, &receiving)?.current();
+        let (tour, watch, encoding) = (Arc::clone(&tour), Arc::clone(&watch), encoding.clone());
+        let work: Work = Box::new(move |root| {
+            let mut tour = tour.lock().unwrap_or_else(PoisonError::into_inner);
+            match tour.as_mut() {
+                Some(tour) => Ok(Reply::Part(tour.next(root, &watch)?, encoding)),
+                None => Ok(Reply::Nothing),
+            }
+        });
+        Ok(WorkTask::start(root, work))
+    })?;
+    let close = function(env, "close", move |_| {
+        closed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(())
+    })?;
+    Ok(make.tour(env, step, close)?)
 }
 
 fn function<'e, Body, Return>(

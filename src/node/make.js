@@ -177,16 +177,10 @@
 
   const identity = (dev, ino, mountId) => ({ dev, ino, mountId });
 
-  const lifetime = (prototype, close, isClosed, getIdentity) => {
-    prototype.close = close;
-    Object.defineProperty(prototype, 'closed', { get: isClosed, configurable: true, enumerable: true });
-    Object.defineProperty(prototype, 'identity', { get: getIdentity, configurable: true, enumerable: true });
-    // `using root = …`: the first releases of Node 18 do not have the symbol.
-    if (Symbol.dispose !== undefined) prototype[Symbol.dispose] = close;
-  };
+  // A part of a tour through a tree.
+  const part = (entries, truncated, isLast) => ({ entries, truncated, isLast });
 
   return {
-    lifetime,
     stats,
     systemError,
     invalidType,
@@ -200,6 +194,7 @@
     decode,
     bytesOf,
     names,
+    part,
     identity,
   };
 })();

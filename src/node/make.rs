@@ -1,4 +1,4 @@
-//! The values and errors that are made by the scripts in `make.js` and `promises.js`, one function
+//! The values and errors that are made by the scripts in `make.js` and `class.js`, one function
 //! each.
 
 use napi::bindgen_prelude::*;
@@ -12,6 +12,7 @@ use crate::error::{self, Reason};
 use crate::ops::directory::Names;
 use crate::ops::identity::Identity;
 use crate::ops::metadata::Nanoseconds;
+use crate::ops::tree::walk::{self, Cut};
 use crate::watch::Progress;
 
 /// The functions of `make.js`, in the environment that they belong to.
@@ -23,7 +24,6 @@ pub struct Make {
     invalid_value: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
     out_of_range: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
     invalid_this: FunctionRef<FnArgs<(&'static str,)>, Unknown<'static>>,
-    promises: FunctionRef<FnArgs<(sys::napi_value, sys::napi_value)>, Unknown<'static>>,
     started: FunctionRef<FnArgs<Started>, Unknown<'static>>,
     progress: FunctionRef<FnArgs<(sys::napi_value, f64, f64)>, Vec<Unknown<'static>>>,
     too_large: FunctionRef<FnArgs<(f64, f64)>, Unknown<'static>>,
@@ -34,7 +34,9 @@ pub struct Make {
     bytes_of: FunctionRef<FnArgs<(sys::napi_value,)>, Uint8Array>,
     names: FunctionRef<FnArgs<NamesOf>, Unknown<'static>>,
     identity: FunctionRef<FnArgs<(BigInt, BigInt, BigInt)>, Unknown<'static>>,
-    lifetime: FunctionRef<FnArgs<Lifetime>, Unknown<'static>>,
+    complete: FunctionRef<FnArgs<Complete>, Unknown<'static>>,
+    tour: FunctionRef<FnArgs<(sys::napi_value, sys::napi_value)>, Unknown<'static>>,
+    part: FunctionRef<FnArgs<Part>, Unknown<'static>>,
 }
 
 #[rustfmt::skip]
@@ -55,19 +57,15 @@ type Started = (
     sys::napi_value,
     sys::napi_value,
 );
-type Lifetime = (
-    sys::napi_value,
-    sys::napi_value,
-    sys::napi_value,
-    sys::napi_value,
-);
+type Complete = (sys::napi_value, sys::napi_value, sys::napi_value);
+type Part = (sys::napi_value, Option<&'static str>, bool);
 type Complaint = (String, String, sys::napi_value);
 
 impl Make {
     /// Compiles the script.
     pub fn new(env: &Env) -> Result<Self> {
         let script: Object = env.run_script(include_str!("make.js"))?;
-        let promises: Object = env.run_script(include_str!("promises.js"))?;
+        let class: Object = env.run_script(include_str!("class.js"))?;
         Ok(Self {
             stats: function(&script, "stats")?,
             big_stats: function(&script, "stats")?,
@@ -76,9 +74,8 @@ impl Make {
             invalid_value: function(&script, "invalidValue")?,
             out_of_range: function(&script, "outOfRange")?,
             invalid_this: function(&script, "invalidThis")?,
-            promises: function(&promises, "promises")?,
-            started: function(&promises, "started")?,
-            progress: function(&promises, "progress")?,
+            started: function(&class, "started")?,
+            progress: function(&class, "progress")?,
             too_large: function(&script, "tooLarge")?,
             watchable: function(&script, "watchable")?,
             is_encoding: function(&script, "isEncoding")?,
@@ -87,14 +84,52 @@ impl Make {
             bytes_of: function(&script, "bytesOf")?,
             names: function(&script, "names")?,
             identity: function(&script, "identity")?,
-            lifetime: function(&script, "lifetime")?,
+            complete: function(&class, "complete")?,
+            tour: function(&class, "tour")?,
+            part: function(&script, "part")?,
         })
     }
 
-    /// Gives the class its `promises`: for each of the `starters`, a method that waits for it.
-    pub fn promises(&self, env: &Env, prototype: &Object, starters: &Object) -> Result<()> {
-        let class = FnArgs::from((prototype.raw(), starters.raw()));
-        self.promises.borrow_back(env)?.call(class).map(|_| ())
+    /// Gives the class what `class.js` makes of `natives`, and its `promises`: for each of the
+    /// `starters`, a method that waits for it.
+    pub fn complete(
+        &self,
+        env: &Env,
+        prototype: &Object,
+        starters: &Object,
+        mut natives: Object,
+    ) -> Result<()> {
+        natives.set_named_property("invalidType", self.invalid_type.borrow_back(env)?)?;
+        let class = (prototype.raw(), starters.raw(), natives.raw());
+        let complete = self.complete.borrow_back(env)?;
+        complete.call(FnArgs::from(class)).map(|_| ())
+    }
+
+    /// What a tour through a tree is taken by.
+    pub fn tour(
+        &self,
+        env: &Env,
+        step: Function<(), AsyncTask<WorkTask>>,
+        close: Function<(), ()>,
+    ) -> Result<Unknown<'static>> {
+        let tour = FnArgs::from((step.raw(), close.raw()));
+        self.tour.borrow_back(env)?.call(tour)
+    }
+
+    /// A part of a tour through a tree.
+    pub fn part(
+        &self,
+        env: &Env,
+        part: walk::Part,
+        encoding: &Encoding,
+    ) -> Result<Unknown<'static>> {
+        let names = self.names(env, part.names, encoding)?;
+        let truncated = part.cut.map(|cut| match cut {
+            Cut::Depth => "maxDepth",
+            Cut::Entries => "maxEntries",
+        });
+        let part = FnArgs::from((names.raw(), truncated, part.is_last));
+        self.part.borrow_back(env)?.call(part)
     }
 
     /// Long work that was started: its promise, what stops it, what tells how far it is, its options.
@@ -123,27 +158,6 @@ impl Make {
         let Identity { dev, ino, mount_id } = identity;
         let fields = (BigInt::from(dev), BigInt::from(ino), BigInt::from(mount_id));
         self.identity.borrow_back(env)?.call(FnArgs::from(fields))
-    }
-
-    /// Gives a prototype its `close`, its `closed` and its `identity`.
-    pub fn lifetime(
-        &self,
-        env: &Env,
-        prototype: &Object,
-        close: Function<(), ()>,
-        is_closed: Function<(), bool>,
-        identity: Function<(), Unknown<'static>>,
-    ) -> Result<()> {
-        let lifetime = (
-            prototype.raw(),
-            close.raw(),
-            is_closed.raw(),
-            identity.raw(),
-        );
-        self.lifetime
-            .borrow_back(env)?
-            .call(FnArgs::from(lifetime))
-            .map(|_| ())
     }
 
     /// The result of `stat`: numbers, times in nanoseconds. Beyond 2⁵³ they are rounded.

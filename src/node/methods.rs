@@ -14,8 +14,10 @@ use crate::error::Call;
 use crate::ops::content::{self, WriteOptions};
 use crate::ops::copy::{self, CopyOptions};
 use crate::ops::entry::{self, Existing};
-use crate::ops::tree::remove;
+use crate::ops::tree::copy::{CopyTreeOptions, Keep};
+use crate::ops::tree::relocate::relocate;
 use crate::ops::tree::walk::{self, ListOptions};
+use crate::ops::tree::{self, remove};
 use crate::ops::{identity, metadata, realpath};
 use crate::path::UserPath;
 use crate::resolve::{Place, Root};
@@ -110,6 +112,53 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         args.options(3)?;
         let watch = args.watch(3)?;
         Ok(move |root: &Root| remove::remove(root, &path, recursive, force, &watch))
+    })?;
+
+    // What `only` names alone is copied, if it is passed: see `filtered` in promises.js.
+    methods.add("cp", |args| {
+        let src = args.path(0, "src")?;
+        let dest = args.path(1, "dest")?;
+        let options = args.options(2)?;
+        let to = options.to()?;
+        options.refuse_false(
+            "verbatimSymlinks",
+            "cannot be false: the path of the root would be written into the link",
+        )?;
+        let force = options.flag("force", true)?;
+        let keep_times = options.flag("preserveTimestamps", false)?;
+        let options = CopyTreeOptions {
+            recursive: options.flag("recursive", false)?,
+            existing: match (force, options.flag("errorOnExist", false)?) {
+                (true, _) => tree::copy::Existing::Replace,
+                (false, false) => tree::copy::Existing::Skip,
+                (false, true) => tree::copy::Existing::Refuse,
+            },
+            reflink: options.reflink()?,
+            keep: if keep_times {
+                Keep::Times
+            } else {
+                Keep::Nothing
+            },
+            only: args.names(3)?.map(|names| names.into_iter().collect()),
+        };
+        let watch = args.watch(2)?;
+        Ok(move |root: &Root| {
+            let (from, to) = places(root, &src, to.as_deref(), &dest);
+            tree::copy::copy_tree(from, to, &options, &watch)
+        })
+    })?;
+
+    methods.add("move", |args| {
+        let src = args.path(0, "src")?;
+        let dest = args.path(1, "dest")?;
+        let options = args.options(2)?;
+        let to = options.to()?;
+        let overwrite = options.flag("overwrite", false)?;
+        let watch = args.watch(2)?;
+        Ok(move |root: &Root| {
+            let (from, to) = places(root, &src, to.as_deref(), &dest);
+            relocate(from, to, overwrite, &watch)
+        })
     })?;
 
     methods.add("utimes", |args| {

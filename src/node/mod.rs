@@ -44,6 +44,5 @@ pub fn exports(exports: Object<'_>, env: Env) -> Result<()> {
         starters: Object::new(&env)?,
     };
     methods::define(&mut methods)?;
-    methods.add_promises()?;
-    methods.add_lifetime()
+    methods.complete()
 }

@@ -11,6 +11,7 @@ use super::options::Encoding;
 use super::sandbox_root::SandboxRoot;
 use crate::error;
 use crate::ops::directory::Names;
+use crate::ops::tree::walk::Part;
 use crate::resolve::Root;
 
 /// What an operation gives back.
@@ -29,6 +30,8 @@ pub enum Reply {
     Text(Vec<u8>, Encoding),
     /// The names in directories.
     Names(Names, Encoding),
+    /// A part of a tour through a tree.
+    Part(Part, Encoding),
     /// A root of its own.
     Root(Root),
 }
@@ -53,6 +56,7 @@ impl Reply {
                 Either7::D(make.decode(env, bytes, encoding)?)
             }
             Self::Names(names, encoding) => Either7::D(make.names(env, names, &encoding)?),
+            Self::Part(part, encoding) => Either7::D(make.part(env, part, &encoding)?),
             Self::Root(root) => Either7::G(root.into()),
         })
     }

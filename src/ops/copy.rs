@@ -62,16 +62,13 @@ pub fn copy_file(
         };
         let target = Target::open(to, OFlags::WRONLY, options.mode, presence)?;
         target.fill(|target, fd| {
-            if is_same_file(target.stat(), source.stat()) {
+            // Asked again: overlayfs gives a file another inode when it is opened for writing.
+            let source_now = rustix::fs::fstat(source.fd())?;
+            if is_same_file(target.stat(), &source_now) {
                 return Ok(());
             }
-            if options.reflink == Reflink::Always {
-                // Nothing has changed if it cannot be done.
-                share_content(&source, fd, watch)?;
-                let size = source.stat().st_size as u64;
-                on_intr(|| rustix::fs::ftruncate(fd, size))?;
-                rustix::fs::fchmod(fd, permissions(source.stat()))?;
-                return Ok(());
+            if options.reflink == Reflink::Always && !target.is_new() {
+                try_sharing(&source, to)?;
             }
             // Before the old content goes: whoever may not set the mode has lost nothing yet. The
             // nine bits alone, since a copy is never setuid.
@@ -166,6 +163,14 @@ fn share_content(source: &Content, to: BorrowedFd<'_>, watch: &Watch) -> Result<
     rustix::fs::ioctl_ficlone(to, source.fd())?;
     watch.bytes_done(source.stat().st_size as u64);
     Ok(())
+}
+
+/// Shares the blocks of `source` with a file without a name beside `dest`, so that a file which is
+/// there has lost nothing if it cannot be done.
+fn try_sharing(source: &Content, dest: Place<'_>) -> Result<(), Failure> {
+    let entry = dest.root.entry(dest.path, Errno::ISDIR)?;
+    let trial = entry.at().create_unnamed(Mode::RUSR | Mode::WUSR)?;
+    Ok(rustix::fs::ioctl_ficlone(&trial, source.fd())?)
 }
 
 /// Two files, and how content gets from one to the other.

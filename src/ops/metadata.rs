@@ -128,7 +128,7 @@ pub struct Owner {
 pub fn chown(root: &Root, path: &UserPath, owner: Owner) -> Result<()> {
     Call::on("chown", path).run(|| {
         let fd = root.for_change()?.existing(path)?;
-        chown_fd(fd.as_fd(), owner)
+        chown_fd(fd.as_fd(), owner.user, owner.group)
     })
 }
 
@@ -136,13 +136,18 @@ pub fn chown(root: &Root, path: &UserPath, owner: Owner) -> Result<()> {
 pub fn lchown(root: &Root, path: &UserPath, owner: Owner) -> Result<()> {
     Call::on("lchown", path).run(|| match root.for_change()?.name_or_target(path)? {
         Found::Name(entry) => Ok(entry.at().chown(owner.user, owner.group)?),
-        Found::Target(fd) => chown_fd(fd.as_fd(), owner),
+        Found::Target(fd) => chown_fd(fd.as_fd(), owner.user, owner.group),
     })
 }
 
-fn chown_fd(fd: BorrowedFd<'_>, owner: Owner) -> Result<(), Failure> {
+/// chown(2) of an open file, which may be open with `O_PATH` alone.
+pub(super) fn chown_fd(
+    fd: BorrowedFd<'_>,
+    user: Option<Uid>,
+    group: Option<Gid>,
+) -> Result<(), Failure> {
     let flags = AtFlags::EMPTY_PATH;
-    let done = on_intr(|| rustix::fs::chownat(fd, c"", owner.user, owner.group, flags));
+    let done = on_intr(|| rustix::fs::chownat(fd, c"", user, group, flags));
     Ok(done?)
 }
 
@@ -150,10 +155,15 @@ fn chown_fd(fd: BorrowedFd<'_>, owner: Owner) -> Result<(), Failure> {
 pub fn chmod(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
     Call::on("chmod", path).run(|| {
         let fd = root.for_change()?.existing(path)?;
-        let done = on_intr(|| sys::fchmod_o_path(fd.as_fd(), mode));
-        or_through_proc(done, fd.as_fd(), |proc_fds, number| {
-            rustix::fs::chmodat(proc_fds, number, mode, AtFlags::empty())
-        })
+        chmod_fd(fd.as_fd(), mode)
+    })
+}
+
+/// chmod(2) of an open file, which may be open with `O_PATH` alone.
+pub(super) fn chmod_fd(fd: BorrowedFd<'_>, mode: Mode) -> Result<(), Failure> {
+    let done = on_intr(|| sys::fchmod_o_path(fd, mode));
+    or_through_proc(done, fd, |proc_fds, number| {
+        rustix::fs::chmodat(proc_fds, number, mode, AtFlags::empty())
     })
 }
 
@@ -173,7 +183,8 @@ pub fn lutimes(root: &Root, path: &UserPath, times: &Timestamps) -> Result<()> {
     })
 }
 
-fn utimes_fd(fd: BorrowedFd<'_>, times: &Timestamps) -> Result<(), Failure> {
+/// utimensat(2) of an open file, which may be open with `O_PATH` alone.
+pub(super) fn utimes_fd(fd: BorrowedFd<'_>, times: &Timestamps) -> Result<(), Failure> {
     let done = on_intr(|| rustix::fs::utimensat(fd, c"", times, AtFlags::EMPTY_PATH));
     or_through_proc(done, fd, |proc_fds, number| {
         rustix::fs::utimensat(proc_fds, number, times, AtFlags::empty())

@@ -105,6 +105,11 @@ impl<'a> Target<'a> {
         &self.stat
     }
 
+    /// Whether it was made by this operation.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// Empties it.
     pub fn empty(&self) -> Result<(), Failure> {
         if !self.is_new {

@@ -242,12 +242,7 @@ impl<'a> Removal<'a> {
 
     /// The error of this removal for `name` in the innermost level.
     fn failed(&self, failure: Failure, name: Option<&CStr>) -> Error {
-        let inner = self.levels.path_of(name);
-        let mut error = Call::on("rm", self.path).failed(failure);
-        if !inner.is_empty() {
-            error.path = Some(self.path.join(&inner));
-        }
-        error
+        Call::on("rm", self.path).failed_at(failure, &self.levels.path_of(name))
     }
 }
 

@@ -43,7 +43,7 @@ pub enum Down {
 
 /// Who goes through a tree.
 pub trait Visitor {
-    /// A name was found; the answer counts for directories.
+    /// A name was found; the answer is `Stay` for anything but a directory.
     fn found(&mut self, found: &Found<'_>) -> Result<Down, Failure>;
 
     /// The directory was opened, to be gone into.
@@ -57,7 +57,7 @@ pub trait Visitor {
     }
 
     /// The directory at `at` is a mount point, which the root refuses.
-    fn mount_point(&mut self, _at: At<'_>) -> Result<(), Failure> {
+    fn mount_point(&mut self, _at: At<'_>, _name: &CStr) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -77,13 +77,23 @@ pub struct Stopped {
 }
 
 impl Stopped {
-    /// The error of `call` on the tree at `path`.
-    pub fn into_error(self, call: &Call<'_>, path: &UserPath) -> Error {
-        let mut error = call.failed(self.failure);
-        if !self.way.is_empty() && error.path.is_some() {
-            error.path = Some(path.join(&self.way));
-        }
-        error
+    /// A failure that is about the top.
+    pub fn at_top(failure: impl Into<Failure>) -> Self {
+        let way = Vec::new();
+        let failure = failure.into();
+        Self { failure, way }
+    }
+
+    /// The error of `call` on trees at its paths.
+    pub fn into_error(self, call: &Call<'_>) -> Error {
+        call.failed_at(self.failure, &self.way)
+    }
+}
+
+impl Found<'_> {
+    /// The way from the top to it.
+    pub fn way_to(&self) -> Vec<u8> {
+        joined(self.way, self.name.to_bytes())
     }
 }
 
@@ -165,19 +175,17 @@ impl Walk {
                 let found = match known_type(at, kind) {
                     Err(Errno::NOENT) => return Ok(()),
                     Err(errno) => Err(errno.into()),
-                    Ok(kind) => visitor
-                        .found(&Found {
-                            at,
-                            name,
-                            kind,
-                            way,
-                            depth,
-                        })
-                        .map(|down| (kind, down)),
+                    Ok(kind) => visitor.found(&Found {
+                        at,
+                        name,
+                        kind,
+                        way,
+                        depth,
+                    }),
                 };
                 match found {
-                    Ok((FileType::Directory, Down::Enter)) => directories.push(name.to_owned()),
-                    Ok(_) => {}
+                    Ok(Down::Enter) => directories.push(name.to_owned()),
+                    Ok(Down::Stay) => {}
                     Err(failure) => {
                         return Err(Broken::Found(stopped(failure, way, name.to_bytes())));
                     }
@@ -225,7 +233,7 @@ impl Walk {
             Err(failure) => match failure.errno {
                 Errno::NOENT => Ok(()),
                 Errno::ACCESS if failure.reason == Some(Reason::OutsideSandbox) => {
-                    visitor.mount_point(at)
+                    visitor.mount_point(at, name)
                 }
                 // It was a directory a moment ago.
                 Errno::NOTDIR | Errno::LOOP => {
@@ -326,12 +334,12 @@ pub fn read_directory(
     let mut walk = call.run(|| Ok(Walk::new(root.listing(path)?)?))?;
     let mut list = List::new(path, options);
     walk.finish(root, &mut list, watch)
-        .map_err(|stopped| stopped.into_error(&call, path))?;
-    Ok(list.take())
+        .map_err(|stopped| stopped.into_error(&call))?;
+    Ok(list.names)
 }
 
 /// Collects names.
-pub struct List<'p> {
+struct List<'p> {
     path: &'p UserPath,
     options: ListOptions,
     names: Names,
@@ -341,18 +349,13 @@ pub struct List<'p> {
 
 impl<'p> List<'p> {
     /// For what is in the directory at `path`.
-    pub fn new(path: &'p UserPath, options: ListOptions) -> Self {
+    fn new(path: &'p UserPath, options: ListOptions) -> Self {
         Self {
             path,
             options,
             names: Names::default(),
             way: Vec::new(),
         }
-    }
-
-    /// What was collected since this was last asked.
-    pub fn take(&mut self) -> Names {
-        std::mem::take(&mut self.names)
     }
 
     /// The directory at the end of `way`, as a caller who passed `path` may go on with it.
@@ -384,9 +387,127 @@ impl Visitor for List<'_> {
                 }
             }
         }
-        Ok(match self.options.recursive {
-            true => Down::Enter,
-            false => Down::Stay,
-        })
+        let enter = self.options.recursive && found.kind == FileType::Directory;
+        Ok(if enter { Down::Enter } else { Down::Stay })
+    }
+}
+
+/// What cut a tour short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// There are directories further down than wanted.
+    Depth,
+    /// There are more entries than wanted.
+    Entries,
+}
+
+/// How far a tour goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How far down: 1 is the directory itself.
+    pub depth: u64,
+    /// How many entries are told.
+    pub entries: u64,
+}
+
+/// A way through a tree that is told in parts, for as long as somebody asks: `walk`.
+pub struct Tour {
+    path: UserPath,
+    left: Limits,
+    walk: Option<Walk>,
+    cut: Option<Cut>,
+    ended: bool,
+}
+
+/// A part of it.
+pub struct Part {
+    /// What was found, with types.
+    pub names: Names,
+    /// What has cut the tour short so far.
+    pub cut: Option<Cut>,
+    /// Whether this is the last part.
+    pub is_last: bool,
+}
+
+impl Tour {
+    /// A tour through the directory at `path`, which begins when it is first asked for.
+    pub fn new(path: UserPath, limits: Limits) -> Self {
+        Self {
+            path,
+            left: limits,
+            walk: None,
+            cut: None,
+            ended: false,
+        }
+    }
+
+    /// The next part: what one bufferful of a directory, or a few small ones, has.
+    pub fn next(&mut self, root: &Root, watch: &Watch) -> Result<Part> {
+        let call = Call::on("scandir", &self.path);
+        let mut walk = match self.walk.take() {
+            Some(walk) => walk,
+            None if self.ended => return Ok(self.part(Names::default())),
+            None => call.run(|| Ok(Walk::new(root.listing(&self.path)?)?))?,
+        };
+        let options = ListOptions {
+            recursive: true,
+            typed: true,
+        };
+        let mut visitor = Bounded {
+            list: List::new(&self.path, options),
+            left: &mut self.left,
+            cut: &mut self.cut,
+        };
+        self.ended = loop {
+            let more = walk.step(root, &mut visitor, watch);
+            if !more.map_err(|stopped| stopped.into_error(&call))? {
+                break true;
+            }
+            if *visitor.cut == Some(Cut::Entries) {
+                break true;
+            }
+            if visitor.list.names.kinds.len() >= ENOUGH {
+                break false;
+            }
+        };
+        let names = visitor.list.names;
+        if !self.ended {
+            self.walk = Some(walk);
+        }
+        Ok(self.part(names))
+    }
+
+    fn part(&self, names: Names) -> Part {
+        Part {
+            names,
+            cut: self.cut,
+            is_last: self.ended,
+        }
+    }
+}
+
+/// How many names are enough for a part.
+const ENOUGH: usize = 256;
+
+/// Collects names up to a limit.
+struct Bounded<'p> {
+    list: List<'p>,
+    left: &'p mut Limits,
+    cut: &'p mut Option<Cut>,
+}
+
+impl Visitor for Bounded<'_> {
+    fn found(&mut self, found: &Found<'_>) -> Result<Down, Failure> {
+        if self.left.entries == 0 {
+            *self.cut = Some(Cut::Entries);
+            return Ok(Down::Stay);
+        }
+        self.left.entries -= 1;
+        let down = self.list.found(found)?;
+        if down == Down::Enter && found.depth as u64 >= self.left.depth {
+            self.cut.get_or_insert(Cut::Depth);
+            return Ok(Down::Stay);
+        }
+        Ok(down)
     }
 }

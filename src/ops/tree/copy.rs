@@ -1,0 +1,591 @@
+//! `cp`: copying a file, a link, or a whole tree.
+//!
+//! The source is gone through by [`Walk`]; beside it goes a second way down, through the copy. What is
+//! made is made by name in an open directory of the copy, so nothing that others rename leads it astray.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FileType, Gid, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, Uid};
+use rustix::io::Errno;
+
+use crate::at::At;
+use crate::error::{Call, Failure, Reason, Result};
+use crate::ops::copy::{Reflink, copy_content, permissions};
+use crate::ops::draft::{Draft, Taken, with_temporary_name};
+use crate::ops::metadata::{chmod_fd, chown_fd, utimes_fd};
+use crate::ops::target::is_same_file;
+use crate::ops::tree::levels::{Above, Id, Level, Levels};
+use crate::ops::tree::walk::{Down, Found, Stopped, Visitor, Walk};
+use crate::path::{Leaf, UserPath};
+use crate::resolve::{Content, Entry, Place, Root};
+use crate::retry::TRIES;
+use crate::sys;
+use crate::watch::Watch;
+
+/// How a tree is copied.
+#[derive(Clone, Debug)]
+pub struct CopyTreeOptions {
+    /// Whether a directory may be copied.
+    pub recursive: bool,
+    /// What becomes of a file that is there.
+    pub existing: Existing,
+    /// Whether blocks are shared.
+    pub reflink: Reflink,
+    /// What a copy has of its original beside the content and the nine permission bits.
+    pub keep: Keep,
+    /// The ways from the top to what is copied, that of the top being empty; `None`: to everything.
+    pub only: Option<HashSet<Vec<u8>>>,
+}
+
+/// What becomes of a file that has the name of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It is replaced.
+    Replace,
+    /// It stays.
+    Skip,
+    /// It stays: `EEXIST`.
+    Refuse,
+}
+
+/// What a copy has of its original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing more.
+    Nothing,
+    /// When it was last read and changed.
+    Times,
+    /// Those, and whom it belongs to where we may say so, with all twelve bits of the mode.
+    TimesAndOwner,
+}
+
+/// Copies what is at `from` to `to`. Links are copied as links.
+pub fn copy_tree(
+    from: Place<'_>,
+    to: Place<'_>,
+    options: &CopyTreeOptions,
+    watch: &Watch,
+) -> Result<()> {
+    let call = Call::between("cp", from.path, to.path);
+    if is_left_out(options, b"") {
+        return Ok(());
+    }
+    let failed = |failure: Failure| call.failed(failure);
+    if let Err(errno) = to.root.for_change() {
+        return Err(failed(errno.into()));
+    }
+    let source = Source::find(from).map_err(failed)?;
+    if let Source::Directory(listing) = &source {
+        not_into_itself(listing.as_fd(), to).map_err(failed)?;
+    }
+    let copied = match Destination::find(to).map_err(failed)? {
+        Destination::Name(entry) => {
+            let base = to.path.clone();
+            copy_to(from.root, source, to.root, entry.at(), base, options, watch)
+        }
+        Destination::Directory(top) => match source {
+            Source::Directory(listing) if options.recursive => {
+                let mut copy = Copy::new(from.root, to.root, to.path.clone(), options, watch);
+                copy.tree(listing, top, None)
+            }
+            _ => Err(Stopped::at_top(Errno::ISDIR)),
+        },
+    };
+    copied.map_err(|stopped| stopped.into_error(&call))
+}
+
+/// Refuses a copy of the directory `source` to a place beneath it, before anything is made there.
+fn not_into_itself(source: BorrowedFd<'_>, to: Place<'_>) -> Result<(), Failure> {
+    let source = Id::of(source)?;
+    let mut is_above = Id::of(to.root.fd()?)? == source;
+    let path = to.root.parse(to.path)?;
+    let parents = path.prefixes().rev().skip(1);
+    for parent in parents {
+        is_above |= Id::of(to.root.directory(&parent)?.as_fd())? == source;
+    }
+    match is_above && path.has_leaf() {
+        true => Err(Errno::INVAL.into()),
+        false => Ok(()),
+    }
+}
+
+/// Copies `source` to the name `dest`; `base` is the path of that beneath the root `to`.
+pub(super) fn copy_to(
+    from: &Root,
+    source: Source<'_, '_>,
+    to: &Root,
+    dest: At<'_>,
+    base: UserPath,
+    options: &CopyTreeOptions,
+    watch: &Watch,
+) -> Result<(), Stopped> {
+    let mut copy = Copy::new(from, to, base, options, watch);
+    match source {
+        Source::Directory(_) if !options.recursive => Err(Stopped::at_top(Errno::ISDIR)),
+        Source::Directory(listing) => {
+            let original = rustix::fs::fstat(&listing).map_err(Stopped::at_top)?;
+            let made = copy.job.directory(dest, &original);
+            let (top, made) = made.map_err(Stopped::at_top)?;
+            copy.tree(listing, top, made)
+        }
+        Source::Name(entry, kind) => match copy.job.one(entry.at(), kind, dest, Vec::new) {
+            Ok(Down::Stay) => Ok(()),
+            Ok(Down::Enter) => Err(Stopped::at_top(Errno::BUSY)),
+            Err(failure) => Err(Stopped::at_top(failure)),
+        },
+    }
+}
+
+/// What is to be copied.
+pub(super) enum Source<'r, 'p> {
+    /// A directory, open to be read.
+    Directory(OwnedFd),
+    /// A name that is no directory, and what it is.
+    Name(Entry<'r, 'p>, FileType),
+}
+
+impl<'r, 'p> Source<'r, 'p> {
+    /// What is at `place`.
+    pub(super) fn find(place: Place<'r>) -> Result<Self, Failure>
+    where
+        'r: 'p,
+    {
+        let Place { root, path } = place;
+        let parsed = root.parse(path)?;
+        if !parsed.has_leaf() || parsed.wants_directory() {
+            return Ok(Self::Directory(root.listing(path)?));
+        }
+        let entry = root.entry_of(parsed, Errno::BUSY)?;
+        for _ in 0..TRIES {
+            let kind = FileType::from_raw_mode(entry.at().lstat()?.st_mode);
+            if kind != FileType::Directory {
+                return Ok(Self::Name(entry, kind));
+            }
+            match root.listing_at(entry.at()) {
+                // It is no directory any more.
+                Err(failure) if matches!(failure.errno, Errno::NOTDIR | Errno::LOOP) => {}
+                listing => return Ok(Self::Directory(listing?)),
+            }
+        }
+        Err(Errno::BUSY.into())
+    }
+}
+
+/// Where it is to be.
+enum Destination<'r, 'p> {
+    /// The root itself, or what `..` leads to: it is there.
+    Directory(OwnedFd),
+    Name(Entry<'r, 'p>),
+}
+
+impl<'r> Destination<'r, 'r> {
+    fn find(place: Place<'r>) -> Result<Self, Failure> {
+        let parsed = place.root.parse(place.path)?;
+        match parsed.has_leaf() {
+            true => Ok(Self::Name(place.root.entry_of(parsed, Errno::BUSY)?)),
+            false => Ok(Self::Directory(place.root.directory(&parsed)?)),
+        }
+    }
+}
+
+fn is_left_out(options: &CopyTreeOptions, way: &[u8]) -> bool {
+    options
+        .only
+        .as_ref()
+        .is_some_and(|only| !only.contains(way))
+}
+
+/// A copy of a tree that is being made.
+struct Copy<'a> {
+    job: Job<'a>,
+    /// The way down through the copy, beside that of the source; the original of each directory that
+    /// was made.
+    levels: Levels<Option<Stat>>,
+    /// The top of the copy.
+    top: Option<Id>,
+}
+
+/// How one thing is copied.
+struct Job<'a> {
+    from: &'a Root,
+    to: &'a Root,
+    /// The path of the copy beneath `to`.
+    base: UserPath,
+    options: &'a CopyTreeOptions,
+    watch: &'a Watch,
+    /// The files copied so far that have more names, which may come yet.
+    linked: HashMap<Id, Linked>,
+}
+
+/// The first copy of a file with several names.
+struct Linked {
+    copy: Id,
+    way: Vec<u8>,
+}
+
+impl<'a> Copy<'a> {
+    fn new(
+        from: &'a Root,
+        to: &'a Root,
+        base: UserPath,
+        options: &'a CopyTreeOptions,
+        watch: &'a Watch,
+    ) -> Self {
+        let linked = HashMap::new();
+        Self {
+            job: Job {
+                from,
+                to,
+                base,
+                options,
+                watch,
+                linked,
+            },
+            levels: Levels::default(),
+            top: None,
+        }
+    }
+
+    /// Copies what is in the directory `source` into the directory `top`; `made`: the original of the
+    /// latter, if it was made for it.
+    fn tree(&mut self, source: OwnedFd, top: OwnedFd, made: Option<Stat>) -> Result<(), Stopped> {
+        let id = Id::of(top.as_fd()).map_err(Stopped::at_top)?;
+        if Id::of(source.as_fd()) == Ok(id) {
+            return Err(Stopped::at_top(Errno::INVAL));
+        }
+        self.top = Some(id);
+        let level = Level::new(CString::default(), top, made);
+        self.levels.enter(level).map_err(Stopped::at_top)?;
+        let mut walk = Walk::new(source).map_err(Stopped::at_top)?;
+        let (from, watch) = (self.job.from, self.job.watch);
+        walk.finish(from, self, watch)
+    }
+
+    /// Goes down into the copy of a directory.
+    fn go_down(&mut self, name: &CStr, original: &Stat) -> Result<(), Failure> {
+        if self.top == Some(original.into()) {
+            return Err(Errno::INVAL.into());
+        }
+        let (Some(leaf), Some(above)) = (
+            Leaf::listed(name),
+            self.levels.innermost().and_then(Level::fd),
+        ) else {
+            return Err(Errno::BUSY.into());
+        };
+        let (fd, made) = self.job.directory(At::new(above, &leaf), original)?;
+        Ok(self.levels.enter(Level::new(name.to_owned(), fd, made))?)
+    }
+
+    fn go_up(&mut self) -> Result<(), Failure> {
+        let Some((left, above)) = self.levels.leave() else {
+            return Ok(());
+        };
+        if let (Some(original), Some(fd)) = (&left.state, left.fd()) {
+            self.job.finish_fd(fd, original)?;
+        }
+        self.job.watch.entry_done();
+        match above {
+            Above::Lost => Err(Errno::BUSY.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Visitor for Copy<'_> {
+    fn found(&mut self, found: &Found<'_>) -> Result<Down, Failure> {
+        if self.job.options.only.is_some() && is_left_out(self.job.options, &found.way_to()) {
+            return Ok(Down::Stay);
+        }
+        if found.kind == FileType::Directory {
+            return Ok(Down::Enter);
+        }
+        let (Some(leaf), Some(dir)) = (
+            Leaf::listed(found.name),
+            self.levels.innermost().and_then(Level::fd),
+        ) else {
+            return Err(Errno::BUSY.into());
+        };
+        let dest = At::new(dir, &leaf);
+        match self.job.one(found.at, found.kind, dest, || found.way_to()) {
+            // Somebody removed it since it was listed.
+            Err(failure) if failure.errno == Errno::NOENT && found.at.is_gone() => Ok(Down::Stay),
+            done => done,
+        }
+    }
+
+    fn entered(&mut self, name: &CStr, dir: BorrowedFd<'_>) -> Result<(), Failure> {
+        let original = rustix::fs::fstat(dir)?;
+        self.go_down(name, &original)
+    }
+
+    fn left(&mut self) -> Result<(), Failure> {
+        self.go_up()
+    }
+
+    fn mount_point(&mut self, found: At<'_>, name: &CStr) -> Result<(), Failure> {
+        // As `cp -x`: the directory, and nothing of what is mounted there.
+        let original = found.lstat()?;
+        self.go_down(name, &original)?;
+        self.go_up()
+    }
+
+    fn lost(&mut self) -> Result<(), Failure> {
+        Err(Errno::BUSY.into())
+    }
+}
+
+/// What has the name of a copy already.
+enum Clash {
+    /// It is to be replaced.
+    Replace,
+    /// It is to stay.
+    Stay,
+}
+
+impl Job<'_> {
+    /// Makes the copy of a directory, or finds one there. Its original, if it was made.
+    fn directory(&self, dest: At<'_>, original: &Stat) -> Result<(OwnedFd, Option<Stat>), Failure> {
+        // Ours to fill, whatever the original forbids. What it allows is set at the end.
+        let made = match dest.mkdir(Mode::RWXU) {
+            Ok(()) => Some(*original),
+            Err(Errno::EXIST) => None,
+            Err(errno) => return Err(errno.into()),
+        };
+        match self.to.directory_at(dest) {
+            // A symlink, too, is no directory to copy into.
+            Err(failure) if failure.errno == Errno::LOOP => Err(Errno::NOTDIR.into()),
+            fd => Ok((fd?, made)),
+        }
+    }
+
+    /// Copies anything but a directory, of the type that it was listed as or another; for a directory
+    /// the answer is to go into it. `way`: from the top to it.
+    fn one(
+        &mut self,
+        source: At<'_>,
+        mut kind: FileType,
+        dest: At<'_>,
+        way: impl Fn() -> Vec<u8>,
+    ) -> Result<Down, Failure> {
+        for _ in 0..TRIES {
+            let copied = match kind {
+                FileType::Directory => return Ok(Down::Enter),
+                FileType::RegularFile => match self.from.content_at(source) {
+                    Ok(content) if !content.is_directory() => self.file(&content, dest, &way),
+                    Ok(_) => Err(Errno::ISDIR.into()),
+                    Err(failure) => Err(failure),
+                },
+                FileType::Symlink => self.symlink(source, dest),
+                FileType::Fifo => self.fifo(source, dest),
+                _ => Err(Failure::because(Errno::NXIO, Reason::NotARegularFile)),
+            };
+            let Err(failure) = copied else {
+                self.watch.entry_done();
+                return Ok(Down::Stay);
+            };
+            let now = FileType::from_raw_mode(source.lstat()?.st_mode);
+            if now == kind {
+                return Err(failure);
+            }
+            kind = now;
+        }
+        Err(Errno::BUSY.into())
+    }
+
+    fn file(
+        &mut self,
+        content: &Content,
+        dest: At<'_>,
+        way: impl Fn() -> Vec<u8>,
+    ) -> Result<(), Failure> {
+        let original = content.stat();
+        if original.st_nlink > 1 && self.link(original, dest)? {
+            return Ok(());
+        }
+        let mode = permissions(original);
+        let fill = |fd: BorrowedFd<'_>| -> Result<(), Failure> {
+            copy_content(content, fd, self.options.reflink, self.watch)?;
+            self.finish_fd(fd, original)
+        };
+        let copy = match dest.create_new(OFlags::WRONLY, mode) {
+            Ok(fd) => fill_new(dest, fd, fill)?,
+            Err(Errno::EXIST) => match self.clash(dest, original)? {
+                Clash::Stay => return Ok(()),
+                Clash::Replace => {
+                    let draft = Draft::new(dest, mode)?;
+                    fill(draft.fd())?;
+                    let id = Id::of(draft.fd())?;
+                    draft.publish(Taken::Replace)?;
+                    id
+                }
+            },
+            Err(errno) => return Err(errno.into()),
+        };
+        if original.st_nlink > 1 {
+            let way = way();
+            self.linked.insert(original.into(), Linked { copy, way });
+        }
+        Ok(())
+    }
+
+    /// Gives the copy of a file that was copied under another name this one too. False if it was not,
+    /// or if its copy is not where it was made.
+    fn link(&self, original: &Stat, dest: At<'_>) -> Result<bool, Failure> {
+        let Some(Linked { copy, way }) = self.linked.get(&original.into()) else {
+            return Ok(false);
+        };
+        // The top has no name of its own below itself, and a path can be too long to be resolved.
+        let Ok(path) = UserPath::new(self.base.join(way)) else {
+            return Ok(false);
+        };
+        let Ok(first) = self.to.entry(&path, Errno::BUSY) else {
+            return Ok(false);
+        };
+        let linked = self.make(dest, original, |at| {
+            first.at().link(at)?;
+            // Believed only if it is the copy: the name may lead to anything by now.
+            match at.lstat() {
+                Ok(stat) if Id::from(&stat) == *copy => Ok(()),
+                _ => {
+                    at.unlink()?;
+                    Err(Errno::STALE)
+                }
+            }
+        });
+        match linked {
+            Ok(()) => Ok(true),
+            Err(failure) if matches!(failure.errno, Errno::STALE | Errno::NOENT | Errno::MLINK) => {
+                Ok(false)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn symlink(&self, source: At<'_>, dest: At<'_>) -> Result<(), Failure> {
+        let original = source.lstat()?;
+        let target = source.readlink()?;
+        self.make(dest, &original, |at| {
+            at.symlink(&target)?;
+            self.finish_name(at, &original)
+        })
+    }
+
+    fn fifo(&self, source: At<'_>, dest: At<'_>) -> Result<(), Failure> {
+        let original = source.lstat()?;
+        self.make(dest, &original, |at| {
+            at.mkfifo(permissions(&original))?;
+            self.finish_name(at, &original)
+        })
+    }
+
+    /// Makes something without content called `dest`; where that is taken, under a temporary name
+    /// first, to replace it in one step.
+    fn make(
+        &self,
+        dest: At<'_>,
+        original: &Stat,
+        make: impl Fn(At<'_>) -> rustix::io::Result<()>,
+    ) -> Result<(), Failure> {
+        match make(dest) {
+            Err(Errno::EXIST) => {}
+            done => return Ok(done?),
+        }
+        match self.clash(dest, original)? {
+            Clash::Stay => Ok(()),
+            Clash::Replace => {
+                let ((), leaf) = with_temporary_name(dest, make)?;
+                let temporary = dest.beside(&leaf);
+                let renamed = temporary.rename(dest, RenameFlags::empty());
+                // Where it failed; and where both are one file already, rename(2) leaves both names.
+                if renamed.is_err() || original.st_nlink > 1 {
+                    let _ = temporary.unlink();
+                }
+                Ok(renamed?)
+            }
+        }
+    }
+
+    /// What is to become of what has the name of a copy.
+    fn clash(&self, dest: At<'_>, original: &Stat) -> Result<Clash, Failure> {
+        let there = dest.lstat()?;
+        if is_same_file(&there, original) {
+            return Err(Errno::INVAL.into());
+        }
+        if FileType::from_raw_mode(there.st_mode) == FileType::Directory {
+            return Err(Errno::ISDIR.into());
+        }
+        match self.options.existing {
+            Existing::Replace => Ok(Clash::Replace),
+            Existing::Skip => Ok(Clash::Stay),
+            Existing::Refuse => Err(Errno::EXIST.into()),
+        }
+    }
+
+    /// Gives an open file, or directory, what it is to have of its original.
+    fn finish_fd(&self, fd: BorrowedFd<'_>, original: &Stat) -> Result<(), Failure> {
+        let mut mode = permissions(original);
+        if self.options.keep == Keep::TimesAndOwner {
+            let (user, group) = owner(original);
+            // Only root may. What is not its old owner's is not setuid either.
+            let _ = chown_fd(fd, user, group);
+            let now = rustix::fs::fstat(fd)?;
+            if (now.st_uid, now.st_gid) == (original.st_uid, original.st_gid) {
+                mode = Mode::from_raw_mode(original.st_mode & 0o7777);
+            }
+        }
+        chmod_fd(fd, mode)?;
+        if self.options.keep != Keep::Nothing {
+            utimes_fd(fd, &times(original))?;
+        }
+        Ok(())
+    }
+
+    /// The same for a symlink or a FIFO, which is not open.
+    fn finish_name(&self, at: At<'_>, original: &Stat) -> rustix::io::Result<()> {
+        if self.options.keep == Keep::TimesAndOwner {
+            let (user, group) = owner(original);
+            let _ = at.chown(user, group);
+        }
+        if self.options.keep != Keep::Nothing {
+            at.utimes(&times(original))?;
+        }
+        Ok(())
+    }
+}
+
+/// Fills a file that was made for it. If that fails it goes again, where it still has its name.
+fn fill_new(
+    at: At<'_>,
+    fd: OwnedFd,
+    fill: impl FnOnce(BorrowedFd<'_>) -> Result<(), Failure>,
+) -> Result<Id, Failure> {
+    let id = Id::of(fd.as_fd());
+    let filled = fill(fd.as_fd()).and_then(|()| Ok(sys::close(fd)?));
+    if filled.is_err() && at.lstat().map(|stat| Id::from(&stat)) == id {
+        let _ = at.unlink();
+    }
+    filled?;
+    Ok(id?)
+}
+
+fn owner(stat: &Stat) -> (Option<Uid>, Option<Gid>) {
+    (
+        Some(Uid::from_raw(stat.st_uid)),
+        Some(Gid::from_raw(stat.st_gid)),
+    )
+}
+
+fn times(stat: &Stat) -> Timestamps {
+    Timestamps {
+        last_access: Timespec {
+            tv_sec: stat.st_atime as _,
+            tv_nsec: stat.st_atime_nsec as _,
+        },
+        last_modification: Timespec {
+            tv_sec: stat.st_mtime as _,
+            tv_nsec: stat.st_mtime_nsec as _,
+        },
+    }
+}
