@@ -683,8 +683,8 @@ interface Operations<Async extends boolean> {
    * @param src what to move
    * @param dest where to
    * @param options `overwrite`, `to`, `signal`, `onProgress`
-   * @throws {SystemError} `EEXIST` if something is at `dest`, unless `overwrite`; else as `rename`, but for
-   *   `EXDEV`, and as `cp`
+   * @throws {SystemError} `EEXIST` if something is at `dest`, unless `overwrite`; else as `rename` or
+   *   `renameNoReplace`, but for `EXDEV`, and as `cp`
    */
   move(src: RootPath, dest: RootPath, options?: MoveOptions | null): Reply<Async, undefined>;
 
