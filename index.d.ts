@@ -769,7 +769,7 @@ export class SandboxRoot {
   /**
    * Lists a tree without holding it in memory, whatever its size: entries come as they are found, a
    * directory before what is in it, and none is entered that is a symlink or, where the root refuses
-   * mounts, a mount point. Errors come from the iterator.
+   * mounts, a mount point. Errors come from the iterator, but for those of the arguments.
    *
    * @param path the directory
    * @param options `maxDepth`, `maxEntries`, and the encoding of names
