@@ -9,8 +9,8 @@
 export type RootPath = string | Uint8Array;
 
 /**
- * What a root allows. A key or a value that is not one of these is refused (`ERR_INVALID_ARG_VALUE`,
- * `ERR_INVALID_ARG_TYPE`): a misspelt policy must not silently be the weaker one.
+ * What a root allows. A key or a value that is not one of these, `null` too, is refused
+ * (`ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE`): a misspelt policy must not silently be the weaker one.
  */
 export interface SandboxOptions {
   /**
@@ -24,19 +24,19 @@ export interface SandboxOptions {
    * Under the latter two a path may have `..`, which the kernel resolves; under `'in-root'` an absolute
    * path starts at the root. Magic links of `/proc` are never followed.
    */
-  symlinks?: 'reject' | 'beneath' | 'in-root' | null | undefined;
+  symlinks?: 'reject' | 'beneath' | 'in-root' | undefined;
   /**
    * Whether a path may lead into something that is mounted beneath the root, default `'allow'`. With
    * `'reject'` it is `EACCES`, and work on a tree does not enter a mount point in it.
    */
-  mounts?: 'allow' | 'reject' | null | undefined;
+  mounts?: 'allow' | 'reject' | undefined;
   /**
    * Whether the content of a file that has more than one name may be opened, default `'allow'`. With
    * `'reject'` it is `EMLINK`.
    */
-  hardlinks?: 'allow' | 'reject' | null | undefined;
+  hardlinks?: 'allow' | 'reject' | undefined;
   /** Whether everything that changes something is `EROFS`, before any system call. Default `false`. */
-  readonly?: boolean | null | undefined;
+  readonly?: boolean | undefined;
 }
 
 /** What {@link SandboxRoot.stat} knows of a file: numbers, or bigints where they were asked for. */

@@ -34,7 +34,7 @@ const to = new SandboxRoot('/srv/more', { readonly: false });
 const policies: SandboxOptions[] = [
   {},
   { symlinks: 'in-root', mounts: 'reject', hardlinks: 'reject', readonly: true },
-  { symlinks: 'beneath', mounts: undefined, hardlinks: null },
+  { symlinks: 'beneath', mounts: undefined },
 ];
 new SandboxRoot(path, policies[0]);
 new SandboxRoot(path, null);
@@ -316,8 +316,8 @@ gives<string>()(root.mkdir(path, true));
 new SandboxRoot(path, { symlink: 'reject' });
 // @ts-expect-error a policy that does not exist
 new SandboxRoot(path, { symlinks: 'follow' });
-// @ts-expect-error whether it is read-only is yes or no
-root.openRoot(path, { readonly: 'yes' });
+// @ts-expect-error a policy is never null
+root.openRoot(path, { readonly: null });
 // @ts-expect-error names come as UTF-8 or as bytes
 root.readlink(path, 'latin1');
 // @ts-expect-error an encoding that Node does not have
