@@ -78,8 +78,11 @@ impl UserPath {
     /// The path of `name` in the directory of this path, as an error names it.
     pub(crate) fn join(&self, name: &[u8]) -> Vec<u8> {
         let mut joined = self.as_bytes().to_vec();
-        while joined.len() > 1 && joined.ends_with(b"/") {
+        while joined.ends_with(b"/") {
             joined.pop();
+        }
+        if joined == b"." {
+            return name.to_vec();
         }
         joined.push(b'/');
         joined.extend_from_slice(name);

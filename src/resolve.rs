@@ -204,6 +204,24 @@ impl Root {
         self.openat2_at(at, OFlags::PATH | OFlags::DIRECTORY)
     }
 
+    /// What has the name `at` in a tree of this root, good for nothing but naming it; no symlink.
+    pub fn handle_at(&self, at: At<'_>) -> Result<OwnedFd, Failure> {
+        self.openat2_at(at, OFlags::PATH)
+    }
+
+    /// The same root, refusing mounts.
+    pub fn without_mounts(&self) -> Result<Self, Errno> {
+        let fd = Some(rustix::io::fcntl_dupfd_cloexec(self.fd()?, 0)?);
+        let mounts = Allowed::No;
+        Ok(Self {
+            fd,
+            policy: Policy {
+                mounts,
+                ..self.policy
+            },
+        })
+    }
+
     /// The content of what has the name `at` in a tree of this root, to be read.
     pub fn content_at(&self, at: At<'_>) -> Result<Content, Failure> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;

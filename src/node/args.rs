@@ -1,7 +1,7 @@
 //! The arguments of a call, each checked before anything is touched. No number is coerced: napi's
 //! own conversions would turn NaN into 0 and −1 into 2³²−1.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -36,6 +36,7 @@ pub struct Args<'c> {
     ending: &'c Arc<AtomicBool>,
     policy: Policy,
     watched: OnceCell<Watched<'c>>,
+    is_about_a_tree: Cell<bool>,
 }
 
 /// What long work shares with those who wait for it, and the options that have its `signal` and its
@@ -60,6 +61,7 @@ impl<'c> Args<'c> {
             ending,
             policy,
             watched: OnceCell::new(),
+            is_about_a_tree: Cell::new(false),
         }
     }
 
@@ -157,6 +159,17 @@ impl<'c> Args<'c> {
             let _ = self.watched.set((Arc::clone(&watch), options));
         }
         Ok(watch)
+    }
+
+    /// As [`Args::watch`], for work on whole trees where `is_tree`.
+    pub fn watch_tree(&self, index: usize, is_tree: bool) -> Checked<Arc<Watch>> {
+        self.is_about_a_tree.set(is_tree);
+        self.watch(index)
+    }
+
+    /// Whether this call is about a whole tree, and may take long.
+    pub fn is_about_a_tree(&self) -> bool {
+        self.is_about_a_tree.get()
     }
 
     /// What is to follow and stop this call, if it is long work.
@@ -402,6 +415,16 @@ pub fn policy(refusal: &Refusal<'_>, given: Unknown<'_>, base: Policy) -> Checke
             let reason = "has a key that is none of: symlinks, mounts, hardlinks, readonly";
             let key = refusal.env.create_string(&key)?.into_unknown(refusal.env)?;
             return refusal.invalid_value("options", reason, key);
+        }
+    }
+    for key in KNOWN {
+        let value: Unknown = options.get_named_property_unchecked(key)?;
+        if value.get_type()? == ValueType::Null {
+            let expected = match key {
+                "readonly" => "of type boolean",
+                _ => "of type string",
+            };
+            return refusal.invalid_type(&format!("options.{key}"), expected, value);
         }
     }
     let options = Options::new(refusal, given, false)?;

@@ -15,6 +15,7 @@ use super::make::Make;
 use super::reply::{Reply, Value};
 use super::sandbox_root::{CLASS, SandboxRoot};
 use super::task::WorkTask;
+use super::threads::{Promised, Threads};
 use super::thrown::{Checked, Thrown};
 use crate::error;
 use crate::ops::identity;
@@ -34,8 +35,8 @@ pub struct Methods<'e> {
     pub env: Env,
     /// What makes values and errors there.
     pub make: Rc<Make>,
-    /// Becomes true when the environment ends, and its long work with it.
-    pub ending: Arc<AtomicBool>,
+    /// Where work on whole trees is done.
+    pub threads: Rc<Threads>,
     /// Where the methods go that do their work at once.
     pub prototype: Object<'e>,
     /// Where those go that start it and give back a promise. `this` is the root there too.
@@ -61,8 +62,12 @@ impl Methods<'_> {
     fn add_boxed(&mut self, name: &str, read: Rc<Read>) -> Result<()> {
         let env = self.env;
         let make = Rc::clone(&self.make);
-        let ending = Arc::clone(&self.ending);
-        let method = Method { make, ending, read };
+        let threads = Rc::clone(&self.threads);
+        let method = Method {
+            make,
+            threads,
+            read,
+        };
         let starter = method.clone();
         let method = function(&env, name, move |call| method.run(call))?;
         let starter = function(&env, name, move |call| starter.start(call))?;
@@ -93,8 +98,14 @@ impl Methods<'_> {
             }
         })?;
         natives.set_named_property("identity", identity)?;
+        let threads = Rc::clone(&self.threads);
+        let end = function(&env, "end", move |_| {
+            threads.end();
+            Ok(())
+        })?;
+        natives.set_named_property("end", end)?;
         let make = Rc::clone(&self.make);
-        let ending = Arc::clone(&self.ending);
+        let ending = Arc::clone(self.threads.ending());
         let tour = function(&env, "walk", move |call| tour(call, &make, &ending))?;
         natives.set_named_property("tour", tour)?;
         self.make
@@ -175,14 +186,14 @@ fn receiver<'c>(
 #[derive(Clone)]
 struct Method {
     make: Rc<Make>,
-    ending: Arc<AtomicBool>,
+    threads: Rc<Threads>,
     read: Rc<Read>,
 }
 
 impl Method {
     fn run(&self, call: &FunctionCallContext<'_>) -> Checked<Value> {
         let root = receiver(call, &self.make)?.current();
-        let args = Args::new(call, &self.make, &self.ending, root.policy());
+        let args = Args::new(call, &self.make, self.threads.ending(), root.policy());
         let work = (self.read)(&args)?;
         let done = work(&root);
         if let Some((watch, options)) = args.watched() {
@@ -198,11 +209,14 @@ impl Method {
     fn start(&self, call: &FunctionCallContext<'_>) -> Checked<Started> {
         let env = &call.env;
         let root = receiver(call, &self.make)?.current();
-        let args = Args::new(call, &self.make, &self.ending, root.policy());
+        let args = Args::new(call, &self.make, self.threads.ending(), root.policy());
         let work = (self.read)(&args)?;
-        let task = WorkTask::start(root, work);
+        let promise = match args.is_about_a_tree() {
+            true => self.threads.start(env, root, work)?,
+            false => Either::A(WorkTask::start(root, work)),
+        };
         let Some((watch, options)) = args.watched() else {
-            return Ok(Either::A(task));
+            return Ok(Either::A(promise));
         };
         let stopped = Arc::clone(watch);
         let stop = function(env, "stop", move |_| {
@@ -214,10 +228,10 @@ impl Method {
             let Progress { entries, bytes } = watch.progress();
             Ok(vec![entries as f64, bytes as f64])
         })?;
-        let started = self.make.started(env, task, stop, seen, options)?;
+        let started = self.make.started(env, promise, stop, seen, options)?;
         Ok(Either::B(started))
     }
 }
 
 /// What a starter gives back.
-type Started = Either<AsyncTask<WorkTask>, Unknown<'static>>;
+type Started = Either<Promised, Unknown<'static>>;

@@ -28,6 +28,26 @@
   }
   const started = (...parts) => new Running(...parts);
 
+  // What a signal stops: one listener for all of it, since Node warns of many.
+  const stopped = new WeakMap();
+  const listen = (signal, stop) => {
+    if (!stopped.has(signal)) {
+      const stops = new Set();
+      const onAbort = () => stops.forEach((stop) => stop());
+      stopped.set(signal, { stops, onAbort });
+    }
+    const { stops, onAbort } = stopped.get(signal);
+    if (stops.size === 0) signal.addEventListener('abort', onAbort);
+    stops.add(stop);
+    // It may have been aborted since the work was started.
+    if (signal.aborted) stop();
+  };
+  const listenNoMore = (signal, stop) => {
+    const { stops, onAbort } = stopped.get(signal);
+    stops.delete(stop);
+    if (stops.size === 0) signal.removeEventListener('abort', onAbort);
+  };
+
   // Waits for long work, which its signal stops, and which tells how far it is.
   const watched = async ({ promise, stop, seen, options }) => {
     const { signal, onProgress } = options;
@@ -37,7 +57,7 @@
       if (thrown.length > 0) stop();
     };
     const timer = onProgress && setInterval(tell, INTERVAL);
-    signal?.addEventListener('abort', stop);
+    if (signal) listen(signal, stop);
     try {
       const value = await promise;
       tell();
@@ -46,7 +66,7 @@
       if (thrown.length === 0) throw error.code === 'ECANCELED' && signal?.aborted ? signal.reason : error;
     } finally {
       clearInterval(timer);
-      signal?.removeEventListener('abort', stop);
+      if (signal) listenNoMore(signal, stop);
     }
     throw thrown[0];
   };
@@ -74,44 +94,65 @@
               }
             },
           }[name];
-          Object.defineProperty(Promises.prototype, name, { value: method, writable: true, configurable: true });
+          Object.defineProperty(Promises.prototype, name, {
+            value: method,
+            writable: true,
+            configurable: true,
+          });
         }
       }
     }
     return Promises;
   };
 
-  const DIRECTORY = 0o040000n;
-  const isDirectory = ({ mode }) => (mode & 0o170000n) === DIRECTORY;
   const SLASH = Buffer.from('/');
-  const joined = (above, way) =>
-    way.length === 0 ? Buffer.from(above) : Buffer.concat([Buffer.from(above), SLASH, way]);
+  // The path of what is at the end of `way` beneath `top`, as `parentPath` of `readdir` is put together.
+  const joined = (top, way) => {
+    const above = Buffer.from(top);
+    if (way.length === 0) return above;
+    let end = above.length;
+    while (end > 0 && above[end - 1] === SLASH[0]) end--;
+    const isHere = end === 1 && above.toString('latin1', 0, 1) === '.';
+    return isHere ? way : Buffer.concat([above.subarray(0, end), SLASH, way]);
+  };
 
   // Asks the filter of `cp` about a tree from its top, and gives back the ways to what it said yes to.
-  // Yields what may have to be awaited.
-  function* asked(fs, src, dest, filter) {
+  // Yields what may have to be awaited. `list` gives the entries of a directory, and none where it
+  // fails: what is wrong there is said when it is copied.
+  function* asked(list, src, dest, { filter, recursive, signal }) {
     const allowed = [];
-    const ahead = [[Buffer.alloc(0), isDirectory(yield fs.lstat(src, { bigint: true }))]];
+    const ahead = [[Buffer.alloc(0), recursive]];
     while (ahead.length > 0) {
+      if (signal?.aborted) throw signal.reason;
       const [way, isParent] = ahead.pop();
       const at = joined(src, way);
       if (!(yield filter(at.toString(), joined(dest, way).toString()))) continue;
       allowed.push(way);
       if (!isParent) continue;
-      const entries = yield fs.readdir(at, { withFileTypes: true, encoding: 'buffer' });
-      for (const { name, type } of entries.reverse()) {
+      for (const { name, type } of (yield list(at)).reverse()) {
         ahead.push([way.length === 0 ? name : joined(way, name), type === 'directory']);
       }
     }
     return allowed;
   }
 
-  const finish = (steps) => {
+  const TYPED = { withFileTypes: true, encoding: 'buffer' };
+  const askNow = (root, src, dest, options) => {
+    const list = (at) => {
+      try {
+        return root.readdir(at, TYPED);
+      } catch {
+        return [];
+      }
+    };
+    const steps = asked(list, src, dest, { ...options, filter: refusePromise(options.filter) });
     let step = steps.next();
     while (!step.done) step = steps.next(step.value);
     return step.value;
   };
-  const finishLater = async (steps) => {
+  const askAndWait = async (root, src, dest, options) => {
+    const list = (at) => root.promises.readdir(at, TYPED).catch(() => []);
+    const steps = asked(list, src, dest, options);
     let step = steps.next();
     while (!step.done) step = steps.next(await step.value);
     return step.value;
@@ -146,7 +187,7 @@
     return defineGetter(entries, 'truncated', () => truncated);
   };
 
-  const complete = (prototype, starters, { close, closed, identity, tour, invalidType }) => {
+  const complete = (prototype, starters, { close, closed, identity, tour, end, invalidType }) => {
     const filterOf = (options) => {
       const { filter, signal } = options ?? {};
       if (filter != null && typeof filter !== 'function') {
@@ -156,18 +197,22 @@
       return signal?.aborted ? undefined : filter;
     };
     const { cp } = prototype;
-    define(prototype, 'cp', {
-      cp(src, dest, options) {
-        const filter = filterOf(options);
-        if (filter == null) return cp.call(this, src, dest, options);
-        return cp.call(this, src, dest, options, finish(asked(this, src, dest, refusePromise(filter))));
-      },
-    }.cp);
+    define(
+      prototype,
+      'cp',
+      {
+        cp(src, dest, options) {
+          const filter = filterOf(options);
+          if (filter == null) return cp.call(this, src, dest, options);
+          return cp.call(this, src, dest, options, askNow(this, src, dest, options));
+        },
+      }.cp,
+    );
     const { cp: startCp } = starters;
     starters.cp = async function (src, dest, options) {
       const filter = filterOf(options);
       if (filter == null) return startCp.call(this, src, dest, options);
-      const only = await finishLater(asked(this.promises, src, dest, filter));
+      const only = await askAndWait(this, src, dest, options);
       return startCp.call(this, src, dest, options, only);
     };
 
@@ -176,15 +221,25 @@
     defineGetter(prototype, 'identity', identity);
     // `using root = …`: the first releases of Node 18 do not have the symbol.
     if (Symbol.dispose !== undefined) prototype[Symbol.dispose] = close;
-    define(prototype, 'walk', {
-      walk(path, options) {
-        return walk(this, tour.call(this, path, options));
-      },
-    }.walk);
+    define(
+      prototype,
+      'walk',
+      {
+        walk(path, options) {
+          return walk(this, tour.call(this, path, options));
+        },
+      }.walk,
+    );
 
     const Promises = promisesClass(starters);
     const made = new WeakMap();
+    let isFirst = true;
     defineGetter(prototype, 'promises', function () {
+      if (isFirst) {
+        // The process waits for the threads of its pool when it exits, and runs no cleanup hook before.
+        process.once('exit', end);
+        isFirst = false;
+      }
       if (!made.has(this)) made.set(this, new Promises(this));
       return made.get(this);
     });

@@ -7,6 +7,7 @@ use rustix::fs::{FileType, Stat};
 
 use super::options::Encoding;
 use super::task::WorkTask;
+use super::threads::Promised;
 use super::thrown::{Checked, Thrown};
 use crate::error::{self, Reason};
 use crate::ops::directory::Names;
@@ -51,12 +52,7 @@ type SystemError = (
 );
 type Text = Either<String, Buffer>;
 type NamesOf = (Text, String, Vec<Text>, Vec<u32>);
-type Started = (
-    AsyncTask<WorkTask>,
-    sys::napi_value,
-    sys::napi_value,
-    sys::napi_value,
-);
+type Started = (Promised, sys::napi_value, sys::napi_value, sys::napi_value);
 type Complete = (sys::napi_value, sys::napi_value, sys::napi_value);
 type Part = (sys::napi_value, Option<&'static str>, bool);
 type Complaint = (String, String, sys::napi_value);
@@ -136,12 +132,12 @@ impl Make {
     pub fn started(
         &self,
         env: &Env,
-        task: AsyncTask<WorkTask>,
+        promise: Promised,
         stop: Function<(), ()>,
         seen: Function<(), Vec<f64>>,
         options: &Object,
     ) -> Result<Unknown<'static>> {
-        let started = (task, stop.raw(), seen.raw(), options.raw());
+        let started = (promise, stop.raw(), seen.raw(), options.raw());
         self.started.borrow_back(env)?.call(FnArgs::from(started))
     }
 

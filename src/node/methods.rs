@@ -14,7 +14,7 @@ use crate::error::Call;
 use crate::ops::content::{self, WriteOptions};
 use crate::ops::copy::{self, CopyOptions};
 use crate::ops::entry::{self, Existing};
-use crate::ops::tree::copy::{CopyTreeOptions, Keep};
+use crate::ops::tree::copy::{CopyTreeOptions, Keep, MountPoints};
 use crate::ops::tree::relocate::relocate;
 use crate::ops::tree::walk::{self, ListOptions};
 use crate::ops::tree::{self, remove};
@@ -110,7 +110,7 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         let recursive = args.flag(1, "recursive")?;
         let force = args.flag(2, "force")?;
         args.options(3)?;
-        let watch = args.watch(3)?;
+        let watch = args.watch_tree(3, recursive)?;
         Ok(move |root: &Root| remove::remove(root, &path, recursive, force, &watch))
     })?;
 
@@ -139,9 +139,10 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
             } else {
                 Keep::Nothing
             },
+            mount_points: MountPoints::Empty,
             only: args.names(3)?.map(|names| names.into_iter().collect()),
         };
-        let watch = args.watch(2)?;
+        let watch = args.watch_tree(2, options.recursive)?;
         Ok(move |root: &Root| {
             let (from, to) = places(root, &src, to.as_deref(), &dest);
             tree::copy::copy_tree(from, to, &options, &watch)
@@ -154,7 +155,7 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         let options = args.options(2)?;
         let to = options.to()?;
         let overwrite = options.flag("overwrite", false)?;
-        let watch = args.watch(2)?;
+        let watch = args.watch_tree(2, true)?;
         Ok(move |root: &Root| {
             let (from, to) = places(root, &src, to.as_deref(), &dest);
             relocate(from, to, overwrite, &watch)
@@ -233,7 +234,7 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
             recursive: options.flag("recursive", false)?,
             typed: options.flag("withFileTypes", false)?,
         };
-        let watch = args.watch(1)?;
+        let watch = args.watch_tree(1, options.recursive)?;
         Ok(move |root: &Root| {
             let names = walk::read_directory(root, &path, options, &watch)?;
             Ok(Reply::Names(names, encoding))
@@ -314,17 +315,17 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
     ] {
         methods.add(name, move |args| {
             let path = args.path(0, "path")?;
-            let options = args.options_or_encoding(2)?;
-            let data = args.data(1, "data", &options.encoding(Encoding::Utf8)?)?;
+            let bag = args.options_or_encoding(2)?;
+            let data = args.data(1, "data", &bag.text_encoding()?)?;
             let options = WriteOptions {
-                flags: options.open_flags(default)?,
-                mode: options.mode()?,
-                atomic: options.flag("atomic", false)?,
-                flush: options.flag("flush", false)?,
+                flags: bag.open_flags(default)?,
+                mode: bag.mode()?,
+                atomic: bag.flag("atomic", false)?,
+                flush: bag.flag("flush", false)?,
             };
             if options.atomic && options.flags - OFlags::EXCL != written | OFlags::TRUNC {
-                let reason = "cannot be atomic unless 'flag' is 'w' or 'wx'";
-                return args.refuse(2, "options", reason);
+                let reason = "cannot be true unless 'flag' is 'w' or 'wx'";
+                return bag.refuse("atomic", reason);
             }
             Ok(move |root: &Root| {
                 let place = Place { root, path: &path };

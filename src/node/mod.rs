@@ -8,11 +8,10 @@ pub mod options;
 pub mod reply;
 pub mod sandbox_root;
 pub mod task;
+pub mod threads;
 pub mod thrown;
 
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -20,6 +19,7 @@ use napi_derive::napi;
 use call::Methods;
 use make::Make;
 use sandbox_root::{CLASS, Instance};
+use threads::Threads;
 
 /// Runs when an environment loads the addon.
 #[napi(module_exports)]
@@ -32,14 +32,12 @@ pub fn exports(exports: Object<'_>, env: Env) -> Result<()> {
         class: class.create_ref()?,
     };
     env.set_instance_data(instance, (), |_| {})?;
-    let ending = Arc::new(AtomicBool::new(false));
-    env.add_env_cleanup_hook(Arc::clone(&ending), |ending| {
-        ending.store(true, Ordering::Relaxed);
-    })?;
+    let threads = Rc::new(Threads::default());
+    env.add_env_cleanup_hook(Rc::clone(&threads), |threads| threads.end())?;
     let mut methods = Methods {
         env,
         make: Rc::clone(&make),
-        ending,
+        threads,
         prototype,
         starters: Object::new(&env)?,
     };

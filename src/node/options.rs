@@ -130,17 +130,33 @@ impl<'a> Options<'a> {
     /// An encoding of names: as a string, or byte for byte.
     pub fn name_encoding(&self) -> Checked<Encoding> {
         match self.encoding(Encoding::Utf8)? {
-            Encoding::Other(_) => {
-                let value = match (&self.word, self.get("encoding")?) {
-                    (Some(word), _) => *word,
-                    (None, Some(value)) => value,
-                    (None, None) => return Ok(Encoding::Utf8),
-                };
-                let reason = "must be one of: 'utf8', 'utf-8', 'buffer'";
-                self.refusal.invalid_value("encoding", reason, value)
-            }
+            Encoding::Other(_) => self.refuse_encoding("must be one of: 'utf8', 'utf-8', 'buffer'"),
             known => Ok(known),
         }
+    }
+
+    /// The encoding of a string that is written.
+    pub fn text_encoding(&self) -> Checked<Encoding> {
+        match self.encoding(Encoding::Utf8)? {
+            Encoding::Buffer => self.refuse_encoding("is invalid encoding"),
+            known => Ok(known),
+        }
+    }
+
+    fn refuse_encoding<T>(&self, reason: &str) -> Checked<T> {
+        match self.word {
+            Some(word) => self.refusal.invalid_value("encoding", reason, word),
+            None => self.refuse("encoding", reason),
+        }
+    }
+
+    /// Refuses the value of `key`.
+    pub fn refuse<T>(&self, key: &str, reason: &str) -> Checked<T> {
+        let value = match self.get(key)? {
+            Some(value) => value,
+            None => ().into_unknown(self.refusal.env)?,
+        };
+        self.refusal.invalid_value(&named(key), reason, value)
     }
 
     /// Whether blocks are shared.
@@ -185,9 +201,9 @@ impl<'a> Options<'a> {
 
     /// Refuses the option `key` if it is `false`.
     pub fn refuse_false(&self, key: &str, reason: &str) -> Checked<()> {
-        match (self.flag(key, true)?, self.get(key)?) {
-            (false, Some(value)) => self.refusal.invalid_value(&named(key), reason, value),
-            _ => Ok(()),
+        match self.flag(key, true)? {
+            true => Ok(()),
+            false => self.refuse(key, reason),
         }
     }
 }

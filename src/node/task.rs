@@ -1,4 +1,4 @@
-//! The same work without blocking: on libuv's thread pool, as that of `fs.promises`.
+//! Work without blocking: on libuv's thread pool, as that of `fs.promises`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -38,14 +38,20 @@ impl Task for WorkTask {
     }
 
     fn resolve(&mut self, env: Env, output: Self::Output) -> Result<Value> {
-        let make = &Instance::of(&env)?.make;
-        match output {
-            Ok(reply) => reply.into_value(&env, make),
-            Err(error) => Err(make.error(&env, error)?.into()),
-        }
+        settled(&env, output)
     }
 }
 
-fn panicked() -> Error {
+/// What a promise is settled with.
+pub fn settled(env: &Env, output: error::Result<Reply>) -> Result<Value> {
+    let make = &Instance::of(env)?.make;
+    match output {
+        Ok(reply) => reply.into_value(env, make),
+        Err(error) => Err(make.error(env, error)?.into()),
+    }
+}
+
+/// The error of work that panicked, which is a defect.
+pub fn panicked() -> Error {
     Error::new(Status::GenericFailure, "the operation panicked")
 }

@@ -6,7 +6,6 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
-use crate::at::At;
 use crate::error::{Call, Failure, Reason, Result};
 use crate::ops::copy::permissions;
 use crate::ops::draft::{Draft, Taken};
@@ -165,14 +164,21 @@ fn write_in_place(place: Place<'_>, data: &[u8], options: WriteOptions) -> Resul
 
 /// Old or new, never a part: a new file is written without a name, and gets that of the old one.
 fn replace_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<(), Failure> {
-    let entry = place.root.for_change()?.entry(place.path, Errno::ISDIR)?;
+    let is_new = options.presence() == Presence::New;
+    let unnamed = if is_new { Errno::EXIST } else { Errno::ISDIR };
+    let entry = place.root.for_change()?.entry(place.path, unnamed)?;
     if entry.wants_directory() {
         return Err(Errno::ISDIR.into());
     }
-    let old = old_file(entry.at())?;
-    if old.is_some() && options.presence() == Presence::New {
-        return Err(Errno::EXIST.into());
-    }
+    let old = match entry.at().lstat() {
+        Ok(_) if is_new => return Err(Errno::EXIST.into()),
+        Ok(old) if FileType::from_raw_mode(old.st_mode) == FileType::Directory => {
+            return Err(Errno::ISDIR.into());
+        }
+        Ok(old) => Some(old),
+        Err(Errno::NOENT) => None,
+        Err(errno) => return Err(errno.into()),
+    };
     let draft = Draft::new(entry.at(), options.new_mode())?;
     if let Some(old) =
         old.filter(|old| FileType::from_raw_mode(old.st_mode) == FileType::RegularFile)
@@ -180,9 +186,9 @@ fn replace_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<
         take_after(draft.fd(), &old, options.mode)?;
     }
     write_all(draft.fd(), data, options.flush)?;
-    let taken = match options.presence() {
-        Presence::New => Taken::Refuse,
-        _ => Taken::Replace,
+    let taken = match is_new {
+        true => Taken::Refuse,
+        false => Taken::Replace,
     };
     let published = draft.publish(taken);
     published.map_err(|errno| match errno {
@@ -193,18 +199,6 @@ fn replace_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<
         // The name is on the disk when the directory is.
         true => Ok(entry.at().sync_directory()?),
         false => Ok(()),
-    }
-}
-
-/// What has the name now, if it can be replaced by a file.
-fn old_file(at: At<'_>) -> Result<Option<Stat>, Failure> {
-    match at.lstat() {
-        Ok(old) if FileType::from_raw_mode(old.st_mode) == FileType::Directory => {
-            Err(Errno::ISDIR.into())
-        }
-        Ok(old) => Ok(Some(old)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(errno.into()),
     }
 }
 

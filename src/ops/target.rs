@@ -53,7 +53,11 @@ impl<'a> Target<'a> {
                 return Ok(found);
             }
             // What is wrong with the way there is said by this lookup.
-            let entry = root.entry(path, Errno::ISDIR)?;
+            let unnamed = match presence {
+                Presence::New => Errno::EXIST,
+                _ => Errno::ISDIR,
+            };
+            let entry = root.entry(path, unnamed)?;
             if entry.wants_directory() {
                 return Err(Errno::ISDIR.into());
             }

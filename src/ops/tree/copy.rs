@@ -35,6 +35,8 @@ pub struct CopyTreeOptions {
     pub reflink: Reflink,
     /// What a copy has of its original beside the content and the nine permission bits.
     pub keep: Keep,
+    /// What becomes of a directory on which something is mounted, if that is not gone into.
+    pub mount_points: MountPoints,
     /// The ways from the top to what is copied, that of the top being empty; `None`: to everything.
     pub only: Option<HashSet<Vec<u8>>>,
 }
@@ -47,6 +49,15 @@ pub enum Existing {
     /// It stays.
     Skip,
     /// It stays: `EEXIST`.
+    Refuse,
+}
+
+/// What becomes of a mount point that is not gone into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MountPoints {
+    /// It is copied as an empty directory, as by `cp -x`.
+    Empty,
+    /// It is `EBUSY`.
     Refuse,
 }
 
@@ -69,14 +80,14 @@ pub fn copy_tree(
     watch: &Watch,
 ) -> Result<()> {
     let call = Call::between("cp", from.path, to.path);
-    if is_left_out(options, b"") {
-        return Ok(());
-    }
     let failed = |failure: Failure| call.failed(failure);
     if let Err(errno) = to.root.for_change() {
         return Err(failed(errno.into()));
     }
     let source = Source::find(from).map_err(failed)?;
+    if is_left_out(options, b"") {
+        return Ok(());
+    }
     if let Source::Directory(listing) = &source {
         not_into_itself(listing.as_fd(), to).map_err(failed)?;
     }
@@ -260,7 +271,12 @@ impl<'a> Copy<'a> {
         self.levels.enter(level).map_err(Stopped::at_top)?;
         let mut walk = Walk::new(source).map_err(Stopped::at_top)?;
         let (from, watch) = (self.job.from, self.job.watch);
-        walk.finish(from, self, watch)
+        let done = walk.finish(from, self, watch);
+        // What was not finished is left with the modes that it is to have.
+        while !self.levels.is_empty() {
+            let _ = self.go_up();
+        }
+        done
     }
 
     /// Goes down into the copy of a directory.
@@ -325,7 +341,9 @@ impl Visitor for Copy<'_> {
     }
 
     fn mount_point(&mut self, found: At<'_>, name: &CStr) -> Result<(), Failure> {
-        // As `cp -x`: the directory, and nothing of what is mounted there.
+        if self.job.options.mount_points == MountPoints::Refuse {
+            return Err(Errno::BUSY.into());
+        }
         let original = found.lstat()?;
         self.go_down(name, &original)?;
         self.go_up()
@@ -475,7 +493,12 @@ impl Job<'_> {
     fn fifo(&self, source: At<'_>, dest: At<'_>) -> Result<(), Failure> {
         let original = source.lstat()?;
         self.make(dest, &original, |at| {
-            at.mkfifo(permissions(&original))?;
+            let mode = permissions(&original);
+            at.mkfifo(mode)?;
+            // Whatever the umask took away.
+            let fifo = self.to.handle_at(at);
+            fifo.and_then(|fd| chmod_fd(fd.as_fd(), mode))
+                .map_err(|failure| failure.errno)?;
             self.finish_name(at, &original)
         })
     }

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use crate::error::{Call, Error, Result};
 use crate::ops::copy::Reflink;
 use crate::ops::entry::{self, Existing};
-use crate::ops::tree::copy::{self, CopyTreeOptions, Keep, Source, copy_to};
+use crate::ops::tree::copy::{self, CopyTreeOptions, Keep, MountPoints, Source, copy_to};
 use crate::ops::tree::remove::remove;
 use crate::path::UserPath;
 use crate::resolve::Place;
@@ -39,6 +39,7 @@ fn copy_across(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) -
         existing: copy::Existing::Refuse,
         reflink: Reflink::Auto,
         keep: Keep::TimesAndOwner,
+        mount_points: MountPoints::Refuse,
         only: None,
     };
     call.run(|| {
@@ -58,10 +59,13 @@ fn copy_across(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) -
         .path
         .beside(&leaf)
         .map_err(|_| failed(Errno::INVAL.into()))?;
+    // What is mounted in the tree cannot be removed from it: that is said before anything is copied.
+    let strict = from.root.without_mounts();
+    let strict = strict.map_err(|errno| failed(errno.into()))?;
     let source = Source::find(from).map_err(failed)?;
     let temporary = dest.at().beside(&leaf);
     let base = beside.clone();
-    let copied = copy_to(from.root, source, to.root, temporary, base, &options, watch);
+    let copied = copy_to(&strict, source, to.root, temporary, base, &options, watch);
     let flags = match overwrite {
         true => RenameFlags::empty(),
         false => RenameFlags::NOREPLACE,

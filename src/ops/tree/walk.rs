@@ -360,10 +360,9 @@ impl<'p> List<'p> {
 
     /// The directory at the end of `way`, as a caller who passed `path` may go on with it.
     fn parent(&self, way: &[u8]) -> Vec<u8> {
-        match (way, self.path.as_bytes()) {
-            (b"", path) => path.to_vec(),
-            (way, b"." | b"./") => way.to_vec(),
-            (way, _) => self.path.join(way),
+        match way {
+            b"" => self.path.as_bytes().to_vec(),
+            way => self.path.join(way),
         }
     }
 }
@@ -444,6 +443,9 @@ impl Tour {
     /// The next part: what one bufferful of a directory, or a few small ones, has.
     pub fn next(&mut self, root: &Root, watch: &Watch) -> Result<Part> {
         let call = Call::on("scandir", &self.path);
+        if self.left.depth == 0 {
+            (self.cut, self.ended) = (Some(Cut::Depth), true);
+        }
         let mut walk = match self.walk.take() {
             Some(walk) => walk,
             None if self.ended => return Ok(self.part(Names::default())),
