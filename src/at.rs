@@ -123,10 +123,10 @@ impl<'a> At<'a> {
         on_intr(|| rustix::fs::openat(self.dir, c".", flags, mode))
     }
 
-    /// fsync(2) of the directory of this name, so that the name itself is on the disk.
-    pub fn sync_directory(self) -> Result<()> {
-        let dir = open_again(self.dir)?;
-        on_intr(|| rustix::fs::fsync(&dir))
+    /// openat(2) of the directory that this name is in.
+    pub fn open_parent(self) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        on_intr(|| rustix::fs::openat(self.dir, c".", flags, Mode::empty()))
     }
 
     /// linkat(2): gives this name to the open file `fd`, which may have none.
@@ -168,12 +168,6 @@ pub fn random_characters() -> Result<[u8; 6]> {
     let mut bytes = [0; 6];
     on_intr(|| rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty()))?;
     Ok(bytes.map(|byte| CHARACTERS[usize::from(byte % 64)]))
-}
-
-/// openat(2) of the directory `dir` itself, to read its names from the start.
-pub fn open_again(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    on_intr(|| rustix::fs::openat(dir, c".", flags, Mode::empty()))
 }
 
 /// openat(2) of the directory above `dir`. Whoever asks compares what comes out with what it

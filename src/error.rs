@@ -25,6 +25,8 @@ pub enum Reason {
     KernelTooOld,
     /// The kernel has `openat2`, but a seccomp filter answers in its place.
     BlockedBySeccomp,
+    /// A copy or move of something to itself, or to beneath itself.
+    IntoItself,
     /// A file is longer than the caller wants to read.
     TooLarge {
         /// Its length, or how much of it was seen, in bytes.
@@ -43,6 +45,7 @@ impl Reason {
             Self::BlockedBySeccomp => {
                 "openat2 is blocked by a seccomp filter; the kernel itself is new enough"
             }
+            Self::IntoItself => "source and destination are the same, or one is in the other",
             Self::TooLarge { size, most } => {
                 return format!("file size ({size}) is greater than {most} bytes").into();
             }
@@ -155,7 +158,8 @@ impl<'a> Call<'a> {
     #[cold]
     pub fn failed_at(&self, failure: Failure, way: &[u8]) -> Error {
         let mut error = self.failed(failure);
-        if !way.is_empty() {
+        // Of one thing in another both are named, not where that was noticed.
+        if !way.is_empty() && failure.reason != Some(Reason::IntoItself) {
             error.path = error.path.map(|_| self.path.join(way));
             error.dest = error.dest.and(self.dest.map(|dest| dest.join(way)));
         }

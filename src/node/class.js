@@ -136,6 +136,9 @@
     return allowed;
   }
 
+  // What is asked of the native method before the filter is: whether all arguments hold. Nothing is copied.
+  const NOTHING = [];
+
   const TYPED = { withFileTypes: true, encoding: 'buffer' };
   const askNow = (root, src, dest, options) => {
     const list = (at) => {
@@ -204,6 +207,7 @@
         cp(src, dest, options) {
           const filter = filterOf(options);
           if (filter == null) return cp.call(this, src, dest, options);
+          cp.call(this, src, dest, { ...options, onProgress: undefined }, NOTHING);
           return cp.call(this, src, dest, options, askNow(this, src, dest, options));
         },
       }.cp,
@@ -212,6 +216,7 @@
     starters.cp = async function (src, dest, options) {
       const filter = filterOf(options);
       if (filter == null) return startCp.call(this, src, dest, options);
+      cp.call(this, src, dest, { ...options, onProgress: undefined }, NOTHING);
       const only = await askAndWait(this, src, dest, options);
       return startCp.call(this, src, dest, options, only);
     };

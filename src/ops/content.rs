@@ -179,6 +179,12 @@ fn replace_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<
         Err(Errno::NOENT) => None,
         Err(errno) => return Err(errno.into()),
     };
+    // The name is on the disk when the directory is. Opened now, so that nothing has changed if it may
+    // not be.
+    let directory = match options.flush {
+        true => Some(entry.at().open_parent()?),
+        false => None,
+    };
     let draft = Draft::new(entry.at(), options.new_mode())?;
     if let Some(old) =
         old.filter(|old| FileType::from_raw_mode(old.st_mode) == FileType::RegularFile)
@@ -195,11 +201,10 @@ fn replace_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<
         Errno::EXIST | Errno::ISDIR => errno.into(),
         _ => Failure::from(errno).at("rename"),
     })?;
-    match options.flush {
-        // The name is on the disk when the directory is.
-        true => Ok(entry.at().sync_directory()?),
-        false => Ok(()),
+    if let Some(directory) = directory {
+        on_intr(|| rustix::fs::fsync(&directory))?;
     }
+    Ok(())
 }
 
 /// The new file belongs to whom the old one did, where we may say so, and has its mode.

@@ -92,6 +92,11 @@ pub fn copy_tree(
         not_into_itself(listing.as_fd(), to).map_err(failed)?;
     }
     let copied = match Destination::find(to).map_err(failed)? {
+        Destination::Name(entry)
+            if entry.wants_directory() && matches!(source, Source::Name(..)) =>
+        {
+            Err(Stopped::at_top(Errno::NOTDIR))
+        }
         Destination::Name(entry) => {
             let base = to.path.clone();
             copy_to(from.root, source, to.root, entry.at(), base, options, watch)
@@ -117,9 +122,13 @@ fn not_into_itself(source: BorrowedFd<'_>, to: Place<'_>) -> Result<(), Failure>
         is_above |= Id::of(to.root.directory(&parent)?.as_fd())? == source;
     }
     match is_above && path.has_leaf() {
-        true => Err(Errno::INVAL.into()),
+        true => Err(into_itself()),
         false => Ok(()),
     }
+}
+
+fn into_itself() -> Failure {
+    Failure::because(Errno::INVAL, Reason::IntoItself)
 }
 
 /// Copies `source` to the name `dest`; `base` is the path of that beneath the root `to`.
@@ -141,7 +150,8 @@ pub(super) fn copy_to(
             let (top, made) = made.map_err(Stopped::at_top)?;
             copy.tree(listing, top, made)
         }
-        Source::Name(entry, kind) => match copy.job.one(entry.at(), kind, dest, Vec::new) {
+        Source::Name(entry, stat) => match copy.job.one(entry.at(), kind_of(&stat), dest, Vec::new)
+        {
             Ok(Down::Stay) => Ok(()),
             Ok(Down::Enter) => Err(Stopped::at_top(Errno::BUSY)),
             Err(failure) => Err(Stopped::at_top(failure)),
@@ -154,7 +164,7 @@ pub(super) enum Source<'r, 'p> {
     /// A directory, open to be read.
     Directory(OwnedFd),
     /// A name that is no directory, and what it is.
-    Name(Entry<'r, 'p>, FileType),
+    Name(Entry<'r, 'p>, Stat),
 }
 
 impl<'r, 'p> Source<'r, 'p> {
@@ -168,11 +178,15 @@ impl<'r, 'p> Source<'r, 'p> {
         if !parsed.has_leaf() || parsed.wants_directory() {
             return Ok(Self::Directory(root.listing(path)?));
         }
-        let entry = root.entry_of(parsed, Errno::BUSY)?;
+        Self::named(root, root.entry_of(parsed, Errno::BUSY)?)
+    }
+
+    /// What has the name `entry`, in a tree of `root`.
+    pub(super) fn named(root: &Root, entry: Entry<'r, 'p>) -> Result<Self, Failure> {
         for _ in 0..TRIES {
-            let kind = FileType::from_raw_mode(entry.at().lstat()?.st_mode);
-            if kind != FileType::Directory {
-                return Ok(Self::Name(entry, kind));
+            let stat = entry.at().lstat()?;
+            if kind_of(&stat) != FileType::Directory {
+                return Ok(Self::Name(entry, stat));
             }
             match root.listing_at(entry.at()) {
                 // It is no directory any more.
@@ -181,6 +195,14 @@ impl<'r, 'p> Source<'r, 'p> {
             }
         }
         Err(Errno::BUSY.into())
+    }
+
+    /// What it is recognised by.
+    pub(super) fn id(&self) -> rustix::io::Result<Id> {
+        match self {
+            Self::Directory(listing) => Id::of(listing.as_fd()),
+            Self::Name(_, stat) => Ok(stat.into()),
+        }
     }
 }
 
@@ -264,7 +286,7 @@ impl<'a> Copy<'a> {
     fn tree(&mut self, source: OwnedFd, top: OwnedFd, made: Option<Stat>) -> Result<(), Stopped> {
         let id = Id::of(top.as_fd()).map_err(Stopped::at_top)?;
         if Id::of(source.as_fd()) == Ok(id) {
-            return Err(Stopped::at_top(Errno::INVAL));
+            return Err(Stopped::at_top(into_itself()));
         }
         self.top = Some(id);
         let level = Level::new(CString::default(), top, made);
@@ -282,7 +304,7 @@ impl<'a> Copy<'a> {
     /// Goes down into the copy of a directory.
     fn go_down(&mut self, name: &CStr, original: &Stat) -> Result<(), Failure> {
         if self.top == Some(original.into()) {
-            return Err(Errno::INVAL.into());
+            return Err(into_itself());
         }
         let (Some(leaf), Some(above)) = (
             Leaf::listed(name),
@@ -340,13 +362,21 @@ impl Visitor for Copy<'_> {
         self.go_up()
     }
 
-    fn mount_point(&mut self, found: At<'_>, name: &CStr) -> Result<(), Failure> {
+    fn mount_point(&mut self, name: &CStr) -> Result<(), Failure> {
         if self.job.options.mount_points == MountPoints::Refuse {
             return Err(Errno::BUSY.into());
         }
-        let original = found.lstat()?;
-        self.go_down(name, &original)?;
-        self.go_up()
+        let (Some(leaf), Some(above)) = (
+            Leaf::listed(name),
+            self.levels.innermost().and_then(Level::fd),
+        ) else {
+            return Err(Errno::BUSY.into());
+        };
+        // As `cp -x`. What is mounted there is not even looked at, so that it has a mode of its own.
+        match At::new(above, &leaf).mkdir(Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     fn lost(&mut self) -> Result<(), Failure> {
@@ -403,9 +433,13 @@ impl Job<'_> {
                 self.watch.entry_done();
                 return Ok(Down::Stay);
             };
-            let now = FileType::from_raw_mode(source.lstat()?.st_mode);
+            let now = kind_of(&source.lstat()?);
             if now == kind {
-                return Err(failure);
+                let is_mount = failure.reason == Some(Reason::OutsideSandbox);
+                return Err(match self.options.mount_points {
+                    MountPoints::Refuse if is_mount => Errno::BUSY.into(),
+                    _ => failure,
+                });
             }
             kind = now;
         }
@@ -534,9 +568,9 @@ impl Job<'_> {
     fn clash(&self, dest: At<'_>, original: &Stat) -> Result<Clash, Failure> {
         let there = dest.lstat()?;
         if is_same_file(&there, original) {
-            return Err(Errno::INVAL.into());
+            return Err(into_itself());
         }
-        if FileType::from_raw_mode(there.st_mode) == FileType::Directory {
+        if kind_of(&there) == FileType::Directory {
             return Err(Errno::ISDIR.into());
         }
         match self.options.existing {
@@ -591,6 +625,10 @@ fn fill_new(
     }
     filled?;
     Ok(id?)
+}
+
+fn kind_of(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
 }
 
 fn owner(stat: &Stat) -> (Option<Uid>, Option<Gid>) {

@@ -3,12 +3,14 @@
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
-use crate::error::{Call, Error, Result};
+use crate::error::{Call, Failure, Result};
 use crate::ops::copy::Reflink;
+use crate::ops::draft::with_temporary_name;
 use crate::ops::entry::{self, Existing};
 use crate::ops::tree::copy::{self, CopyTreeOptions, Keep, MountPoints, Source, copy_to};
-use crate::ops::tree::remove::remove;
-use crate::path::UserPath;
+use crate::ops::tree::levels::Id;
+use crate::ops::tree::remove::remove_at;
+use crate::ops::tree::walk::Stopped;
 use crate::resolve::Place;
 use crate::watch::Watch;
 
@@ -20,20 +22,26 @@ pub fn relocate(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) 
         false => Existing::Refuse,
     };
     match entry::rename(from, to, existing) {
-        Err(error) if error.errno == Errno::XDEV.raw_os_error() => {}
+        Err(error) if error.errno == Errno::XDEV.raw_os_error() => {
+            let call = Call::between("rename", from.path, to.path);
+            let copied = copy_across(from, to, overwrite, watch);
+            let id = copied.map_err(|stopped| stopped.into_error(&call))?;
+            remove_source(from, id, &call)
+        }
         done => {
             watch.entry_done();
-            return done;
+            done
         }
     }
-    copy_across(from, to, overwrite, watch)?;
-    // All of it is there: what is left of the source goes, even if the work is to stop.
-    remove(from.root, from.path, true, false, &Watch::default())
 }
 
-/// Across mounts: a copy beside the destination, and one rename when it is complete.
-fn copy_across(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) -> Result<()> {
-    let call = Call::between("rename", from.path, to.path);
+/// Across mounts: a copy beside the destination, and one rename when it is complete. What was copied.
+fn copy_across(
+    from: Place<'_>,
+    to: Place<'_>,
+    overwrite: bool,
+    watch: &Watch,
+) -> Result<Id, Stopped> {
     let options = CopyTreeOptions {
         recursive: true,
         existing: copy::Existing::Refuse,
@@ -42,45 +50,63 @@ fn copy_across(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) -
         mount_points: MountPoints::Refuse,
         only: None,
     };
-    call.run(|| {
-        let dest = to.root.entry(to.path, Errno::BUSY)?;
-        if !overwrite && !dest.at().is_gone() {
-            return Err(Errno::EXIST.into());
-        }
-        Ok(())
-    })?;
-    let failed = |failure| call.failed(failure);
-    let dest = to.root.entry(to.path, Errno::BUSY).map_err(failed)?;
-    let leaf = dest
-        .at()
-        .temporary_name()
-        .map_err(|errno| failed(errno.into()))?;
-    let beside = to
-        .path
-        .beside(&leaf)
-        .map_err(|_| failed(Errno::INVAL.into()))?;
+    let old = from.root.entry(from.path, Errno::BUSY);
+    let old = old.map_err(Stopped::at_top)?;
+    let new = to.root.entry(to.path, Errno::BUSY);
+    let new = new.map_err(Stopped::at_top)?;
     // What is mounted in the tree cannot be removed from it: that is said before anything is copied.
-    let strict = from.root.without_mounts();
-    let strict = strict.map_err(|errno| failed(errno.into()))?;
-    let source = Source::find(from).map_err(failed)?;
-    let temporary = dest.at().beside(&leaf);
-    let base = beside.clone();
+    let strict = from.root.without_mounts().map_err(Stopped::at_top)?;
+    let source = Source::named(&strict, old).map_err(|failure| match failure.errno {
+        Errno::ACCESS if failure.reason.is_some() => Stopped::at_top(Errno::BUSY),
+        _ => Stopped::at_top(failure),
+    })?;
+    let id = source.id().map_err(Stopped::at_top)?;
+    match new.at().lstat() {
+        Ok(there) if Id::from(&there) == id => return Err(Stopped::at_top(Errno::INVAL)),
+        Ok(_) if !overwrite => return Err(Stopped::at_top(Errno::EXIST)),
+        _ => {}
+    }
+    let leaf = new.at().temporary_name().map_err(Stopped::at_top)?;
+    let base = to.path.beside(&leaf);
+    let base = base.map_err(|_| Stopped::at_top(Errno::INVAL))?;
+    let temporary = new.at().beside(&leaf);
     let copied = copy_to(&strict, source, to.root, temporary, base, &options, watch);
     let flags = match overwrite {
         true => RenameFlags::empty(),
         false => RenameFlags::NOREPLACE,
     };
-    let moved = match copied {
-        Ok(()) => {
-            let renamed = temporary.rename(dest.at(), flags);
-            renamed.map_err(|errno| failed(errno.into()))
-        }
-        Err(stopped) => Err(stopped.into_error(&call)),
-    };
-    moved.inspect_err(|_: &Error| discard(to, &beside))
+    let published = copied.and_then(|()| {
+        let renamed = temporary.rename(new.at(), flags);
+        renamed.map_err(Stopped::at_top)
+    });
+    if published.is_err() {
+        // What was copied goes again; the error that led here is told.
+        let _ = remove_at(to.path, temporary, &Watch::default());
+    }
+    published.map(|()| id)
 }
 
-/// What was copied goes again; the error that led here is told.
-fn discard(to: Place<'_>, path: &UserPath) {
-    let _ = remove(to.root, path, true, true, &Watch::default());
+/// Removes what was copied, and nothing that has its name by now: it is given another name first, and
+/// recognised by that. All of it is at its new place, so that this is done even if the work is to stop.
+fn remove_source(from: Place<'_>, id: Id, call: &Call<'_>) -> Result<()> {
+    let failed = |failure: Failure| call.failed(failure);
+    let old = from.root.entry(from.path, Errno::BUSY).map_err(failed)?;
+    let aside = |flags| with_temporary_name(old.at(), |at| old.at().rename(at, flags));
+    let set_aside = match aside(RenameFlags::NOREPLACE) {
+        // Where the file system does not know the flag: nobody guesses the name.
+        Err(Errno::INVAL) => aside(RenameFlags::empty()),
+        set_aside => set_aside,
+    };
+    let ((), leaf) = set_aside.map_err(|errno| failed(errno.into()))?;
+    let aside = old.at().beside(&leaf);
+    let removed = match aside.lstat() {
+        Ok(stat) if Id::from(&stat) == id => remove_at(from.path, aside, &Watch::default()),
+        Ok(_) => Err(failed(Errno::BUSY.into())),
+        Err(errno) => Err(failed(errno.into())),
+    };
+    if removed.is_err() {
+        // What is left is found where it was, unless something else is there by now.
+        let _ = aside.rename(old.at(), RenameFlags::NOREPLACE);
+    }
+    removed
 }

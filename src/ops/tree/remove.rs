@@ -76,6 +76,11 @@ pub fn remove(
     Err(call.failed(Failure::from(Errno::BUSY).at("unlink")))
 }
 
+/// Removes what has the name `at`, whatever it is; an error calls it `path`.
+pub(super) fn remove_at(path: &UserPath, at: At<'_>, watch: &Watch) -> Result<()> {
+    Removal::new(path, at, watch).run()
+}
+
 fn is_directory(at: At<'_>) -> bool {
     at.lstat()
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)

@@ -56,8 +56,8 @@ pub trait Visitor {
         Ok(())
     }
 
-    /// The directory at `at` is a mount point, which the root refuses.
-    fn mount_point(&mut self, _at: At<'_>, _name: &CStr) -> Result<(), Failure> {
+    /// On the directory of this name something is mounted, which the root refuses.
+    fn mount_point(&mut self, _name: &CStr) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -233,7 +233,7 @@ impl Walk {
             Err(failure) => match failure.errno {
                 Errno::NOENT => Ok(()),
                 Errno::ACCESS if failure.reason == Some(Reason::OutsideSandbox) => {
-                    visitor.mount_point(at, name)
+                    visitor.mount_point(name)
                 }
                 // It was a directory a moment ago.
                 Errno::NOTDIR | Errno::LOOP => {
