@@ -177,6 +177,11 @@ impl<'p> RelPath<'p> {
         self.wants_directory
     }
 
+    /// The components with one slash between them; empty for the root itself.
+    pub fn clean(&self) -> &[u8] {
+        self.clean.to_bytes()
+    }
+
     /// Whether this is the root itself, spelled without any name.
     pub fn is_root(&self) -> bool {
         self.clean.is_empty()

@@ -117,8 +117,8 @@
   };
 
   // Asks the filter of `cp` about a tree from its top, and gives back the ways to what it said yes to.
-  // Yields what may have to be awaited. `list` gives the entries of a directory, and none where it
-  // fails: what is wrong there is said when it is copied.
+  // Yields what may have to be awaited. `list` gives the entries of a directory, and none of what is not
+  // gone into, or no directory any more: what is wrong there is said when it is copied.
   function* asked(list, src, dest, { filter, recursive, signal }) {
     const allowed = [];
     const ahead = [[Buffer.alloc(0), recursive]];
@@ -139,13 +139,17 @@
   // What is asked of the native method before the filter is: whether all arguments hold. Nothing is copied.
   const NOTHING = [];
 
+  const noneOf = (error) => {
+    if (['EACCES', 'ELOOP', 'ENOENT', 'ENOTDIR'].includes(error.code)) return [];
+    throw error;
+  };
   const TYPED = { withFileTypes: true, encoding: 'buffer' };
   const askNow = (root, src, dest, options) => {
     const list = (at) => {
       try {
         return root.readdir(at, TYPED);
-      } catch {
-        return [];
+      } catch (error) {
+        return noneOf(error);
       }
     };
     const steps = asked(list, src, dest, { ...options, filter: refusePromise(options.filter) });
@@ -154,7 +158,7 @@
     return step.value;
   };
   const askAndWait = async (root, src, dest, options) => {
-    const list = (at) => root.promises.readdir(at, TYPED).catch(() => []);
+    const list = (at) => root.promises.readdir(at, TYPED).catch(noneOf);
     const steps = asked(list, src, dest, options);
     let step = steps.next();
     while (!step.done) step = steps.next(await step.value);

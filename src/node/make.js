@@ -30,13 +30,12 @@
     return error;
   };
 
-  const systemError = (message, errno, code, syscall, path, dest) => {
-    const error = raise(Error, message, systemError);
+  // The error has its message and its code already, and the stack of the caller.
+  const systemError = (error, errno, syscall, path, dest) => {
     error.errno = errno;
-    error.code = code;
     error.syscall = syscall;
-    if (path != null) error.path = path;
-    if (dest != null) error.dest = dest;
+    if (path !== undefined) error.path = path;
+    if (dest !== undefined) error.dest = dest;
     return error;
   };
 

@@ -2,7 +2,7 @@
 //! each.
 
 use napi::bindgen_prelude::*;
-use napi::{JsValue, sys};
+use napi::{JsError, JsValue, sys};
 use rustix::fs::{FileType, Stat};
 
 use super::options::Encoding;
@@ -43,12 +43,11 @@ pub struct Make {
 #[rustfmt::skip]
 type Fields<T> = (T, T, T, T, T, T, T, T, T, T, T, T, T);
 type SystemError = (
-    String,
+    sys::napi_value,
     i32,
-    String,
     &'static str,
-    Option<String>,
-    Option<String>,
+    Either<String, ()>,
+    Either<String, ()>,
 );
 type Text = Either<String, Buffer>;
 type NamesOf = (Text, String, Vec<Text>, Vec<u32>);
@@ -176,13 +175,20 @@ impl Make {
             return self.too_large.borrow_back(env)?.call(FnArgs::from(sizes));
         }
         let text = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
+        let made = Error::new(error.code(), error.to_string());
+        let made = JsError::from(made).into_unknown(Env::from_raw(env.raw()));
         self.system_error.borrow_back(env)?.call(FnArgs::from((
-            error.to_string(),
+            made.raw(),
             -error.errno,
-            error.code(),
             error.syscall,
-            error.path.as_ref().map(text),
-            error.dest.as_ref().map(text),
+            error
+                .path
+                .as_ref()
+                .map_or(Either::B(()), |path| Either::A(text(path))),
+            error
+                .dest
+                .as_ref()
+                .map_or(Either::B(()), |dest| Either::A(text(dest))),
         )))
     }
 

@@ -36,7 +36,7 @@ pub fn open(root: &Root, path: &UserPath, flags: OFlags, mode: Mode) -> Result<O
             false => file.into_blocking()?,
         };
         // Not by the kernel's O_TRUNC: only what is known to be a regular file is emptied.
-        if flags.contains(OFlags::TRUNC) {
+        if flags.contains(OFlags::TRUNC) && !flags.contains(OFlags::CREATE | OFlags::EXCL) {
             on_intr(|| rustix::fs::ftruncate(&fd, 0))?;
         }
         Ok(fd)

@@ -1,5 +1,6 @@
 //! Copying the content of one file: `copyFile`.
 
+use std::cell::{Cell, RefCell};
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::{Mode, OFlags, SeekFrom, Stat};
@@ -14,8 +15,9 @@ use crate::watch::Watch;
 /// What one `copy_file_range` is asked for, in bytes.
 const COPY_AT_ONCE: usize = 16 << 20;
 
-/// What one read is asked for where the kernel cannot copy by itself, in bytes.
-const READ_AT_ONCE: usize = 256 << 10;
+/// What one read is asked for where the kernel cannot copy by itself, in bytes. What fits into one is
+/// always copied so: `copy_file_range` costs more to begin with.
+const READ_AT_ONCE: usize = 128 << 10;
 
 /// Whether blocks are shared instead of copied, where the file system can (`FICLONE`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,7 +76,7 @@ pub fn copy_file(
             // nine bits alone, since a copy is never setuid.
             rustix::fs::fchmod(fd, permissions(source.stat()))?;
             target.empty()?;
-            copy_content(&source, fd, options.reflink, watch)?;
+            ContentCopier::new(options.reflink, watch).copy(&source, fd)?;
             Ok(())
         })?;
         watch.entry_done();
@@ -87,29 +89,59 @@ pub fn permissions(stat: &Stat) -> Mode {
     Mode::from_raw_mode(stat.st_mode & 0o777)
 }
 
-/// Copies the content of `source` to the empty file `to`, holes kept.
-pub fn copy_content(
-    source: &Content,
-    to: BorrowedFd<'_>,
+/// Copies contents, and learns how on the way.
+pub struct ContentCopier<'a> {
     reflink: Reflink,
-    watch: &Watch,
-) -> Result<(), Failure> {
-    let from = source.fd();
-    let mut size = source.stat().st_size as u64;
-    watch.check()?;
-    if reflink != Reflink::Never {
-        match share_content(source, to, watch) {
-            Err(failure) if reflink == Reflink::Always => return Err(failure),
-            Err(_) => {}
-            Ok(()) => return Ok(()),
+    watch: &'a Watch,
+    /// Whether blocks may be shared, as far as is known.
+    shares: Cell<bool>,
+    /// Room to read into, made when it is needed.
+    room: RefCell<Vec<u8>>,
+}
+
+impl<'a> ContentCopier<'a> {
+    /// Copies as `reflink` says.
+    pub fn new(reflink: Reflink, watch: &'a Watch) -> Self {
+        Self {
+            reflink,
+            watch,
+            shares: Cell::new(reflink != Reflink::Never),
+            room: RefCell::default(),
         }
     }
-    let copier = Copier {
-        from,
-        to,
-        by_kernel: reflink != Reflink::Never,
-        watch,
-    };
+
+    /// Copies the content of `source` to the empty file `to`, holes kept.
+    pub fn copy(&self, source: &Content, to: BorrowedFd<'_>) -> Result<(), Failure> {
+        self.watch.check()?;
+        if self.shares.get() {
+            match share_content(source, to, self.watch) {
+                Err(failure) if self.reflink == Reflink::Always => return Err(failure),
+                // Other files will not share theirs either.
+                Err(_) => self.shares.set(false),
+                Ok(()) => return Ok(()),
+            }
+        }
+        let from = source.fd();
+        let mut room = self.room.borrow_mut();
+        room.resize(READ_AT_ONCE, 0);
+        let by_kernel = self.reflink != Reflink::Never;
+        let watch = self.watch;
+        let copier = Copier {
+            from,
+            to,
+            by_kernel,
+            room: &mut room,
+            watch,
+        };
+        copy_stretches(copier, source.stat())
+    }
+}
+
+fn copy_stretches(mut copier: Copier<'_>, stat: &Stat) -> Result<(), Failure> {
+    let (from, to) = (copier.from, copier.to);
+    let mut size = stat.st_size as u64;
+    // What takes as many blocks as it is long has no holes to be sought.
+    let is_dense = stat.st_blocks as u64 * 512 >= size;
     let mut position = 0;
     // Empty, or a file of /proc, which says so: only reading tells.
     while size == 0 {
@@ -122,7 +154,11 @@ pub fn copy_content(
         size = rustix::fs::fstat(from)?.st_size as u64;
     }
     while position < size {
-        let Some((start, end)) = next_data(from, position, size)? else {
+        let data = match is_dense {
+            true => Some((position, size)),
+            false => next_data(from, position, size)?,
+        };
+        let Some((start, end)) = data else {
             // A hole at the end is a length and no data.
             on_intr(|| rustix::fs::ftruncate(to, size))?;
             break;
@@ -179,13 +215,14 @@ struct Copier<'a> {
     to: BorrowedFd<'a>,
     /// Whether the kernel may do it by itself: it may share blocks then.
     by_kernel: bool,
+    room: &'a mut [u8],
     watch: &'a Watch,
 }
 
 impl Copier<'_> {
     /// Copies from `start` up to `end` and says how far it got: less than `end` where the file ends.
-    fn copy(&self, start: u64, end: u64) -> Result<u64, Failure> {
-        if !self.by_kernel {
+    fn copy(&mut self, start: u64, end: u64) -> Result<u64, Failure> {
+        if !self.by_kernel || end - start <= READ_AT_ONCE as u64 {
             return self.read_and_write(start, end);
         }
         let (mut read_at, mut write_at) = (start, start);
@@ -210,14 +247,13 @@ impl Copier<'_> {
         Ok(read_at)
     }
 
-    fn read_and_write(&self, start: u64, end: u64) -> Result<u64, Failure> {
-        let mut buffer = vec![0; READ_AT_ONCE];
+    fn read_and_write(&mut self, start: u64, end: u64) -> Result<u64, Failure> {
         let mut position = start;
         while position < end {
             self.watch.check()?;
             let wanted =
                 usize::try_from(end - position).map_or(READ_AT_ONCE, |n| n.min(READ_AT_ONCE));
-            let room = buffer.get_mut(..wanted).unwrap_or_default();
+            let room = self.room.get_mut(..wanted).unwrap_or_default();
             let read = on_intr(|| rustix::io::pread(self.from, &mut *room, position))?;
             if read == 0 {
                 break;

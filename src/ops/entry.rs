@@ -8,7 +8,7 @@ use crate::at::{At, random_characters};
 use crate::error::{Call, Failure, Result};
 use crate::path::{RelPath, UserPath};
 use crate::resolve::{Entry, Found, Place, Root};
-use crate::retry::TRIES;
+use crate::retry::{TRIES, on_intr};
 
 /// mkdir(2). The root itself is there already: `EEXIST`.
 pub fn mkdir(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
@@ -200,7 +200,7 @@ pub fn symlink(root: &Root, target: &UserPath, new: &UserPath) -> Result<()> {
 pub fn readlink(root: &Root, path: &UserPath) -> Result<Vec<u8>> {
     Call::on("readlink", path).run(|| match root.name_or_target(path)? {
         Found::Name(entry) => Ok(entry.at().readlink()?.into_bytes()),
-        Found::Target(fd) => match rustix::fs::readlinkat(fd, c"", Vec::new()) {
+        Found::Target(fd) => match on_intr(|| rustix::fs::readlinkat(&fd, c"", Vec::new())) {
             // What the kernel says of an open file that is no symlink: readlinkat(2).
             Err(Errno::NOENT) => Err(Errno::INVAL.into()),
             target => Ok(target?.into_bytes()),

@@ -10,6 +10,7 @@ use crate::error::{Call, Failure, Reason, Result};
 use crate::path::UserPath;
 use crate::policy::Symlinks;
 use crate::resolve::Root;
+use crate::retry::TRIES;
 
 /// How many symlinks are followed: as many as by the kernel, path_resolution(7).
 const MOST_SYMLINKS: u32 = 40;
@@ -19,12 +20,13 @@ pub fn realpath(root: &Root, path: &UserPath) -> Result<Vec<u8>> {
     Call::on("realpath", path).run(|| {
         // The kernel has the last word on whether the path leads anywhere.
         root.existing(path)?;
+        if !root.policy().follows() {
+            // There is no symlink on it, so it is real already.
+            return Ok(or_dot(root.parse(path)?.clean().to_vec()));
+        }
         let mut walk = Steps::of(root);
         walk.follow(path.as_bytes())?;
-        Ok(match walk.real.is_empty() {
-            true => b".".to_vec(),
-            false => walk.real,
-        })
+        Ok(or_dot(walk.real))
     })
 }
 
@@ -97,17 +99,28 @@ impl<'r> Steps<'r> {
         next.extend_from_slice(name);
         let path = UserPath::new(next).map_err(|_| Errno::INVAL)?;
         let entry = self.root.entry(&path, Errno::INVAL)?;
-        let stat = entry.at().lstat()?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-            self.real = path.as_bytes().to_vec();
-            return Ok(None);
+        for _ in 0..TRIES {
+            let stat = entry.at().lstat()?;
+            if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+                self.real = path.as_bytes().to_vec();
+                return Ok(None);
+            }
+            match entry.at().readlink() {
+                // It is no symlink any more.
+                Err(Errno::INVAL) => {}
+                _ if self.symlinks == MOST_SYMLINKS => return Err(Errno::LOOP.into()),
+                target => {
+                    self.symlinks += 1;
+                    return Ok(Some(target?.into_bytes()));
+                }
+            }
         }
-        self.symlinks += 1;
-        if self.symlinks > MOST_SYMLINKS || !self.root.policy().follows() {
-            return Err(Errno::LOOP.into());
-        }
-        Ok(Some(entry.at().readlink()?.into_bytes()))
+        Err(Errno::BUSY.into())
     }
+}
+
+fn or_dot(path: Vec<u8>) -> Vec<u8> {
+    if path.is_empty() { b".".to_vec() } else { path }
 }
 
 fn outside() -> Failure {

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Call, Failure, Reason, Result};
-use crate::ops::copy::{Reflink, copy_content, permissions};
+use crate::ops::copy::{ContentCopier, Reflink, permissions};
 use crate::ops::draft::{Draft, Taken, with_temporary_name};
 use crate::ops::metadata::{chmod_fd, chown_fd, utimes_fd};
 use crate::ops::target::is_same_file;
@@ -248,6 +248,7 @@ struct Job<'a> {
     base: UserPath,
     options: &'a CopyTreeOptions,
     watch: &'a Watch,
+    contents: ContentCopier<'a>,
     /// The files copied so far that have more names, which may come yet.
     linked: HashMap<Id, Linked>,
 }
@@ -274,6 +275,7 @@ impl<'a> Copy<'a> {
                 base,
                 options,
                 watch,
+                contents: ContentCopier::new(options.reflink, watch),
                 linked,
             },
             levels: Levels::default(),
@@ -285,7 +287,7 @@ impl<'a> Copy<'a> {
     /// latter, if it was made for it.
     fn tree(&mut self, source: OwnedFd, top: OwnedFd, made: Option<Stat>) -> Result<(), Stopped> {
         let id = Id::of(top.as_fd()).map_err(Stopped::at_top)?;
-        if Id::of(source.as_fd()) == Ok(id) {
+        if Id::of(source.as_fd()).map_err(Stopped::at_top)? == id {
             return Err(Stopped::at_top(into_itself()));
         }
         self.top = Some(id);
@@ -434,7 +436,12 @@ impl Job<'_> {
                 return Ok(Down::Stay);
             };
             let now = kind_of(&source.lstat()?);
-            if now == kind {
+            // It was something else in between, and is what it was again.
+            let flipped = matches!(
+                (kind, failure.errno),
+                (FileType::RegularFile, Errno::LOOP) | (FileType::Symlink, Errno::INVAL)
+            );
+            if now == kind && !flipped {
                 let is_mount = failure.reason == Some(Reason::OutsideSandbox);
                 return Err(match self.options.mount_points {
                     MountPoints::Refuse if is_mount => Errno::BUSY.into(),
@@ -458,7 +465,7 @@ impl Job<'_> {
         }
         let mode = permissions(original);
         let fill = |fd: BorrowedFd<'_>| -> Result<(), Failure> {
-            copy_content(content, fd, self.options.reflink, self.watch)?;
+            self.contents.copy(content, fd)?;
             self.finish_fd(fd, original)
         };
         let copy = match dest.create_new(OFlags::WRONLY, mode) {
@@ -618,13 +625,19 @@ fn fill_new(
     fd: OwnedFd,
     fill: impl FnOnce(BorrowedFd<'_>) -> Result<(), Failure>,
 ) -> Result<Id, Failure> {
-    let id = Id::of(fd.as_fd());
+    let id = match Id::of(fd.as_fd()) {
+        Ok(id) => id,
+        Err(errno) => {
+            // What was made this moment goes again; the error is what is told.
+            let _ = at.unlink();
+            return Err(errno.into());
+        }
+    };
     let filled = fill(fd.as_fd()).and_then(|()| Ok(sys::close(fd)?));
-    if filled.is_err() && at.lstat().map(|stat| Id::from(&stat)) == id {
+    if filled.is_err() && at.lstat().map(|stat| Id::from(&stat)) == Ok(id) {
         let _ = at.unlink();
     }
-    filled?;
-    Ok(id?)
+    filled.map(|()| id)
 }
 
 fn kind_of(stat: &Stat) -> FileType {

@@ -4,6 +4,7 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -114,6 +115,10 @@ struct Removal<'a> {
     moved: u32,
     /// Whether the top itself is removed.
     done: bool,
+    /// The way from the path to the top, where that is a part of the tree.
+    way: Vec<u8>,
+    /// Whether directories may be emptied by two threads at a time.
+    in_parallel: bool,
 }
 
 impl<'a> Removal<'a> {
@@ -126,6 +131,17 @@ impl<'a> Removal<'a> {
             listing: Listing::default(),
             moved: 0,
             done: false,
+            way: Vec::new(),
+            in_parallel: true,
+        }
+    }
+
+    /// Of a part of a tree, at the end of `way`, by one of two threads.
+    fn of_part(path: &'a UserPath, way: Vec<u8>, top: At<'a>, watch: &'a Watch) -> Self {
+        Self {
+            way,
+            in_parallel: false,
+            ..Self::new(path, top, watch)
         }
     }
 
@@ -152,6 +168,14 @@ impl<'a> Removal<'a> {
         let Some(level) = self.levels.innermost_mut() else {
             return Ok(());
         };
+        if self.in_parallel && level.state.pending.len() >= MANY {
+            let names = std::mem::take(&mut level.state.pending);
+            let way = self.levels.path_of(None);
+            return match self.levels.innermost().and_then(Level::fd) {
+                Some(dir) => remove_by_two(self.path, &way, dir, names, self.watch),
+                None => Ok(()),
+            };
+        }
         if let Some(name) = level.state.pending.pop() {
             let entered = match (level.fd(), Leaf::listed(&name)) {
                 (Some(fd), Some(leaf)) => {
@@ -247,9 +271,60 @@ impl<'a> Removal<'a> {
 
     /// The error of this removal for `name` in the innermost level.
     fn failed(&self, failure: Failure, name: Option<&CStr>) -> Error {
-        Call::on("rm", self.path).failed_at(failure, &self.levels.path_of(name))
+        let mut way = self.way.clone();
+        let below = self.levels.path_of(name);
+        if !way.is_empty() && !below.is_empty() {
+            way.push(b'/');
+        }
+        way.extend_from_slice(&below);
+        Call::on("rm", self.path).failed_at(failure, &way)
     }
 }
+
+/// How many directories beside each other are worth a second thread.
+const MANY: usize = 16;
+
+/// Removes directories that are beside each other in `dir`, two at a time: what is in one directory can
+/// hardly be removed in parallel, since it has one lock.
+fn remove_by_two(
+    path: &UserPath,
+    way: &[u8],
+    dir: BorrowedFd<'_>,
+    names: Vec<CString>,
+    watch: &Watch,
+) -> Result<()> {
+    let names = Mutex::new(names);
+    let next = || names.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let work = || {
+        while let Some(name) = next() {
+            let Some(leaf) = Leaf::listed(&name) else {
+                continue;
+            };
+            let way = [way, name.to_bytes()]
+                .into_iter()
+                .filter(|part| !part.is_empty());
+            let way = way.collect::<Vec<_>>().join(&b'/');
+            let removed = Removal::of_part(path, way, At::new(dir, &leaf), watch).run();
+            if removed.is_err() {
+                // The other thread has nothing more to begin.
+                names.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                return removed;
+            }
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let builder = thread::Builder::new().stack_size(STACK);
+        let second = builder.spawn_scoped(scope, work);
+        let first = work();
+        // Without a second thread all is done by the first.
+        let second = second.map_or(Ok(Ok(())), |thread| thread.join());
+        first.and(second.unwrap_or(Ok(())))
+    })
+}
+
+/// What a thread needs of its stack is constant, whatever the tree.
+const STACK: usize = 512 << 10;
 
 /// A failure, and the name that it is about where it is not the directory itself.
 struct Stopped {
