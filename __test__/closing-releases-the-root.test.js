@@ -7,7 +7,16 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const { SandboxRoot } = require('..');
 const { inChild } = require('./child');
-const { everyCallWithPath, methods, outcome, sandbox, snapshot } = require('./support');
+const {
+  POLICIES,
+  everyCallWithPath,
+  everyPromiseWithPath,
+  methodsInTable,
+  outcome,
+  sandbox,
+  settled,
+  snapshot,
+} = require('./support');
 
 const openFds = () => fs.readdirSync('/proc/self/fd').length;
 
@@ -25,7 +34,24 @@ const SYSCALLS = {
   copyFile: 'copyfile',
   rm: /^(lstat|unlink)$/,
   utimes: 'utime',
+  lutimes: 'lutime',
+  chown: 'chown',
+  lchown: 'lchown',
   stat: 'stat',
+  lstat: 'lstat',
+  access: 'access',
+  readlink: 'readlink',
+  realpath: 'realpath',
+  readdir: 'scandir',
+  openRoot: 'open',
+  open: 'open',
+  readFile: 'open',
+  writeFile: 'open',
+  appendFile: 'open',
+  fsync: 'fsync',
+  cp: 'cp',
+  move: 'rename',
+  exchange: 'rename',
   openRead: 'open',
   openWrite: 'open',
 };
@@ -57,28 +83,39 @@ test('closing again is fine, and closes nothing of somebody else', (t) => {
   assert.deepStrictEqual([root.closed, other.closed], [true, true]);
 });
 
-test('every call on a closed root is EBADF, with the paths as they were given, and does nothing', (t) => {
-  const { dir, root } = sandbox(t, { file: 'content', dir: { inner: '' } });
-  const before = snapshot(dir);
-  root.close();
-  const seen = new Set();
-  for (const [title, call, method] of everyCallWithPath) {
-    for (const at of ['file', 'dir', 'dir/inner', 'missing/x', '.', './file', 'dir/']) {
-      const { error } = outcome(() => call(root, at));
-      assert.ok(error, `${title} of ${at} refuses`);
-      assert.strictEqual(error.code, 'EBADF', `${title} of ${at}: ${error.message}`);
-      assert.strictEqual(error.errno, -9);
-      const { syscall } = error;
-      assert.match(syscall, RegExp(SYSCALLS[method]), title);
-      assert.ok([error.path, error.dest].includes(at), title);
-      const where = error.dest === undefined ? `'${at}'` : `'${error.path}' -> '${error.dest}'`;
-      assert.strictEqual(error.message, `EBADF: bad file descriptor, ${syscall} ${where}`);
+for (const symlinks of POLICIES) {
+  test(`every call on a closed root is EBADF, with the paths as they were given, and does nothing: '${symlinks}'`, async (t) => {
+    const { dir } = sandbox(t, { file: 'content', dir: { inner: '' } });
+    const root = new SandboxRoot(dir, { symlinks });
+    const before = snapshot(dir);
+    const seen = new Set();
+    root.close();
+    for (const [i, [title, call, method]] of everyCallWithPath.entries()) {
+      const [, later] = everyPromiseWithPath[i];
+      for (const at of ['file', 'dir', 'dir/inner', 'missing/x', '.', './file', 'dir/']) {
+        const { error } = outcome(() => call(root, at));
+        assert.ok(error, `${title} of ${at} refuses`);
+        assert.strictEqual(error.code, 'EBADF', `${title} of ${at}: ${error.message}`);
+        assert.strictEqual(error.errno, -9);
+        const { syscall } = error;
+        assert.match(syscall, RegExp(SYSCALLS[method]), title);
+        assert.ok([error.path, error.dest].includes(at), title);
+        const where = error.dest === undefined ? `'${at}'` : `'${error.path}' -> '${error.dest}'`;
+        assert.strictEqual(error.message, `EBADF: bad file descriptor, ${syscall} ${where}`);
+        assert.deepStrictEqual(await settled(later(root, at)), { error }, `${title}, later`);
+      }
+      seen.add(method);
     }
-    seen.add(method);
-  }
-  assert.deepStrictEqual([...seen].sort(), [...methods].sort(), 'every method was called');
-  assert.deepStrictEqual(snapshot(dir), before);
-});
+    assert.deepStrictEqual([...seen].sort(), [...methodsInTable].sort(), 'every method was called');
+    assert.deepStrictEqual([root.exists('file'), await root.promises.exists('file')], [false, false]);
+    const message = "EBADF: bad file descriptor, mkdtemp 'dir/xXXXXXX'";
+    assert.throws(() => root.mkdtemp('dir/x'), { code: 'EBADF', path: 'dir/xXXXXXX', message });
+    await assert.rejects(root.promises.mkdtemp('dir/x'), { code: 'EBADF', message });
+    assert.throws(() => root.identity, { code: 'EBADF' });
+    assert.throws(() => root.isAt(dir), { code: 'EBADF', path: dir });
+    assert.deepStrictEqual(snapshot(dir), before);
+  });
+}
 
 test('arguments are checked first, on a closed root too', (t) => {
   const { root } = sandbox(t);

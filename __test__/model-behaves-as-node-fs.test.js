@@ -10,7 +10,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const fc = require('fast-check');
 const { SandboxRoot } = require('..');
-const { PATHS, actual, expected, lstat } = require('./node-twin');
+const { PATHS, actual, expected, lstat, promised } = require('./node-twin');
 const { FULL, progress } = require('./sizes');
 const { NOBODY, isRoot, link, plant, removeTree, snapshot, tempDir, unprivileged } = require('./support');
 
@@ -128,7 +128,18 @@ const ARGS = {
   copyFile: [pathArb, pathArb],
   rm: [pathArb, flag, flag],
   utimes: [pathArb, timeArb, timeArb],
+  lutimes: [pathArb, timeArb, timeArb],
   stat: [pathArb],
+  lstat: [pathArb],
+  access: [pathArb, oneOf(0, 1, 2, 4, 7)],
+  readlink: [pathArb],
+  realpath: [pathArb],
+  readdir: [pathArb],
+  readFile: [pathArb],
+  writeFile: [pathArb, oneOf('written', ''), oneOf({}, { flag: 'wx' }, { flag: 'r+' })],
+  appendFile: [pathArb, oneOf('more')],
+  open: [pathArb, oneOf('r', 'r+', 'w', 'wx', 'a+')],
+  move: [pathArb, pathArb, oneOf({ overwrite: true })],
   openRead: [pathArb],
   openWrite: [pathArb, flag, oneOf(false), flag],
 };
@@ -158,19 +169,34 @@ const FOLLOWS = {
   copyFile: 'always',
   utimes: 'always',
   stat: 'always',
+  access: 'always',
+  realpath: 'always',
+  readdir: 'always',
+  readFile: 'always',
+  writeFile: 'always',
+  appendFile: 'always',
+  open: 'always',
   openRead: 'always',
   openWrite: 'always',
   rm: 'by a slash',
   link: 'by a slash',
+  lstat: 'by a slash',
+  readlink: 'by a slash',
+  lutimes: 'by a slash',
 };
 
 /** Whether node:fs would follow a symlink on its way along `at`, in the working directory. */
 function meetsLink(method, args, index) {
   const { names, slash, tooLong } = parsed(args[index]);
   if (tooLong) return false;
-  const follows = method === 'mkdir' && args[1] ? 'always' : FOLLOWS[method];
+  const flags = { open: args[1], writeFile: args[2]?.flag }[method] ?? '';
+  const follows = method === 'mkdir' && args[1] ? 'always' : flags.includes('x') ? 'never' : FOLLOWS[method];
   // A slash behind what is to be made is refused before anything is looked up.
-  const makes = (method === 'link' && index === 1) || (method === 'openWrite' && args[1]);
+  const makes =
+    (method === 'link' && index === 1) ||
+    (method === 'openWrite' && args[1]) ||
+    (method === 'open' && /[wa]/.test(flags)) ||
+    flags === 'wx';
   for (const [i, name] of names.entries()) {
     const stat = lstat(bytes(names.slice(0, i).concat(name).join('/')));
     if (stat === undefined) return false;
@@ -195,7 +221,7 @@ function isSound(method, args, index) {
 }
 
 /** What cannot be done to the root itself. */
-const MOVES = new Set(['unlink', 'rmdir', 'rm', 'rename', 'renameNoReplace']);
+const MOVES = new Set(['unlink', 'rmdir', 'rm', 'rename', 'renameNoReplace', 'move']);
 
 /** The code that a root answers where node:fs would do what a root must not do, if it is such a call. */
 function refusal(method, args) {
@@ -268,6 +294,10 @@ const TWO_FAULTS = {
   renameNoReplace: { mine: 'ENOTDIR', node: 'EEXIST', paths: [0, 1] },
   // A new file cannot end in a slash, and the name is too long as well.
   copyFile: { mine: 'ENAMETOOLONG', node: 'EISDIR', paths: [1] },
+  writeFile: { mine: 'ENAMETOOLONG', node: 'EISDIR', paths: [0] },
+  appendFile: { mine: 'ENAMETOOLONG', node: 'EISDIR', paths: [0] },
+  // The C library resolves a path in pieces, so that none is too long.
+  realpath: { mine: 'ENAMETOOLONG', node: 'ENOENT', paths: [0] },
 };
 
 function saysAnother(method, args, mine, right) {
@@ -276,7 +306,7 @@ function saysAnother(method, args, mine, right) {
     either !== undefined &&
     either.mine === mine.error?.code &&
     either.node === right.error?.code &&
-    either.paths.some((index) => parsed(args[index]).slash)
+    either.paths.some((index) => parsed(args[index]).slash || parsed(args[index]).tooLong)
   );
 }
 
@@ -285,20 +315,23 @@ function stoppedInside(method, [at], { error }) {
   return method === 'rm' && error?.path?.startsWith(`${path.posix.normalize(`${at}`)}/`);
 }
 
+/** The two ways to call the methods of a root. */
+const FACES = { 'at once': actual, 'as a promise': promised };
+
 /** Makes one call on both sides, and compares. Whether the trees are still to be the same. */
-function play(root, [method, given], seen) {
+async function play(root, act, [method, given], seen) {
   // A root is held open, so that it can be described without being searched; for node:fs it cannot.
   const searchable = method === 'chmod' && parsed(given[0]).isRoot;
   const args = searchable ? [given[0], given[1] | 0o700] : given;
   const refused = refusal(method, args);
   if (refused !== undefined) {
-    assertRefused(method, args, refused, actual(root, method, args));
+    assertRefused(method, args, refused, await act(root, method, args));
     seen(method, refused.code);
     return true;
   }
   const spelled = args.map((arg, i) => (PATHS[method].includes(i) ? withoutDotAtTheEnd(arg) : arg));
   const right = respelled(expected(method, spelled), spelled, args);
-  const mine = respelled(actual(root, method, args), args, args);
+  const mine = respelled(await act(root, method, args), args, args);
   seen(method, right.error?.code ?? 'success');
   // In which order the entries of a tree go is nobody's promise, nor which of them are left then.
   if (stoppedInside(method, spelled, right) && stoppedInside(method, spelled, mine)) {
@@ -319,12 +352,13 @@ function grow(dir) {
   return dir;
 }
 
-function playAll(base, calls, seen) {
+async function playAll(base, act, calls, seen) {
   const [ours, theirs] = ['ours', 'node'].map((name) => grow(path.join(base, name)));
   const root = new SandboxRoot(ours);
   process.chdir(theirs);
   try {
-    const isSame = calls.every((call) => play(root, call, seen));
+    let isSame = true;
+    for (const call of calls) isSame = isSame && (await play(root, act, call, seen));
     if (isSame) assert.deepStrictEqual(snapshot(ours), snapshot(theirs));
   } finally {
     root.close();
@@ -333,36 +367,39 @@ function playAll(base, calls, seen) {
   }
 }
 
-test('random sequences of calls do what node:fs does, and follow no symlink', (t) => {
-  const [base, home] = [tempDir(t), process.cwd()];
-  t.after(() => process.chdir(home));
-  if (isRoot) fs.chownSync(base, NOBODY, NOBODY);
-  const outcomes = {};
-  const seen = (method, code) => {
-    outcomes[method] ??= {};
-    outcomes[method][code] = (outcomes[method][code] ?? 0) + 1;
-  };
-  const { OPENAT2_SEED: seed, OPENAT2_PATH: replay } = process.env;
-  const done = progress('sequences', RUNS);
-  const property = fc.property(
-    fc.array(callArb, { minLength: 1, maxLength: CALLS, size: 'max' }),
-    (calls) => {
-      playAll(base, calls, seen);
-      done();
-    },
-  );
-  unprivileged(() =>
-    fc.assert(property, {
-      numRuns: RUNS,
-      includeErrorInReport: true,
-      ...(seed && { seed: Number(seed) }),
-      ...(replay && { path: replay }),
-    }),
-  );
-  for (const [method, codes] of Object.entries(outcomes)) t.diagnostic(`${method}: ${JSON.stringify(codes)}`);
-  if (replay) return;
-  for (const method of Object.keys(ARGS)) {
-    assert.ok(outcomes[method].success > 0, `${method} has succeeded`);
-    assert.ok(Object.keys(outcomes[method]).length > 3, `${method} has failed in several ways`);
-  }
-});
+for (const [face, act] of Object.entries(FACES)) {
+  test(`random sequences of calls do what node:fs does, and follow no symlink (${face})`, async (t) => {
+    const [base, home] = [tempDir(t), process.cwd()];
+    t.after(() => process.chdir(home));
+    if (isRoot) fs.chownSync(base, NOBODY, NOBODY);
+    const outcomes = {};
+    const seen = (method, code) => {
+      outcomes[method] ??= {};
+      outcomes[method][code] = (outcomes[method][code] ?? 0) + 1;
+    };
+    const { OPENAT2_SEED: seed, OPENAT2_PATH: replay } = process.env;
+    const done = progress('sequences', RUNS);
+    const property = fc.asyncProperty(
+      fc.array(callArb, { minLength: 1, maxLength: CALLS, size: 'max' }),
+      async (calls) => {
+        await playAll(base, act, calls, seen);
+        done();
+      },
+    );
+    await unprivileged(() =>
+      fc.assert(property, {
+        numRuns: RUNS,
+        includeErrorInReport: true,
+        ...(seed && { seed: Number(seed) }),
+        ...(replay && { path: replay }),
+      }),
+    );
+    for (const [method, codes] of Object.entries(outcomes))
+      t.diagnostic(`${method}: ${JSON.stringify(codes)}`);
+    if (replay) return;
+    for (const method of Object.keys(ARGS)) {
+      assert.ok(outcomes[method].success > 0, `${method} has succeeded`);
+      assert.ok(Object.keys(outcomes[method]).length > 3, `${method} has failed in several ways`);
+    }
+  });
+}

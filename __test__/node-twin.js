@@ -3,7 +3,8 @@
 // same shape: what a root has to answer, and where it answers otherwise on purpose.
 
 const fs = require('node:fs');
-const { outcome } = require('./support');
+const path = require('node:path');
+const { outcome, settled } = require('./support');
 
 const MODE = 0o644;
 
@@ -22,8 +23,21 @@ const PATHS = {
   rm: [0],
   utimes: [0],
   stat: [0],
+  lstat: [0],
+  access: [0],
+  readlink: [0],
+  realpath: [0],
+  lutimes: [0],
+  chown: [0],
+  lchown: [0],
+  readdir: [0],
   openRead: [0],
   openWrite: [0],
+  open: [0],
+  readFile: [0],
+  writeFile: [0],
+  appendFile: [0],
+  move: [0, 1],
 };
 
 /** The same call on node:fs. */
@@ -47,7 +61,22 @@ const NODE = {
   rm: (at, recursive, force) => fs.rmSync(at, { recursive, force }),
   // Dates, because Node takes a negative number for now.
   utimes: (at, atimeNs, mtimeNs) => fs.utimesSync(at, new Date(atimeNs / 1e6), new Date(mtimeNs / 1e6)),
+  lutimes: (at, atimeNs, mtimeNs) => fs.lutimesSync(at, new Date(atimeNs / 1e6), new Date(mtimeNs / 1e6)),
+  chown: (at, uid, gid) => fs.chownSync(at, uid, gid),
+  lchown: (at, uid, gid) => fs.lchownSync(at, uid, gid),
   stat: (at) => described(fs.statSync(at)),
+  lstat: (at) => described(fs.lstatSync(at)),
+  access: (at, mode) => fs.accessSync(at, mode),
+  readlink: (at) => fs.readlinkSync(at),
+  // That of a root is told from the root on.
+  realpath: (at) => path.relative(fs.realpathSync.native('.'), fs.realpathSync.native(at)) || '.',
+  readdir: (at) => fs.readdirSync(at).sort(),
+  open: (at, flags) => handled(fs.openSync(at, flags, MODE)),
+  readFile: (at) => fs.readFileSync(at, 'latin1'),
+  writeFile: (at, data, options) => fs.writeFileSync(at, data, options),
+  appendFile: (at, data) => fs.appendFileSync(at, data),
+  // Only ever with overwrite, and where a rename can be made.
+  move: (from, to) => fs.renameSync(from, to),
   openRead: (at) => opened(fs.openSync(at, 'r')),
   openWrite: (at, create, truncate, append) => {
     const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND } = fs.constants;
@@ -56,11 +85,17 @@ const NODE = {
   },
 };
 
-/** The call on a root, with results that can be compared. */
-const OURS = {
-  stat: (root, at) => described(root.stat(at)),
-  openRead: (root, at) => opened(root.openRead(at)),
-  openWrite: (root, at, ...flags) => written(root.openWrite(at, ...flags, MODE)),
+/** What a call on a root is given behind the paths, beside what the twin is given. */
+const MORE = { open: [MODE], openWrite: [MODE], readFile: ['latin1'] };
+
+/** What comes out of a call on a root, in a form that can be compared. */
+const SEEN = {
+  stat: described,
+  lstat: described,
+  readdir: (names) => names.sort(),
+  open: handled,
+  openRead: opened,
+  openWrite: written,
 };
 
 /** What two files of the same history have in common. */
@@ -72,6 +107,23 @@ function opened(fd) {
   try {
     const stat = fs.fstatSync(fd);
     return { mode: stat.mode, content: stat.isFile() ? fs.readFileSync(fd, 'latin1') : null };
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** What a descriptor reads, and whether it writes. */
+function handled(fd) {
+  try {
+    const { mode, size } = fs.fstatSync(fd);
+    const isDirectory = (mode & fs.constants.S_IFMT) === fs.constants.S_IFDIR;
+    const content = isDirectory ? null : outcome(() => fs.readFileSync(fd, 'latin1')).value;
+    return {
+      mode,
+      size: isDirectory ? null : size,
+      content,
+      wrote: outcome(() => fs.writeSync(fd, 'written')).value,
+    };
   } finally {
     fs.closeSync(fd);
   }
@@ -166,10 +218,19 @@ function onOneLine(result) {
   return { error: { ...result.error, message: result.error.message.replaceAll('\n', '\\n') } };
 }
 
+/** What is done with a root: the arguments that the method gets, and what is seen of its result. */
+const asked = (method, args) => [...args, ...(MORE[method] ?? [])];
+const seen = (method, value) => (SEEN[method] ?? ((it) => it))(value);
+
 /** The outcome of the call on a root. */
 function actual(root, method, args) {
-  const call = OURS[method] ?? ((...rest) => root[method](...rest.slice(1)));
-  return outcome(() => call(root, ...args));
+  return outcome(() => seen(method, root[method](...asked(method, args))));
 }
 
-module.exports = { NODE, PATHS, actual, expected, failed, lstat, systemError };
+/** The outcome of the same call as a promise. */
+function promised(root, method, args) {
+  const call = async () => seen(method, await root.promises[method](...asked(method, args)));
+  return settled(call());
+}
+
+module.exports = { NODE, PATHS, actual, expected, failed, lstat, promised, systemError };

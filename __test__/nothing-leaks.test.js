@@ -9,7 +9,7 @@ const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 const { start } = require('./child');
 const { FULL } = require('./sizes');
-const { NOBODY, fifo, isRoot, link, methods, sandbox } = require('./support');
+const { NOBODY, POLICIES, fifo, isRoot, link, methodsInTable, sandbox } = require('./support');
 
 /** How much more memory may be in use in the end, in MiB: what an engine takes for itself. */
 const MEMORY = 24;
@@ -23,105 +23,183 @@ async function underLimits(t, body, args, node = ['--expose-gc']) {
   return value;
 }
 
-test('failing calls of every method leave no descriptor and no memory behind', async (t) => {
-  const deep = Array.from({ length: 30 }).reduce((inside) => ({ d: inside }), { locked: { file: 'x' } });
-  const { dir, at } = sandbox(t, {
-    file: 'content', dir: { inner: 'x' }, tofile: link('file'), todir: link('dir'), pipe: fifo(), deep,
-  }); // biome-ignore format: a tree
-  if (isRoot) execFileSync('chown', ['-R', '-h', `${NOBODY}:${NOBODY}`, dir]);
-  execFileSync('find', [at('deep'), '-name', 'locked', '-exec', 'chmod', '500', '{}', '+']);
-  const body = async (sizes, support, dir, total, nobody) => {
-    const { everyCallWithPath } = require(support);
-    const { progress } = require(sizes);
-    const root = new SandboxRoot(dir);
-    if (nobody !== null) {
-      process.setegid(nobody);
-      process.seteuid(nobody);
-    }
-    const outside = [
-      'missing/x',
-      'file/x',
-      'todir/x',
-      'tofile/x',
-      '/etc',
-      '../x',
-      'x'.repeat(256),
-      '',
-      'a\0b',
-      1,
-    ];
-    const calls = everyCallWithPath.flatMap(([title, call, method]) =>
-      outside
-        // The only one that would make what is missing.
-        .filter((at) => !(title === 'mkdir (2)' && at === 'missing/x'))
-        .map((at) => [method, () => call(root, at)]),
-    );
-    for (const [method, ...args] of [
-      ['rm', 'deep', true],
-      ['rm', 'dir'],
-      ['rmdir', 'dir'],
-      ['unlink', 'dir'],
-      ['mkdir', 'dir'],
-      ['mkdir', 'file', true],
-      ['rename', 'file', 'dir'],
-      ['renameNoReplace', 'file', 'pipe'],
-      ['link', 'file', 'pipe'],
-      ['symlink', 'x', 'file'],
-      ['chmod', 'tofile', 0],
-      ['utimes', 'tofile', 0, 0],
-      ['stat', 'tofile'],
-      ['truncate', 'file', 2 ** 53 - 1],
-      ['truncate', 'pipe', 0],
-      ['copyFile', 'file', 'dir'],
-      ['copyFile', 'file', 'pipe'],
-      ['copyFile', 'pipe', 'file'],
-      ['copyFile', 'dir', 'new'],
-      ['openRead', 'pipe'],
-      ['openRead', 'tofile'],
-      ['openWrite', 'pipe', true, true],
-      ['openWrite', 'dir', true],
-      ['openWrite', 'file', false, true, true],
-    ])
-      calls.push([method, () => root[method](...args)]);
+/** Calls that fail for other reasons than their path. */
+const FAILING = [
+  ['rm', 'deep', true],
+  ['rm', 'dir'],
+  ['rmdir', 'dir'],
+  ['unlink', 'dir'],
+  ['mkdir', 'dir'],
+  ['mkdir', 'file', true],
+  ['rename', 'file', 'dir'],
+  ['renameNoReplace', 'file', 'pipe'],
+  ['exchange', 'deep', 'deep/d'],
+  ['link', 'file', 'pipe'],
+  ['symlink', 'x', 'file'],
+  ['chmod', 'loop', 0],
+  ['chown', 'file', 0, 0],
+  ['lchown', 'loop', 0, 0],
+  ['utimes', 'loop', 0, 0],
+  ['lutimes', 'file/', 0, 0],
+  ['stat', 'loop'],
+  ['lstat', 'loop/'],
+  ['access', 'deep', 7],
+  ['access', 'loop'],
+  ['readlink', 'file'],
+  ['realpath', 'loop'],
+  ['readdir', 'file'],
+  ['readdir', 'deep', { recursive: true, signal: 'none' }],
+  ['openRoot', 'file'],
+  ['openRoot', 'dir', { symlinks: 'none' }],
+  ['open', 'file', 'wx'],
+  ['open', 'pipe', 'r+'],
+  ['open', 'dir', 'w'],
+  ['open', 'file', 'rw'],
+  ['readFile', 'dir'],
+  ['readFile', 'pipe'],
+  ['readFile', 'file', { maxBytes: 3 }],
+  ['readFile', 'file', 'nonsense'],
+  ['writeFile', 'dir', 'x'],
+  ['writeFile', 'file', 'x', { flag: 'wx' }],
+  ['writeFile', 'file', 'x', { flag: 'wx', atomic: true }],
+  ['writeFile', 'dir', 'x', { atomic: true }],
+  ['writeFile', 'out/x', 'x', { atomic: true }],
+  ['writeFile', 'pipe', 'x'],
+  ['writeFile', 'file', {}],
+  ['appendFile', 'dir', 'x'],
+  ['appendFile', 'pipe', 'x'],
+  ['fsync', 'pipe'],
+  ['fsync', 'missing'],
+  ['cp', 'dir', 'new'],
+  ['cp', 'deep', 'deep/d/d', { recursive: true }],
+  ['cp', 'file', 'pipe', { force: false, errorOnExist: true }],
+  ['cp', 'file', 'dir'],
+  ['cp', 'dir', 'file', { recursive: true }],
+  ['cp', 'file', 'new', { reflink: 'perhaps' }],
+  ['move', 'file', 'pipe'],
+  ['move', 'deep', 'deep/d'],
+  ['move', 'dir', 'file', { overwrite: true }],
+  ['move', 'file', 'new', { to: 'root' }],
+  ['mkdtemp', 'missing/x'],
+  ['mkdtemp', 'file/x'],
+  ['mkdtemp', 'out/x'],
+  ['mkdtemp', '../missing/x'],
+  ['mkdtemp', 'x'.repeat(256)],
+  ['mkdtemp', 'a\0b'],
+  ['truncate', 'file', 2 ** 53 - 1],
+  ['truncate', 'pipe', 0],
+  ['copyFile', 'file', 'dir'],
+  ['copyFile', 'file', 'pipe'],
+  ['copyFile', 'pipe', 'file'],
+  ['copyFile', 'dir', 'new'],
+  ['openRead', 'pipe'],
+  ['openRead', 'loop'],
+  ['openWrite', 'pipe', true, true],
+  ['openWrite', 'dir', true],
+  ['openWrite', 'file', false, true, true],
+];
 
-    const state = async () => {
-      for (let i = 0; i < 3; i++) {
-        global.gc();
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      return { fds: fs.readdirSync('/proc/self/fd').length, rss: process.memoryUsage.rss() / 2 ** 20 };
+/** Fails in every way that it can, over and over, and looks what is left. */
+async function failAndLook(sizes, support, { dir, failing, total, nobody, symlinks, later }) {
+  const { NEVER_FAILS, everyCallWithPath, everyPromiseWithPath } = require(support);
+  const { progress } = require(sizes);
+  const root = new SandboxRoot(dir, { symlinks });
+  const face = later ? root.promises : root;
+  if (nobody !== null) {
+    process.setegid(nobody);
+    process.seteuid(nobody);
+  }
+  // Under no policy is anything there, or can anything be made there.
+  const nowhere = [
+    'missing/x',
+    'file/x',
+    'out/x',
+    'tofile/x',
+    '/missing/x',
+    '../missing/x',
+    'x'.repeat(256),
+    '',
+    'a\0b',
+    1,
+  ];
+  const calls = (later ? everyPromiseWithPath : everyCallWithPath).flatMap(([title, call, method]) =>
+    nowhere
+      // The only one that would make what is missing.
+      .filter((at) => !(title === 'mkdir (2)' && String(at).includes('missing')))
+      .map((at) => [method, () => call(root, at)]),
+  );
+  for (const [method, ...args] of failing) calls.push([method, () => face[method](...args)]);
+  for (const method of NEVER_FAILS) {
+    for (const at of nowhere) calls.push([method, () => face[method](at)]);
+  }
+
+  const state = async () => {
+    for (let i = 0; i < 3; i++) {
+      global.gc();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return { fds: fs.readdirSync('/proc/self/fd').length, rss: process.memoryUsage.rss() / 2 ** 20 };
+  };
+  const codes = {};
+  const run = async (count) => {
+    const done = progress('failing calls', count);
+    let failed = 0;
+    const failedWith = (method, { code }) => {
+      codes[method] ??= {};
+      codes[method][code] = (codes[method][code] ?? 0) + 1;
+      failed += 1;
+      done();
     };
-    const codes = {};
-    const run = (count) => {
-      const done = progress('failing calls', count);
-      for (let i = 0; i < count; ) {
-        for (const [method, call] of calls) {
-          try {
-            call();
-          } catch ({ code }) {
-            codes[method] ??= {};
-            codes[method][code] = (codes[method][code] ?? 0) + 1;
-            i++;
-            done();
-          }
+    while (failed < count) {
+      const running = [];
+      for (const [method, call] of calls) {
+        try {
+          const result = call();
+          if (later) running.push(result.catch((error) => failedWith(method, error)));
+        } catch (error) {
+          failedWith(method, error);
         }
       }
-    };
-    run(5000);
-    const before = await state();
-    run(total);
-    const after = await state();
-    return { before, after, codes };
+      await Promise.all(running);
+    }
   };
-  const support = path.join(__dirname, 'support.js');
-  const total = FULL ? 1_000_000 : 50_000;
-  const { before, after, codes } = await underLimits(t, body, [support, dir, total, isRoot ? NOBODY : null]);
-  assert.strictEqual(after.fds, before.fds);
-  assert.ok(after.rss - before.rss < MEMORY, `${after.rss - before.rss} MiB more`);
-  for (const method of methods)
-    assert.ok(Object.keys(codes[method]).length > 3, `${method} failed in many ways`);
-  assert.ok(codes.rm.EACCES > 0 && !Object.values(codes).some(({ EMFILE }) => EMFILE));
-});
+  await run(5000);
+  const before = await state();
+  await run(total);
+  return { before, after: await state(), codes };
+}
+
+for (const symlinks of POLICIES) {
+  for (const later of [false, true]) {
+    const what = `${later ? 'promises' : 'calls'} of every method, symlinks: '${symlinks}'`;
+    test(`failing ${what}, leave no descriptor and no memory behind`, async (t) => {
+      const deep = Array.from({ length: 30 }).reduce((inside) => ({ d: inside }), { locked: { file: 'x' } });
+      const { dir, at } = sandbox(t, {
+        file: 'content', dir: { inner: 'x' }, tofile: link('file'), loop: link('loop'),
+        out: link('/nowhere/at all'), pipe: fifo(), deep,
+      }); // biome-ignore format: a tree
+      if (isRoot) execFileSync('chown', ['-R', '-h', `${NOBODY}:${NOBODY}`, dir]);
+      execFileSync('find', [at('deep'), '-name', 'locked', '-exec', 'chmod', '500', '{}', '+']);
+      const how = {
+        dir,
+        failing: FAILING,
+        total: FULL ? 1_000_000 : symlinks === 'reject' && !later ? 50_000 : 10_000,
+        nobody: isRoot ? NOBODY : null,
+        symlinks,
+        later,
+      };
+      const support = path.join(__dirname, 'support.js');
+      const { before, after, codes } = await underLimits(t, failAndLook, [support, how]);
+      assert.strictEqual(after.fds, before.fds);
+      assert.ok(after.rss - before.rss < MEMORY, `${after.rss - before.rss} MiB more`);
+      for (const method of [...methodsInTable, 'mkdtemp'])
+        assert.ok(Object.keys(codes[method]).length > 3, `${method} failed in many ways`);
+      assert.ok(codes.rm.EACCES > 0 && !Object.values(codes).some(({ EMFILE }) => EMFILE));
+      // What led outside was refused in the way of the policy.
+      assert.ok(codes.lstat[{ reject: 'ELOOP', beneath: 'EACCES', 'in-root': 'ENOENT' }[symlinks]] > 0);
+    });
+  }
+}
 
 const ROOTS = FULL ? 100_000 : 5000;
 
@@ -186,19 +264,21 @@ test('workers that are terminated in the middle of a call leave no descriptor, a
     const done = require(sizes).progress('workers', total);
     const code = `
       const fs = require('node:fs');
-      const { workerData: { index, dir, id } } = require('node:worker_threads');
+      const { workerData: { index, dir, id, later } } = require('node:worker_threads');
       const { SandboxRoot } = require(index);
-      const root = new SandboxRoot(dir);
-      for (;;) {
-        root.mkdir(id + '/a/b/c/d/e/f', true);
-        for (let i = 0; i < 20; i++) root.copyFile('file', id + '/a/b/' + i);
-        for (const leaf of ['a', 'a/b', 'a/b/c', 'a/b/1']) root.stat(id + '/' + leaf);
-        try { root.stat('missing'); } catch {}
-        root.rm(id, true);
-      }`;
+      const root = later ? new SandboxRoot(dir).promises : new SandboxRoot(dir);
+      (async () => {
+        for (;;) {
+          await root.mkdir(id + '/a/b/c/d/e/f', true);
+          await Promise.all(Array.from({ length: 20 }, (_, i) => root.copyFile('file', id + '/a/b/' + i)));
+          for (const leaf of ['a', 'a/b', 'a/b/c', 'a/b/1']) await root.stat(id + '/' + leaf);
+          try { await root.stat('missing'); } catch {}
+          await root.rm(id, true);
+        }
+      })();`;
     const fds = () => fs.readdirSync('/proc/self/fd').length;
-    const run = async (id, ms) => {
-      const worker = new Worker(code, { eval: true, workerData: { index, dir, id } });
+    const run = async (id, ms, later) => {
+      const worker = new Worker(code, { eval: true, workerData: { index, dir, id, later } });
       let failure;
       worker.on('error', (error) => {
         failure = error;
@@ -210,10 +290,10 @@ test('workers that are terminated in the middle of a call leave no descriptor, a
       await worker.terminate();
       if (failure) throw failure;
     };
-    await run('first', 5);
+    await Promise.all([run('first', 5, false), run('second', 5, true)]);
     const before = fds();
     for (let i = 0; i < total; i++) {
-      await Promise.all([run(`${i}a`, (i * 7) % 13), run(`${i}b`, (i * 3) % 11)]);
+      await Promise.all([run(`${i}a`, (i * 7) % 13, false), run(`${i}b`, (i * 3) % 11, true)]);
       done();
       for (const name of fs.readdirSync(dir)) {
         if (name !== 'file') fs.rmSync(path.join(dir, name), { recursive: true });

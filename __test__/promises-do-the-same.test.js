@@ -5,30 +5,29 @@ const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const { SandboxRoot } = require('..');
-const { everyCallWithPath, fifo, link, methods, outcome, sandbox, snapshot } = require('./support');
+const {
+  everyCallWithPath,
+  everyPromiseWithPath,
+  fifo,
+  link,
+  methods,
+  methodsInTable,
+  outcome,
+  sandbox,
+  settled,
+  snapshot,
+} = require('./support');
 
-const TREE = { file: 'content', dir: { inner: 'inner' }, empty: {}, tofile: link('file'), pipe: fifo() };
-
-/** What a promise came to, told as `outcome` tells what a call came to. */
-async function settled(promise) {
-  try {
-    const value = await promise;
-    return { value };
-  } catch (error) {
-    return outcome(() => {
-      throw error;
-    });
-  }
-}
+const TREE = { file: 'content', dir: { inner: 'inner' }, empty: {}, tofile: link('file') };
 
 test('every method has its promise', (t) => {
   const { root } = sandbox(t);
   assert.deepStrictEqual(
     Object.getOwnPropertyNames(Object.getPrototypeOf(root.promises)).sort(),
-    ['constructor', ...methods].sort(),
+    ['constructor', 'isAt', ...methods].sort(),
   );
   assert.strictEqual(root.promises, root.promises);
-  for (const method of methods) assert.strictEqual(root.promises[method].name, method);
+  for (const method of ['isAt', ...methods]) assert.strictEqual(root.promises[method].name, method);
 });
 
 test('a promise comes to what the call comes to, and leaves the same behind', async (t) => {
@@ -50,42 +49,26 @@ test('a promise comes to what the call comes to, and leaves the same behind', as
     'a\0b',
     undefined,
   ];
+  // One for all: to make one takes a process.
+  const pipe = sandbox(t, { pipe: fifo() }).at('pipe');
   for (const at of paths) {
-    for (const [name, call] of everyCallWithPath) {
-      const [once, later] = [sandbox(t, TREE), sandbox(t, TREE)];
-      const closing = (root) =>
-        new Proxy(root, {
-          get:
-            (target, key) =>
-            (...args) =>
-              target[key](...args),
-        });
-      const expected = outcome(() => call(closing(once.root), at));
-      // A descriptor that comes later is closed later: the call gets one of its own to close.
-      const promised = [];
-      const got = outcome(() =>
-        call(
-          new Proxy(later.root, {
-            get:
-              (target, key) =>
-              (...args) => {
-                promised.push(target.promises[key](...args));
-                return key.startsWith('open') ? fs.openSync('/dev/null') : undefined;
-              },
-          }),
-          at,
-        ),
-      );
-      assert.deepStrictEqual(got, { value: undefined }, 'it throws nothing');
-      const { value, error } = await settled(promised[0]);
-      if (name.startsWith('open') && value !== undefined) fs.closeSync(value);
-      assert.deepStrictEqual(error, expected.error, `${name} of ${String(at)}`);
-      assert.deepStrictEqual(
-        snapshot(later.dir),
-        snapshot(once.dir),
-        `the tree after ${name} of ${String(at)}`,
-      );
+    for (const [i, [name, call]] of everyCallWithPath.entries()) {
+      const [, later] = everyPromiseWithPath[i];
+      const [mine, theirs] = [sandbox(t, TREE), sandbox(t, TREE)];
+      for (const { at } of [mine, theirs]) fs.linkSync(pipe, at('pipe'));
+      const promise = later(mine.root, at);
+      const { error } = await settled(promise);
+      assert.deepStrictEqual(error, outcome(() => call(theirs.root, at)).error, `${name} of ${String(at)}`);
+      assert.deepStrictEqual(snapshot(mine.dir), snapshot(theirs.dir), `after ${name} of ${String(at)}`);
     }
+  }
+});
+
+test('what is wrong with an argument rejects, and throws nothing', async (t) => {
+  const { root } = sandbox(t, TREE);
+  for (const method of methodsInTable) {
+    const promise = root.promises[method]();
+    await assert.rejects(promise, { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' }, method);
   }
 });
 

@@ -9,6 +9,8 @@ const { SandboxRoot } = require('..');
 
 const isRoot = process.geteuid() === 0;
 const NOBODY = 65534;
+/** Node does not know it. */
+const O_PATH = 0o10000000;
 
 /** Where a thousand small trees are made in no time, if there is such a place: in memory. */
 const memory = isWritable('/dev/shm') ? '/dev/shm' : os.tmpdir();
@@ -117,10 +119,28 @@ function outcome(action) {
   try {
     return { value: action() };
   } catch (error) {
-    const { name, code, errno, syscall, path, dest, message } = error;
-    return { error: { name, code, errno, syscall, path, dest, message } };
+    return { error: told(error) };
   }
 }
+
+/** What a promise came to, in the same form. */
+async function settled(promise) {
+  try {
+    return { value: await promise };
+  } catch (error) {
+    return { error: told(error) };
+  }
+}
+
+const told = ({ name, code, errno, syscall, path, dest, message }) => ({
+  name,
+  code,
+  errno,
+  syscall,
+  path,
+  dest,
+  message,
+});
 
 /** The code of the error that `action` throws; fails if it throws none. */
 function codeOf(action) {
@@ -139,27 +159,36 @@ function tool(name) {
   return path.resolve(cwd, process.env.CARGO_TARGET_DIR ?? 'target', 'release', name);
 }
 
-/** Runs `action` as an ordinary user where the tests run as root. */
+/** Runs `action` as an ordinary user where the tests run as root: up to its end, where it has a promise of it. */
 function unprivileged(action) {
   if (!isRoot) return action();
-  process.setegid(NOBODY);
-  process.seteuid(NOBODY);
-  try {
-    return action();
-  } finally {
+  const restore = () => {
     process.seteuid(0);
     process.setegid(0);
+  };
+  process.setegid(NOBODY);
+  process.seteuid(NOBODY);
+  let result;
+  try {
+    result = action();
+  } finally {
+    if (!(result instanceof Promise)) restore();
   }
+  return result instanceof Promise ? result.finally(restore) : result;
 }
+
+/** What a root has beside the methods that take a path beneath it, and have a promise of the same. */
+const BESIDE_PATHS = ['constructor', 'close', 'closed', 'promises', 'identity', 'isAt', 'walk'];
 
 /** The names of all methods of a root that take a path. */
 const methods = Object.getOwnPropertyNames(SandboxRoot.prototype).filter(
-  (name) => !['constructor', 'close', 'closed', 'promises'].includes(name),
+  (name) => !BESIDE_PATHS.includes(name),
 );
 
 /**
  * For every method the calls that hand it `at`, one for each path it takes, on a sandbox that has
  * a file called `file`. A method that is not here has no tests of its paths: that fails a test.
+ * `root` may be the promises of one. What a call opened is given back by `release`.
  */
 const callsWithPath = {
   mkdir: [(root, at) => root.mkdir(at), (root, at) => root.mkdir(at, true)],
@@ -183,27 +212,89 @@ const callsWithPath = {
   stat: [(root, at) => root.stat(at)],
   lstat: [(root, at) => root.lstat(at)],
   access: [(root, at) => root.access(at)],
-  // It fails for nothing: its own tests say what it answers.
+  // See `callsApart`.
   exists: [],
+  mkdtemp: [],
   readlink: [(root, at) => root.readlink(at)],
+  realpath: [(root, at) => root.realpath(at)],
+  readdir: [
+    (root, at) => root.readdir(at),
+    (root, at) => root.readdir(at, { recursive: true, withFileTypes: true }),
+  ],
+  openRoot: [(root, at) => root.openRoot(at)],
+  open: [
+    (root, at) => root.open(at),
+    (root, at) => root.open(at, 'w'),
+    (root, at) => root.open(at, 'ax+'),
+    (root, at) => root.open(at, O_PATH),
+  ],
+  readFile: [(root, at) => root.readFile(at)],
+  writeFile: [
+    (root, at) => root.writeFile(at, 'written'),
+    (root, at) => root.writeFile(at, 'written', { atomic: true }),
+  ],
+  appendFile: [(root, at) => root.appendFile(at, 'more')],
+  fsync: [(root, at) => root.fsync(at)],
+  cp: [
+    (root, at) => root.cp(at, 'fresh', { recursive: true }),
+    (root, at) => root.cp('file', at),
+    (root, at) => root.cp('file', at, { force: false, errorOnExist: true }),
+  ],
+  move: [
+    (root, at) => root.move(at, 'fresh'),
+    (root, at) => root.move('file', at),
+    (root, at) => root.move('file', at, { overwrite: true }),
+  ],
   exchange: [(root, at) => root.exchange(at, 'file'), (root, at) => root.exchange('file', at)],
-  openRead: [(root, at) => fs.closeSync(root.openRead(at))],
+  openRead: [(root, at) => root.openRead(at)],
   openWrite: [
-    (root, at) => fs.closeSync(root.openWrite(at)),
-    (root, at) => fs.closeSync(root.openWrite(at, true)),
-    (root, at) => fs.closeSync(root.openWrite(at, true, true)),
+    (root, at) => root.openWrite(at),
+    (root, at) => root.openWrite(at, true),
+    (root, at) => root.openWrite(at, true, true),
   ],
 };
 
-/** Every call of every method with one path open: `[name, (root, at) => …]`. */
-const everyCallWithPath = Object.entries(callsWithPath).flatMap(([name, calls]) =>
-  calls.map((call, i) => [calls.length > 1 ? `${name} (${i + 1})` : name, call, name]),
-);
+/** The calls that no table of errors can hold: one fails for nothing, one makes a name of its own. */
+const callsApart = {
+  exists: [(root, at) => root.exists(at)],
+  mkdtemp: [(root, at) => root.mkdtemp(at)],
+};
+
+/** Methods that answer whatever is wrong. */
+const NEVER_FAILS = ['exists'];
+/** The methods that every call in the table is one of. */
+const methodsInTable = methods.filter((method) => callsApart[method] === undefined);
+
+/** Gives back what a call opened for its caller: a descriptor, a root. Other values are left as they are. */
+function release(value) {
+  if (typeof value === 'number') fs.closeSync(value);
+  if (value instanceof SandboxRoot) value.close();
+  return value;
+}
+
+const titled = (make) =>
+  Object.entries(callsWithPath).flatMap(([name, calls]) =>
+    calls.map((call, i) => [calls.length > 1 ? `${name} (${i + 1})` : name, make(call), name]),
+  );
+
+/** Every call of every method with one path open: `[name, (root, at) => …, method]`. */
+const everyCallWithPath = titled((call) => (root, at) => release(call(root, at)));
+
+/** The same calls through the promises of a root. */
+const everyPromiseWithPath = titled((call) => async (root, at) => release(await call(root.promises, at)));
+
+/** What becomes of symlinks that would be followed: what a root can be told. */
+const POLICIES = ['reject', 'beneath', 'in-root'];
 
 module.exports = {
+  NEVER_FAILS,
+  NOBODY,
+  O_PATH,
+  POLICIES,
+  callsApart,
   callsWithPath,
   everyCallWithPath,
-  NOBODY,
+  everyPromiseWithPath,
   codeOf,
   fifo,
   file,
@@ -211,10 +302,13 @@ module.exports = {
   link,
   memory,
   methods,
+  methodsInTable,
   outcome,
   plant,
+  release,
   removeTree,
   sandbox,
+  settled,
   snapshot,
   tempDir,
   tool,

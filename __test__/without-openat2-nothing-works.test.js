@@ -5,11 +5,11 @@ const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
-const { spawnSync } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
-const { inChild } = require('./child');
-const { methods, plant, snapshot, tempDir, tool } = require('./support');
-const { withoutStrace } = require('./syscalls/strace');
+const { inChild, start } = require('./child');
+const { methodsInTable, plant, snapshot, tempDir, tool } = require('./support');
+const { withoutAttaching, withoutStrace } = require('./syscalls/strace');
 
 const REASONS = {
   ENOSYS:
@@ -94,60 +94,95 @@ test('each constructor asks anew: a yes is not remembered, and a no is not', {
 });
 
 /** Every call of every method on `at`, on a root that was made before openat2 came to be denied. */
-function callAll(dir, support, paths) {
-  const { everyCallWithPath, outcome, plant, snapshot } = require(support);
+async function callAll(dir, support, paths, later) {
+  const { everyCallWithPath, everyPromiseWithPath, outcome, plant, settled, snapshot } = require(support);
   const { isDeepStrictEqual } = require('node:util');
   const root = new SandboxRoot(dir);
   const tree = { file: 'content', dir: { file: 'content', empty: {} } };
+  const going = (call, at) => (later ? settled(call(root, at)) : outcome(() => call(root, at)));
+  console.log('ready');
+  // Until it is denied.
+  for (let code = ''; !['ENOSYS', 'EPERM'].includes(code); ) {
+    code = outcome(() => root.access('missing')).error.code;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
   const open = fs.readdirSync('/proc/self/fd').length;
-  const results = paths.flatMap((at) =>
-    everyCallWithPath.map(([name, call, method]) => {
+  const results = [];
+  for (const at of paths) {
+    for (const [name, call, method] of later ? everyPromiseWithPath : everyCallWithPath) {
       plant(dir, tree);
       const before = snapshot(dir);
-      const { error } = outcome(() => call(root, at));
+      const { error } = await going(call, at);
       const same = isDeepStrictEqual(snapshot(dir), before);
       for (const left of fs.readdirSync(dir)) fs.rmSync(`${dir}/${left}`, { recursive: true });
-      return { at, name, method, code: error?.code, message: error?.message, same };
-    }),
-  );
-  return { results, left: fs.readdirSync('/proc/self/fd').length - open };
+      results.push({ at, name, method, code: error?.code, message: error?.message, same });
+    }
+  }
+  const answers = paths.map((at) => (later ? root.promises.exists(at) : root.exists(at)));
+  const { error } = await settled((async () => (later ? root.promises : root).mkdtemp('dir/x'))());
+  results.push({ at: 'dir/x', name: 'mkdtemp', code: error?.code, message: error?.message, same: true });
+  return {
+    results,
+    exist: (await Promise.all(answers)).includes(true),
+    left: fs.readdirSync('/proc/self/fd').length - open,
+  };
 }
 
 /** Methods that open the thing itself, and so need openat2 even for a name in the root. */
-const OPEN = ['chmod', 'utimes', 'truncate', 'copyFile', 'openRead', 'openWrite'];
+const OPEN_PLACE = ['chmod', 'chown', 'utimes', 'access', 'realpath', 'openRoot', 'open (4)'];
 /** Those that open it for more than its place: of EPERM, the file may be the cause. */
-const OPEN_CONTENT = ['truncate', 'copyFile', 'openRead', 'openWrite'];
+const OPEN_CONTENT = [
+  'truncate', 'copyFile (1)', 'copyFile (2)', 'openRead', 'openWrite (1)', 'openWrite (2)', 'openWrite (3)', 'readdir (1)',
+  'readdir (2)', 'open (1)', 'open (2)', 'open (3)', 'readFile', 'writeFile (1)', 'appendFile', 'fsync',
+  'cp (1)', 'cp (2)', 'cp (3)',
+]; // biome-ignore format: a list
 
-for (const code of ['ENOSYS', 'EPERM']) {
-  test(`a filter that comes later, with ${code}: every method fails, with nothing touched`, {
-    skip: withoutStrace(),
+for (const [code, later] of ['ENOSYS', 'EPERM'].flatMap((code) =>
+  [false, true].map((later) => [code, later]),
+)) {
+  test(`a filter that comes later, with ${code}: every method${later ? ' of promises' : ''} fails, with nothing touched`, {
+    skip: withoutAttaching(),
   }, async (t) => {
     const dir = tempDir(t);
     const support = path.join(__dirname, 'support.js');
-    const { results, left } = await inChild(
-      t,
-      callAll,
-      [dir, support, ['dir/file', 'dir/empty', 'dir/new', 'file']],
-      { wrap: lets(code, '2+') },
-    );
-    assert.strictEqual(left, 0);
-    assert.deepStrictEqual([...new Set(results.map(({ method }) => method))].sort(), [...methods].sort());
+    const paths = ['dir/file', 'dir/empty', 'dir/new', 'file'];
+    const child = start(t, callAll, [dir, support, paths, later]);
+    await child.ready;
+    // On every thread that there is, and every one that comes.
+    const denied = ['-f', '-o', '/dev/null', '-e', `inject=openat2:error=${code}:when=1+`];
+    const strace = spawn('strace', [...denied, '-p', child.pid], { stdio: 'ignore' });
+    t.after(() => strace.kill());
+    const { results, exist, left } = (await child.result).value;
+    assert.deepStrictEqual([left, exist], [0, false]);
+    const called = [...new Set(results.flatMap(({ method }) => method ?? []))];
+    assert.deepStrictEqual(called.sort(), [...methodsInTable].sort());
     const below = results.filter(({ at }) => at !== 'file');
-    for (const { at, name, method, message, same, ...result } of below) {
+    for (const { at, name, method: _, message, same, ...result } of below) {
       const where = `${name} of ${at}: ${message}`;
       assert.deepStrictEqual({ ...result, same }, { code, same: true }, where);
       // What can be told of: also where a file could have been the cause, the code is right.
-      if (code === 'ENOSYS' || !OPEN_CONTENT.includes(method))
+      if (code === 'ENOSYS' || !OPEN_CONTENT.includes(name))
         assert.ok(message.startsWith(REASONS[code]), where);
     }
     // A name in the root needs no lookup: there is nothing to fall back from.
     const names = results.filter(({ at }) => at === 'file');
-    for (const { name, method, code: seen, message } of names) {
-      if (OPEN.includes(method)) assert.strictEqual(seen, code, name);
+    for (const { name, code: seen, message } of names) {
+      if ([...OPEN_PLACE, ...OPEN_CONTENT].includes(name)) assert.strictEqual(seen, code, name);
       else assert.doesNotMatch(message ?? '', /openat2/, name);
     }
     const worked = names.filter((result) => result.code === undefined).map(({ method }) => method);
-    for (const method of ['unlink', 'rename', 'renameNoReplace', 'link', 'rm', 'stat'])
+    for (const method of [
+      'unlink',
+      'rename',
+      'renameNoReplace',
+      'exchange',
+      'link',
+      'rm',
+      'stat',
+      'lstat',
+      'lchown',
+      'lutimes',
+    ])
       assert.ok(worked.includes(method), method);
   });
 }

@@ -25,12 +25,27 @@ const SCENES = {
   ancestor: { folder: `dir${'/l'.repeat(400)}`, pair: ['root/dir', 'outside/yard/guest'] },
 };
 SCENES.grandparent = { ...SCENES.parent, folder: 'dir/sub' };
+// Out of a directory by `..`, where the kernel is left to say where that leads.
+SCENES.upwards = {
+  folder: 'dir',
+  spelled: 'dir/sub/..',
+  beside: { sub: {} },
+  pair: ['root/dir/sub', 'root/swap'],
+  swap: (outside) => link(`${outside}/dir/sub`),
+};
+// Whoever is in `m` when it is moved out comes by `..` to the yard, where there is an `x` too.
+SCENES.climbing = {
+  folder: 'dir',
+  spelled: 'dir/m/n/n/n/n/../../../../..',
+  beside: { m: { n: { n: { n: { n: {} } } } } },
+  pair: ['root/dir/m', 'outside/yard/guest'],
+};
 
 /**
  * A field for `rows`, which have the same pair. Each row has a name of its own to race, once for each
- * of `suffixes`.
+ * of `suffixes`. The root follows symlinks or not: `symlinks`.
  */
-function makeField(t, rows, suffixes = ['']) {
+function makeField(t, rows, { symlinks = 'reject', suffixes = [''] } = {}) {
   const base = tempDir(t, BASE);
   const dir = path.join(base, 'root');
   const { pair, swap } = SCENES[rows[0].scene];
@@ -46,16 +61,17 @@ function makeField(t, rows, suffixes = ['']) {
     if (swap) plantBeneath(path.join(base, 'outside'), row, suffix, SECRET);
     for (const [name, what] of Object.entries(companions)) plant(dir, { [`${name}${suffix}`]: what });
   }
+  const to = new SandboxRoot(dir, { symlinks });
   const outside = new Outside(path.join(base, 'outside'), 'yard');
   outside.arm();
   const handles = openHandles(t, dir, rows);
   return {
     dir,
-    root: new SandboxRoot(dir),
+    root: new SandboxRoot(dir, { symlinks }),
     outside,
     pair: pair.map((name) => path.join(base, name)),
     handles,
-    places: plots(rows, suffixes).map(([row, suffix]) => makePlace(dir, row, suffix, handles)),
+    places: plots(rows, suffixes).map(([row, suffix]) => makePlace(dir, row, suffix, handles, to)),
   };
 }
 
@@ -66,9 +82,13 @@ function plots(rows, suffixes) {
 
 /** The names that the row is about, for inside or outside. */
 function plantBeneath(dir, { scene, holds }, suffix, text) {
-  const folder = path.join(dir, SCENES[scene].folder);
+  const { folder: name, beside = {} } = SCENES[scene];
+  const folder = path.join(dir, name);
   const what = holds(text);
-  fs.mkdirSync(folder, { recursive: true });
+  if (!fs.existsSync(folder)) {
+    fs.mkdirSync(folder, { recursive: true });
+    plant(folder, beside);
+  }
   if (what !== undefined) plant(folder, { [`x${suffix}`]: what });
 }
 
@@ -85,12 +105,14 @@ function openHandles(t, dir, rows) {
 }
 
 /** What a row gets to know of the paths that it uses. */
-function makePlace(dir, { scene }, suffix, handles) {
+function makePlace(dir, { scene }, suffix, handles, to) {
   const at = (name) => path.join(dir, `${name}${suffix}`);
   return {
     // For the calls, relative to the root: the raced path, and others that stay where they are.
-    path: path.join(SCENES[scene].folder, `x${suffix}`),
+    path: [SCENES[scene].spelled ?? SCENES[scene].folder, `x${suffix}`].filter(Boolean).join('/'),
     other: (name) => `${name}${suffix}`,
+    // Another root, for the calls that take one.
+    to,
     // For the judge: the thing itself, wherever it is now, and the others.
     x: scene === 'leaf' ? handles.leaf : `${handles[scene]}/x${suffix}`,
     at,

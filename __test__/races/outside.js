@@ -38,7 +38,7 @@ class Outside {
   arm() {
     this.#contents = contents(this.#dir);
     // Older than any change, so that the next read of it moves the time of access.
-    for (const name of Object.keys(this.#contents)) fs.utimesSync(path.join(this.#dir, name), OLD, OLD);
+    for (const name of Object.keys(this.#contents)) fs.lutimesSync(path.join(this.#dir, name), OLD, OLD);
     this.#stats = this.#statsNow();
   }
 

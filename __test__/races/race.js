@@ -7,19 +7,26 @@ const assert = require('node:assert');
  * Calls once. What came of it: 'real', 'link' (it was the symlink itself that was acted on), or the
  * code with which it was refused. Anything else is thrown.
  */
-function callOnce(row, place, root) {
+async function callOnce(row, place, root) {
+  row.before?.(place);
   try {
-    return judged(row, place, row.call(root, place));
+    return judged(row, place, await row.call(root, place));
   } catch (error) {
-    if (!row.refusals.includes(error.code)) throw error;
+    if (!isRefusal(row, error)) throw error;
     return error.code;
   } finally {
     row.tidy?.(place);
   }
 }
 
+/** Where nobody lacks a permission, EACCES has to be about the outside. */
+function isRefusal({ refusals }, { code, message }) {
+  return refusals.includes(code) && (code !== 'EACCES' || message.includes('outside of the sandbox'));
+}
+
 function judged(row, place, value) {
   try {
+    row.told?.(value);
     return row.judge(place, value) ?? 'real';
   } catch (error) {
     throw new assert.AssertionError({
@@ -33,13 +40,13 @@ function judged(row, place, value) {
  * Calls while the attacker is at work, until there were `calls` calls and each outcome was seen
  * `each` times. A row in which only one outcome is ever seen proves nothing, and fails.
  */
-function race(row, place, root, { calls, each, patience }) {
+async function race(row, place, root, { calls, each, patience }) {
   const seen = { real: 0 };
   const end = performance.now() + patience;
   const isEnough = (made) => made >= calls && seen.real >= each && made - seen.real >= each;
   let made = 0;
   for (; !isEnough(made); made++) {
-    const outcome = callOnce(row, place, root);
+    const outcome = await callOnce(row, place, root);
     seen[outcome] = (seen[outcome] ?? 0) + 1;
     const isLate = made % 64 === 63 && performance.now() > end;
     assert.ok(!isLate, `both outcomes are seen, else this proves nothing: ${JSON.stringify(seen)}`);

@@ -15,7 +15,7 @@ const GROVE_TRAPS = ['d0', 'd1/d1', 'd1/d2', 'd2/d2/d2'];
 
 /** A tree with branches: at each level a few directories, in each of them a few files. */
 function grove(text, levels = GROVE_LEVELS) {
-  const files = { f0: text, f1: text, f2: text };
+  const files = { f0: text, f1: text, f2: text, ...(text === SECRET && { 'only outside': text }) };
   if (levels === 0) return files;
   return { d0: grove(text, levels - 1), ...files, d1: grove(text, levels - 1), d2: grove(text, levels - 1) };
 }
@@ -35,7 +35,7 @@ function chain(text, levels = CHAIN_LEVELS) {
 const yard = { file: SECRET, twig: { file: SECRET }, l: {}, bystander: SECRET };
 
 /** A root, and outside of it a grove and a yard where guests are expected. */
-function makeForest(t) {
+function makeForest(t, symlinks) {
   const base = tempDir(t, BASE);
   plant(base, {
     root: {},
@@ -44,7 +44,7 @@ function makeForest(t) {
   const dir = path.join(base, 'root');
   const outside = new Outside(path.join(base, 'outside'), 'yard');
   outside.arm();
-  return { base, dir, outside, root: new SandboxRoot(dir) };
+  return { base, dir, outside, root: new SandboxRoot(dir, { symlinks }) };
 }
 
 /** A new grove in the root. Its traps are exchanged with symlinks to the same places in the grove outside. */
@@ -56,6 +56,11 @@ function plantGrove({ base, dir }, number) {
     fs.symlinkSync(path.join(base, 'outside/grove', trap), away);
     return away;
   });
+}
+
+/** A tree as a grove has it, that nobody touches: to be copied into one. */
+function plantModel({ dir }) {
+  plant(dir, { model: grove(INSIDE) });
 }
 
 /** A new chain in the root. A trap in it is exchanged with an empty directory in the yard outside. */
@@ -76,6 +81,7 @@ function withTraps(traps, at, makeAway) {
   const inode = (name) => fs.lstatSync(name, { bigint: true }).ino;
   const inodes = aways.map(inode);
   return {
+    traps,
     path: at.split('/').slice(-2).join('/'),
     pairs: traps.map((trap, i) => [path.join(at, trap), aways[i]]),
     isThere: () => fs.existsSync(at),
@@ -88,4 +94,4 @@ function withTraps(traps, at, makeAway) {
   };
 }
 
-module.exports = { makeForest, plantChain, plantGrove };
+module.exports = { makeForest, plantChain, plantGrove, plantModel };

@@ -1,15 +1,16 @@
 'use strict';
 // Runs under strace: goes every way through every method, and hands every method every kind of
-// path, with marks between. What came of each call is printed at the end. Given a method, it goes
-// the ways through that one alone.
+// path, with marks between. What came of each call is printed at the end. It is told how, as JSON:
+// the options of the roots, whether to go by their promises, and a method if it is to be that alone;
+// `brief` leaves out the kinds of paths.
 
 const fs = require('node:fs');
 const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 const { SandboxRoot } = require('../..');
-const { everyCallWithPath, plant } = require('../support');
+const { callsApart, callsWithPath, plant } = require('../support');
 const { mark } = require('./trace');
-const { TREE, perform, release, ways } = require('./ways');
+const { ONLY_SYNC, TREE, giveBack, perform, performLater, ways } = require('./ways');
 
 const PATHS = [
   'file', 'empty', 'tree', 'tofile', 'todir', 'fifo', 'new', '.', './', '', '/', '..',
@@ -20,8 +21,10 @@ const PATHS = [
   Buffer.from('a/b/\xff\xfe', 'latin1'), 'x'.repeat(300), `${'a/'.repeat(2500)}x`, '/proc/self/cwd',
 ]; // biome-ignore format: a list
 
-const pathCalls = everyCallWithPath.flatMap(([name, call, method]) =>
-  PATHS.map((at) => ({ method, what: `${name} of ${at}`, call: (root) => call(root, at) })),
+const pathCalls = Object.entries({ ...callsWithPath, ...callsApart }).flatMap(([method, calls]) =>
+  calls.flatMap((call, i) =>
+    PATHS.map((at) => ({ method, what: `${method} (${i + 1}) of ${at}`, call: (root) => call(root, at) })),
+  ),
 );
 
 /** Directories below each other, and files beside each other: more than are open or listed at once. */
@@ -36,14 +39,13 @@ const large = {
   call: (root) => root.rm('large', true),
 };
 
-/** Every call that is audited, in order. */
 const calls = [...ways, ...pathCalls, large];
 
-/** Makes in `base` the tree for each call of `which`. Not under strace: that would take long. */
-function prepare(base, which) {
+/** Makes in `base` the tree for each call. Not under strace: that would take long. */
+function prepare(base, how) {
   const fifo = path.join(base, 'fifo');
   execFileSync('mkfifo', [fifo]);
-  which.forEach((way, i) => {
+  which(how).forEach((way, i) => {
     const dir = path.join(base, `tree${i}`);
     fs.mkdirSync(dir);
     plant(dir, TREE);
@@ -52,36 +54,47 @@ function prepare(base, which) {
   });
 }
 
-function run(base, which) {
-  return which.map((way, i) => {
+async function run(base, { method, later, brief, ...options }) {
+  const results = [];
+  // The threads of the pool are there, and have done something, before anything is looked at.
+  await Promise.allSettled(Array.from({ length: 8 }, () => fs.promises.stat('/nowhere')));
+  for (const [i, way] of which({ method, later, brief }).entries()) {
     const dir = path.join(base, `tree${i}`);
     mark(`constructor-${i}`);
-    const root = new SandboxRoot(dir);
+    const root = new SandboxRoot(dir, options);
     mark(`constructed-${i}`);
     if (way.call.closed) root.close();
+    const to = way.call.between && new SandboxRoot(path.join(dir, 'a'), options);
 
     mark(`call-${i}`);
-    const done = perform(way, root, dir, SandboxRoot);
+    const done = await (later || way.call.ofRoot ? performLater : perform)(way, root, dir, SandboxRoot, to);
     mark(`called-${i}`);
 
-    release(done);
+    giveBack(done);
     // Not left to the collector: it would close it during a later call.
     root.close();
-    return {
+    to?.close();
+    const { what, syscalls, following } = way;
+    results.push({
       method: way.method,
-      what: way.what,
-      syscalls: way.syscalls,
+      what,
+      syscalls: options.symlinks === 'reject' ? syscalls : following,
       error: done.error?.code,
       fd: done.fd,
-    };
-  });
+    });
+  }
+  return results;
 }
 
-const ofMethod = (method) => (method === undefined ? calls : ways.filter((way) => way.method === method));
+/** Every call that is audited, in order; those of one method are its ways alone. */
+function which({ method, later, brief }) {
+  const all = (brief ? ways : calls).filter((way) => method === undefined || way.method === method);
+  return later ? all.filter((way) => !ONLY_SYNC.includes(way.method)) : all;
+}
 
 if (require.main === module) {
-  const [, , base, method] = process.argv;
-  console.log(JSON.stringify(run(base, ofMethod(method))));
+  const [, , base, how] = process.argv;
+  run(base, JSON.parse(how)).then((results) => console.log(JSON.stringify(results)));
 }
 
-module.exports = { ofMethod, prepare };
+module.exports = { prepare, which };

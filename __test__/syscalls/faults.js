@@ -4,27 +4,39 @@
 const { isDeepStrictEqual } = require('node:util');
 const { FULL } = require('../sizes');
 const { knows } = require('./strace');
-const { ways } = require('./ways');
+const { waysAtOnce } = require('./ways');
 
 /** Errors that say nothing but that it went wrong. */
 const CODES = FULL ? ['EIO', 'ENOMEM', 'ENOSPC', 'EDQUOT', 'ENFILE', 'ESTALE'] : ['EIO'];
 
 /** What is tried again when a signal interrupts it. */
 const TRIED_AGAIN =
-  /^(openat|openat2|mkdirat|unlinkat|renameat2|linkat|symlinkat|newfstatat|ftruncate|copy_file_range|pread64|pwrite64)$/;
+  /^(openat|openat2|mkdirat|unlinkat|renameat2|linkat|symlinkat|newfstatat|readlinkat|fchownat|faccessat2|utimensat|ftruncate|copy_file_range|pread64|pwrite64)$/;
 
 /** Faults that nobody has to hear of, `way: system call number`, and why. */
 const HARMLESS = [
   // What cannot be shared is copied.
-  /^copyFile: .*: ioctl /,
+  /^(copyFile|cp): .*: ioctl /,
+  // Whether the copy is its own original is asked twice.
+  /^cp: (a tree|between two roots): fstat 6 once/,
+  /^cp: (into a tree|what a filter says): fstat 5 once/,
   // Where both paths are wrong, what is known of the second is said.
-  /^rename: to below a symlink: newfstatat 1/,
+  /^(rename|move): to below a symlink: newfstatat 1/,
   // Something is there or not: the rename itself will say.
   /^rename: with slashes: newfstatat 2/,
+  // What is in the way of an answer is a no.
+  /^exists: /,
   // It may be a directory, or not there: that is looked up next.
   /^rm: (missing|missing, force|a directory): unlinkat 1/,
   /^rm: (an empty directory|a tree): unlinkat 1 once/,
 ];
+
+/** What was made below `top` has all its content. */
+const isWholeBelow = (top) => (name, was, is) => {
+  // The directory that it is in has one more.
+  if (name === top.replace(/\/?[^/]*$/, '')) return was.mode === is.mode;
+  return name.startsWith(top) && is !== undefined && is.content !== '';
+};
 
 /** What a call that fails half-way may have changed already. */
 const UNFINISHED = {
@@ -34,6 +46,16 @@ const UNFINISHED = {
   'rm: a tree': (name) => name.startsWith('tree'),
   // Whether it was this call that made the file, nobody can tell: it might be somebody else's.
   'openWrite: a new file': (name, _, is) => name === 'a/b/new' && is.content === '',
+  'open: a new file': (name, _, is) => name === 'a/b/new' && is.content === '',
+  'writeFile: over another': (name) => name === 'a/b/c/file',
+  'appendFile: below': (name) => name === 'a/b/c/file',
+  // What is copied of a tree stays, file by file.
+  'cp: a tree': isWholeBelow('a/new'),
+  'cp: into a tree': isWholeBelow('a/'),
+  'cp: what a filter says': isWholeBelow('new'),
+  'cp: between two roots': isWholeBelow('a/b/new'),
+  // All of it is written, and perhaps not on the disk.
+  'writeFile: over another in one step': (name, _, is) => name === 'a/b/c/file' && is.content === 'content',
 };
 
 /** What a file system answers that cannot do this: it is done in another way. */
@@ -42,6 +64,10 @@ const CANNOT = {
   'copy_file_range 1': ['EXDEV', 'EINVAL', 'EOPNOTSUPP', 'ENOSYS', 'EPERM'],
   'lseek 1': ['EINVAL', 'EOPNOTSUPP'],
 };
+
+/** After these, closing is what tells whether it worked. */
+const WRITES = /^(ioctl|copy_file_range|pwrite64|pread64|write)$/;
+const WRITERS = /^(copyFile|writeFile|appendFile|cp|move):/;
 
 const known = new Map();
 const knowsCached = (name) => known.get(name) ?? known.set(name, knows(name)).get(name);
@@ -68,10 +94,11 @@ function isHarmless(way, { code, ever }, calls, at, nth) {
   if (code === 'EAGAIN' && !ever) return true;
   if (name === 'close') {
     // The kernel has closed it, whatever it says; but of a copy, that what was written is lost.
-    const isOfCopy = (i) =>
-      calls[i].name === 'close' && /^(ioctl|copy_file_range|pwrite64|pread64)$/.test(calls[i - 1]?.name);
+    const isOfCopy = (i) => calls[i].name === 'close' && WRITES.test(calls[i - 1]?.name);
     const failing = calls.flatMap((_, i) => (i === at || (ever && i > at) ? [i] : []));
-    return code === 'EINTR' || !failing.some(isOfCopy);
+    if (code !== 'EINTR' && failing.some(isOfCopy)) return false;
+    // Of a file that was open to be written, and was not, it may be told.
+    return code !== 'EINTR' && WRITERS.test(way) ? 'unless told' : true;
   }
   return HARMLESS.some((rule) => rule.test(`${way}: ${name} ${nth} ${ever ? 'for ever' : 'once'}`));
 }
@@ -92,13 +119,15 @@ function wrongWith(way, fault, harmless, natural, report) {
   if (left !== injected.filter(({ name }) => name === 'close').length)
     return `${left} descriptors are left open`;
   const isAsWithout = error?.code === natural.error?.code && isDeepStrictEqual(after, natural.after);
-  if (harmless && !isAsWithout) return `it is harmless, but: ${error?.message ?? 'the tree differs'}`;
-  if (harmless) return null;
+  const isTold = harmless === 'unless told' && error?.code === fault.code;
+  if (harmless && !isAsWithout && !isTold)
+    return `it is harmless, but: ${error?.message ?? 'the tree differs'}`;
+  if (harmless && !isTold) return null;
   // An interruption may always be met with another try.
   if (fault.code === 'EINTR' && !fault.ever && isAsWithout) return null;
   if (error?.code !== fault.code) return `not reported, but: ${error?.message ?? 'success'}`;
   const says = `${error.path} ${error.dest} ${error.message}`;
-  const isOfHost = says.includes('/tree-') && !way.startsWith('constructor');
+  const isOfHost = says.includes('/tree-') && !/^(constructor|isAt):/.test(way);
   if (error.errno >= 0 || !error.message.startsWith(`${fault.code}: `) || isOfHost)
     return `reported as ${says}`;
   const mayChange = UNFINISHED[way] ?? (() => false);
@@ -110,7 +139,7 @@ function wrongWith(way, fault, harmless, natural, report) {
 
 /** Lets every call of one way fail. `always` is what fails in any case, to get to other calls. */
 async function everyFault(subject, i, always = []) {
-  const way = `${ways[i].method}: ${ways[i].what}`;
+  const way = `${waysAtOnce[i].method}: ${waysAtOnce[i].what}`;
   const natural = await subject.go(i, always);
   const seen = {};
   const wrong = [];

@@ -6,7 +6,7 @@ const path = require('node:path');
 const { once } = require('node:events');
 const { fork, spawn, spawnSync } = require('node:child_process');
 const { isRoot } = require('../support');
-const { sections } = require('./trace');
+const { callsOf, sections } = require('./trace');
 
 /** Why there is no strace for a test, or `false`. In CI it has to be there: see .ci/run. */
 function withoutStrace() {
@@ -71,7 +71,7 @@ class Subject {
     clearTimeout(impatience);
     strace.kill();
     if (strace.exitCode === null && strace.signalCode === null) await once(strace, 'exit');
-    const calls = hangs ? [] : sections(fs.readFileSync(this.log, 'utf8').split('\n')).get('call');
+    const calls = hangs ? [] : sections(callsOf(fs.readFileSync(this.log, 'utf8'))).get('call');
     return { calls, hangs, ...(await this.ask('report')) };
   }
 

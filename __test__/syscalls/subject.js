@@ -7,20 +7,21 @@ const path = require('node:path');
 const { SandboxRoot } = require('../..');
 const { plant, snapshot } = require('../support');
 const { mark } = require('./trace');
-const { TREE, perform, release, ways } = require('./ways');
+const { TREE, giveBack, perform, waysAtOnce } = require('./ways');
 
 let now;
 
 const commands = {
   /** Makes the tree in `base` for the way with this number, and a root on it as seen in `view`. */
   prepare(i, base, view = base) {
-    const way = ways[i];
+    const way = waysAtOnce[i];
     const tree = fs.mkdtempSync(path.join(base, 'tree-'));
     plant(tree, TREE);
     const dir = path.join(view, path.basename(tree));
     const root = new SandboxRoot(dir);
     if (way.call.closed) root.close();
-    now = { way, tree, dir, root, fillers: [], before: snapshot(tree), descriptors: descriptors() };
+    const to = way.call.between && new SandboxRoot(path.join(dir, 'a'));
+    now = { way, tree, dir, root, to, fillers: [], before: snapshot(tree), descriptors: descriptors() };
     return tree;
   },
 
@@ -36,7 +37,7 @@ const commands = {
   /** Goes the way. Nothing else is done meanwhile. */
   call() {
     mark('call');
-    now.done = perform(now.way, now.root, now.dir, SandboxRoot);
+    now.done = perform(now.way, now.root, now.dir, SandboxRoot, now.to);
     mark('called');
   },
 
@@ -45,15 +46,20 @@ const commands = {
     const { way, tree, root, fillers, before, done } = now;
     for (const fd of fillers) fs.closeSync(fd);
     // What the caller was given is no leak, and the descriptor of a root that is closed is gone.
-    release(done);
+    giveBack(done);
     const closed = root.closed && !way.call.closed ? 1 : 0;
     const left = descriptors() - now.descriptors + closed;
-    const report = { error: done.error, before, after: snapshot(tree), left };
+    const report = { error: done.error, before, after: named(snapshot(tree)), left };
     root.close();
+    now.to?.close();
     fs.rmSync(tree, { recursive: true });
     return report;
   },
 };
+
+/** The same names every time, for what is given six characters by chance. */
+const named = (tree) =>
+  Object.fromEntries(Object.entries(tree).map(([name, is]) => [name.replace(/new\w{6}$/, 'newXXXXXX'), is]));
 
 /** How many descriptors are open, but for those of /proc that are kept to be used again. */
 function descriptors() {

@@ -14,36 +14,44 @@ const mark = (text) => void fs.existsSync(MARKERS + text);
 /** Runs Node with `args` under strace; its output, and for each mark the calls that follow it. */
 function trace(dir, args, { wrapper = [], inject = [] } = {}) {
   const file = path.join(dir, 'trace');
-  const options = ['-ff', '-s', '16384', '-e', 'signal=none', '-o', file];
+  const options = ['-ff', '-ttt', '-s', '16384', '-e', 'signal=none', '-o', file];
   const faults = inject.flatMap((fault) => ['-e', `inject=${fault}`]);
-  const patience = ['timeout', '60'];
+  const patience = ['timeout', '120'];
   const command = ['strace', ...options, ...faults, ...patience, ...wrapper, process.execPath, ...args];
-  const ran = spawnSync(command[0], command.slice(1), { encoding: 'utf8', maxBuffer: 1 << 28 });
+  // Work on the pool is done by one thread: what it costs to start others is nobody's business.
+  const env = { ...process.env, UV_THREADPOOL_SIZE: '1' };
+  const ran = spawnSync(command[0], command.slice(1), { encoding: 'utf8', maxBuffer: 1 << 28, env });
   if (ran.status === 124) throw new Error('a call hangs');
   if (ran.status !== 0) throw new Error(`${command.join(' ')}: ${ran.error ?? ran.stderr}`);
-  // One file a thread: no line is interrupted by that of another. One thread makes the marks.
+  // One file a thread: no line is interrupted by that of another. One thread makes the marks, and
+  // starts what others do; the times tell the order.
   const threads = fs.readdirSync(dir).filter((name) => name.startsWith('trace.'));
-  const marked = threads
-    .map((name) => fs.readFileSync(path.join(dir, name), 'utf8'))
-    .filter((text) => text.includes(MARKERS));
+  const calls = threads.flatMap((name) => callsOf(fs.readFileSync(path.join(dir, name), 'utf8')));
   for (const name of threads) fs.rmSync(path.join(dir, name));
-  if (marked.length !== 1) throw new Error(`${marked.length} threads with marks`);
-  return { stdout: ran.stdout, sections: sections(marked[0].split('\n')) };
+  return { stdout: ran.stdout, sections: sections(calls.sort((a, b) => a.at - b.at)) };
+}
+
+/** The calls of one thread and when each was made, without those of the runtime. */
+function callsOf(text) {
+  const isOfTheRuntime = runtime();
+  return text.split('\n').flatMap((whole) => {
+    const [, at = 0, line] = /^(?:(\d+\.\d+) )?(.*)$/s.exec(whole);
+    const call = parse(line);
+    return call === null || isOfTheRuntime(call) ? [] : [{ ...call, at: Number(at) }];
+  });
 }
 
 /** The calls behind each mark, up to the next one. */
-function sections(lines) {
+function sections(calls) {
   const found = new Map();
   let section = [];
-  const isOfTheRuntime = runtime();
-  for (const line of lines) {
-    const marker = line.indexOf(`"${MARKERS}`);
+  for (const { at: _, ...call } of calls) {
+    const marker = call.line.indexOf(`"${MARKERS}`);
     if (marker === -1) {
-      const call = parse(line);
-      if (call !== null && !isOfTheRuntime(call)) section.push(call);
+      section.push(call);
       continue;
     }
-    const text = line.slice(marker + 1 + MARKERS.length);
+    const text = call.line.slice(marker + 1 + MARKERS.length);
     section = [];
     found.set(text.slice(0, text.indexOf('"')), section);
   }
@@ -100,14 +108,15 @@ function runtime() {
       return true;
     }
     if (name === 'mmap') return args[3].includes('MAP_ANONYMOUS') && args[4] === '-1';
-    // Another thread is woken, by the number one.
+    // Another thread is woken, by a number: how often.
     if (name === 'write') return args[1] === String.raw`"\1\0\0\0\0\0\0\0"`;
+    if (name === 'read') return /^"\\\d+(\\0){7}"$/.test(args[1]);
     return RUNTIME.test(name);
   };
 }
 
 const RUNTIME =
-  /^(munmap|mremap|mprotect|pkey_\w+|madvise|brk|membarrier|futex|sched_\w+|prctl|clock_\w+|gettimeofday|getrandom|getpid|gettid|getrusage|uname|rt_sig\w+)$/;
+  /^(munmap|mremap|mprotect|pkey_\w+|madvise|brk|membarrier|futex|sched_\w+|prctl|clock_\w+|gettimeofday|getrandom|getpid|gettid|getrusage|uname|epoll_\w+|clone3?|set_robust_list|rseq|sigaltstack|exit|rt_sig\w+)$/;
 
 const has = (flags, ...wanted) => {
   const given = flags.split('|');
@@ -125,28 +134,39 @@ const isLeaf = (arg) => {
 
 /**
  * What is wrong with `calls`, the system calls of one call of `method`; and which descriptors they
- * left open. `root` is the root's descriptor; the constructor has none yet. `procfs` is for an old
- * kernel, where a call that is missing may be made through `/proc/self/fd`: the descriptors that
- * are kept for that, which is no leak.
+ * left open. `root` is the root's descriptor, the constructor has none yet; `to` that of another one
+ * that the call is told of. `symlinks` and `mounts` are what they allow. `procfs` is for an old kernel, where a call that is missing may be made through
+ * `/proc/self/fd`: the descriptors that are kept for that, which is no leak.
  */
-function audit(calls, { method, root, procfs = null }) {
-  const state = { method, root, procfs, own: new Map(), calls };
+function audit(calls, { method, root, to, symlinks = 'reject', mounts = 'allow', procfs = null }) {
+  const resolve = (policy) => [...RESOLVE[policy], ...(mounts === 'reject' ? ['RESOLVE_NO_XDEV'] : [])];
+  const state = { method, roots: [root, to], symlinks, resolve, procfs, own: new Map(), calls };
+  if (method === 'writeFile') state.procfs ??= new Set();
   const complaints = [];
   calls.forEach((call, i) => {
     const rule = RULES[call.name];
     const verdict = rule === undefined ? ['no rule lets it through'] : rule(call, state, i);
     for (const complaint of verdict.filter(Boolean)) complaints.push(`${complaint}: ${call.line}`);
   });
-  for (const [fd, kind] of state.own) if (kind === 'proc') procfs.add(fd) && state.own.delete(fd);
+  for (const [fd, kind] of state.own) if (kind === 'proc') state.procfs.add(fd) && state.own.delete(fd);
   return { complaints, left: [...state.own.keys()] };
 }
+
+/** How openat2 is told each policy: exactly so. */
+const RESOLVE = {
+  reject: ['RESOLVE_BENEATH', 'RESOLVE_NO_SYMLINKS', 'RESOLVE_NO_MAGICLINKS'],
+  beneath: ['RESOLVE_BENEATH', 'RESOLVE_NO_MAGICLINKS'],
+  'in-root': ['RESOLVE_IN_ROOT', 'RESOLVE_NO_MAGICLINKS'],
+};
+
+const isExactly = (flags, wanted) => flags.split('|').sort().join() === [...wanted].sort().join();
 
 /** Opened descriptors are followed until they are closed. */
 function opens(call, state, kind = 'file') {
   if (call.result >= 0) state.own.set(String(call.result), kind);
 }
 
-const isOurs = (arg, { root, own }) => arg === root || own.has(arg);
+const isOurs = (arg, { roots, own }) => roots.includes(arg) || own.has(arg);
 const ofProc = (arg, { own, procfs }) => own.get(arg) === 'proc' || procfs?.has(arg);
 
 const unless = (holds, complaint) => (holds ? null : complaint);
@@ -161,6 +181,15 @@ const onDescriptor =
   (...more) =>
   ({ args }, state) => [descriptor(args[0], state), ...more.map((check) => check(args))];
 
+/** A change of a file that was opened, or of one name that is not followed. */
+const onNameOrDescriptor = (fd, name, flags, state) =>
+  name === '""'
+    ? [descriptor(fd, state), unless(flags === 'AT_EMPTY_PATH', 'a name is looked up')]
+    : [directory(fd, state), leaf(name), unless(flags === 'AT_SYMLINK_NOFOLLOW', 'a symlink is followed')];
+
+/** What goes through trees, and back up. */
+const GOES_UP = ['rm', 'readdir', 'walk', 'cp', 'move'];
+
 /** The system calls that may be made at all. Each answers with its complaints. */
 const RULES = {
   openat2(call, state) {
@@ -169,21 +198,31 @@ const RULES = {
     const resolve = /resolve=([^,}]+)/.exec(how)?.[1] ?? '';
     const given = text(name);
     // The one descriptor that the constructor has is the root's, before anybody knows of it.
-    const fromRoot = state.root === undefined ? state.own.get(dir) === 'root' : dir === state.root;
+    const fromRoot = state.roots.includes(dir) || state.own.get(dir) === 'root';
+    // A step in a tree: one name in a directory on the way, and no symlink under any policy.
+    const strict = state.resolve('reject');
+    const isStrict = isExactly(resolve, strict) || isExactly(resolve, [...strict, 'RESOLVE_NO_XDEV']);
+    const isStep = isLeaf(name) && isOurs(dir, state) && isStrict;
     opens(call, state);
     return [
-      unless(fromRoot, 'not from the root'),
+      unless(fromRoot || isStep, 'not from the root'),
       unless(
-        given !== undefined && !given.startsWith('/') && !given.split('/').includes('..'),
+        given !== undefined &&
+          !given.startsWith('/') &&
+          // Where symlinks are followed, the kernel knows where it leads.
+          (state.symlinks !== 'reject' || !given.split('/').includes('..')),
         'a path that says where it leads out',
       ),
       unless(
-        has(resolve, 'RESOLVE_BENEATH', 'RESOLVE_NO_SYMLINKS', 'RESOLVE_NO_MAGICLINKS'),
-        'not all three of the resolve flags',
+        isStep || isExactly(resolve, state.resolve(state.symlinks)),
+        'not the resolve flags of the policy',
       ),
       unless(has(flags, 'O_CLOEXEC'), 'a child would inherit it'),
       unless(!has(flags, 'O_TRUNC'), 'what is there is emptied before it is looked at'),
-      unless(has(flags, 'O_PATH') || has(flags, 'O_NONBLOCK', 'O_NOCTTY'), 'it could wait for a peer'),
+      unless(
+        has(flags, 'O_PATH') || has(flags, 'O_DIRECTORY') || has(flags, 'O_NONBLOCK', 'O_NOCTTY'),
+        'it could wait for a peer',
+      ),
     ];
   },
   open(call, state, i) {
@@ -194,8 +233,10 @@ const RULES = {
     const cloexec = unless(has(flags, 'O_CLOEXEC'), 'a child would inherit it');
     if (dir === 'AT_FDCWD') {
       const isProc = state.procfs !== null && name === '"/proc"' && has(flags, 'O_NOFOLLOW', 'O_DIRECTORY');
-      const isRoot = state.method === 'constructor' && i === 0 && has(flags, 'O_PATH', 'O_DIRECTORY');
-      opens(call, state, isProc ? 'proc' : 'root');
+      const isFirst = state.calls.findIndex(({ name }) => /^open/.test(name)) === i;
+      const isRoot =
+        ['constructor', 'isAt'].includes(state.method) && isFirst && has(flags, 'O_PATH', 'O_DIRECTORY');
+      opens(call, state, isProc ? 'proc' : state.method === 'constructor' ? 'root' : 'file');
       return [cloexec, unless(isProc || isRoot, 'by a path of the host')];
     }
     if (ofProc(dir, state)) {
@@ -203,13 +244,16 @@ const RULES = {
       return [cloexec, unless(has(flags, 'O_NOFOLLOW') && !name.includes('/'), 'not one name')];
     }
     opens(call, state);
+    // A file without a name, or the directory itself once more.
+    if (name === '"."' && (has(flags, 'O_TMPFILE', 'O_WRONLY') || has(flags, 'O_RDONLY', 'O_DIRECTORY')))
+      return [cloexec, directory(dir, state)];
     if (name === '".."') {
       const next = state.calls[i + 1];
       const isChecked = call.result < 0 || (next?.name === 'fstat' && next.args[0] === String(call.result));
       return [
         cloexec,
         descriptor(dir, state),
-        unless(state.method === 'rm', 'upwards'),
+        unless(GOES_UP.includes(state.method), 'upwards'),
         unless(isChecked, 'upwards, and not compared with what it should be'),
         unless(has(flags, 'O_DIRECTORY'), 'upwards, and not to a directory'),
       ];
@@ -235,19 +279,28 @@ const RULES = {
   unlinkat: onName(),
   newfstatat: onName(([, , , flags]) => unless(has(flags, 'AT_SYMLINK_NOFOLLOW'), 'a symlink is followed')),
   symlinkat: ({ args }, state) => [directory(args[1], state), leaf(args[2])],
-  linkat: ({ args }, state) => [
-    directory(args[0], state),
-    leaf(args[1]),
-    directory(args[2], state),
-    leaf(args[3]),
-    unless(args[4] === '0', 'a symlink is followed'),
-  ],
+  linkat: ({ args: [from, name, to, newName, flags] }, state) => {
+    const destination = [directory(to, state), leaf(newName)];
+    // An open file gets a name: by its descriptor, or by the number of that.
+    if (name === '""')
+      return [
+        ...destination,
+        descriptor(from, state),
+        unless(flags === 'AT_EMPTY_PATH', 'a name is looked up'),
+      ];
+    if (ofProc(from, state)) return [...destination, numberOfOurs(name, state)];
+    const source = [directory(from, state), leaf(name)];
+    return [...destination, ...source, unless(flags === '0', 'a symlink is followed')];
+  },
   renameat2: ({ args }, state) => [
     directory(args[0], state),
     leaf(args[1]),
     directory(args[2], state),
     leaf(args[3]),
-    unless(['0', 'RENAME_NOREPLACE'].includes(args[4]), 'with a flag that nothing asks for'),
+    unless(
+      (state.method === 'exchange' ? ['RENAME_EXCHANGE'] : ['0', 'RENAME_NOREPLACE']).includes(args[4]),
+      'with a flag that nothing asks for',
+    ),
   ],
 
   fchmodat2({ args: [fd, name, , flags] }, state) {
@@ -259,8 +312,13 @@ const RULES = {
   },
   utimensat({ args: [fd, name, , flags] }, state) {
     if (ofProc(fd, state)) return [numberOfOurs(name, state)];
-    return [descriptor(fd, state), unless(name === '""' && flags === 'AT_EMPTY_PATH', 'a name is looked up')];
+    return onNameOrDescriptor(fd, name, flags, state);
   },
+  fchownat: ({ args: [fd, name, , , flags] }, state) => onNameOrDescriptor(fd, name, flags, state),
+  faccessat2: ({ args: [fd, name, , flags] }, state) => [
+    descriptor(fd, state),
+    unless(name === '""' && flags === 'AT_EMPTY_PATH', 'a name is looked up'),
+  ],
 
   fstat: ({ args }, state) => [directory(args[0], state)],
   fchmod: onDescriptor(),
@@ -269,9 +327,21 @@ const RULES = {
   getdents64: onDescriptor(),
   pread64: onDescriptor(),
   pwrite64: onDescriptor(),
-  fcntl: onDescriptor(([, command]) =>
-    unless(/^F_[GS]ETFL$/.test(command), 'a descriptor is copied or changed'),
-  ),
+  read: onDescriptor(),
+  write: onDescriptor(),
+  fsync: onDescriptor(),
+  fchown: onDescriptor(),
+  mknodat: onName(([, , mode]) => unless(mode.startsWith('S_IFIFO|'), 'no FIFO')),
+  statx: ({ args: [fd, name, flags] }, state) => [
+    directory(fd, state),
+    unless(name === '""' && has(flags, 'AT_EMPTY_PATH'), 'a name is looked up'),
+  ],
+  fcntl(call, state) {
+    const [fd, command] = call.args;
+    const known = descriptor(fd, state);
+    if (command === 'F_DUPFD_CLOEXEC') opens(call, state);
+    return [known, unless(/^F_([GS]ETFL|DUPFD_CLOEXEC)$/.test(command), 'a descriptor is copied or changed')];
+  },
   ioctl: ({ args: [to, request, from] }, state) => [
     descriptor(to, state),
     unless(request.includes('FICLONE'), 'unknown to the rules'),
@@ -279,7 +349,7 @@ const RULES = {
   ],
   copy_file_range: ({ args }, state) => [descriptor(args[0], state), descriptor(args[2], state)],
   close({ args: [fd] }, state) {
-    const isRoots = fd === state.root && ['close', String(Symbol.dispose)].includes(state.method);
+    const isRoots = fd === state.roots[0] && ['close', String(Symbol.dispose)].includes(state.method);
     const complaint = isRoots ? null : descriptor(fd, state);
     state.own.delete(fd);
     return [complaint];
@@ -287,7 +357,10 @@ const RULES = {
 
   // What makes sure that /proc is procfs, and the calls made there.
   fstatfs: ({ args }, state) => [inProc(args[0], state)],
-  readlinkat: ({ args }, state) => [inProc(args[0], state), unless(args[1] === '""', 'a name is looked up')],
+  readlinkat: ({ args: [fd, name] }, state) => {
+    if (ofProc(fd, state)) return [unless(name === '""', 'a name is looked up')];
+    return name === '""' ? [descriptor(fd, state)] : [directory(fd, state), leaf(name)];
+  },
   // From above itself to itself: fails on what is mounted, in a way that nothing else does.
   renameat: ({ args, errno }, state) => [
     inProc(args[0], state),
@@ -301,4 +374,4 @@ const inProc = (arg, state) => unless(ofProc(arg, state), 'by a descriptor not o
 const numberOfOurs = (name, state) =>
   unless(state.own.get(text(name)) === 'file', 'not the number of what it opened');
 
-module.exports = { audit, mark, parse, sections, trace };
+module.exports = { audit, callsOf, mark, parse, sections, trace };

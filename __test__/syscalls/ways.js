@@ -2,7 +2,7 @@
 // Every way through every method: for tests that look at the system calls that are made on it.
 
 const fs = require('node:fs');
-const { link } = require('../support');
+const { O_PATH, link } = require('../support');
 
 /** What each way starts from. */
 const TREE = {
@@ -15,12 +15,41 @@ const TREE = {
   tree: { file: '1', dir: { file: '2', tofile: link('../file'), deeper: { file: '3' } }, last: '4' },
 };
 
-const COPY = 'fchmod ioctl( lseek lseek copy_file_range)?';
+/** The user and the group that everything belongs to already. */
+const ids = [process.getuid(), process.getgid()];
+
+const COPY = 'fstat fchmod ioctl( lseek lseek copy_file_range)?';
+
+const LISTED = 'openat2 getdents64 getdents64 close';
+const READ_TREE = `${'openat2 getdents64 '.repeat(3)}${'getdents64 close '.repeat(3)}`.trim();
+
+// `cp`: each file is opened, made, and gets its mode at the end; each directory is opened, made, opened,
+// listed to its end, and gets its mode.
+const CONTENT = 'ioctl( lseek lseek copy_file_range)?';
+const CP_FILE = `openat2 fstat openat fstat ${CONTENT} fchmodat2 close close`;
+const CP_LINK = 'newfstatat readlinkat symlinkat';
+const CP_DIRECTORY = 'openat2 fstat mkdirat openat2 getdents64';
+const CP_DONE = 'getdents64 fchmodat2 close close';
+const CP_BELOW = [
+  `getdents64 ${CP_FILE} ${CP_FILE}`,
+  `${CP_DIRECTORY} (${CP_LINK} ${CP_FILE}|${CP_FILE} ${CP_LINK})`,
+  `${CP_DIRECTORY} ${CP_FILE} ${CP_DONE} ${CP_DONE}`,
+].join(' ');
+const CP_REPLACED = `openat2 fstat openat newfstatat openat ${CONTENT} fchmodat2 fstat fcntl close linkat linkat renameat2 close close`;
+const CP_TREE = `newfstatat openat2 fstat fstat openat2 fstat close openat2 fstat mkdirat openat2 fstat fstat ${CP_BELOW} ${CP_DONE} close`;
+
+// Looked at, written without a name; by a name of its own it takes the place of what is there.
+const ATOMIC = {
+  new: 'newfstatat openat write fcntl close linkat close',
+  over: 'openat2 newfstatat openat openat fstat fchmod write fsync fcntl close linkat linkat renameat2 close fsync close close',
+};
 
 /**
  * For each method `[what is done, the call, the system calls]`: the latter exactly, in order. They
  * are the documented cost of a call: one for a name in the root itself, and a lookup and a close
- * more for one below. `(…)?` is for what the file system may make needless.
+ * more for one below. `(…)?` is for what the file system may make needless. Where a root that
+ * follows symlinks makes others, those come behind. `root` may be the promises of one. A call that is
+ * `between` two roots gets the other one, which is the directory `a`, as its last argument.
  */
 const WAYS = {
   constructor: [
@@ -33,10 +62,15 @@ const WAYS = {
     ['below', (root) => root.mkdir('a/b/new'), 'openat2 mkdirat close'],
     ['there already', (root) => root.mkdir('a/b'), 'openat2 mkdirat close'],
     ['the root', (root) => root.mkdir('.'), ''],
-    ['below a symlink', (root) => root.mkdir('todir/new'), 'openat2'],
+    ['below a symlink', (root) => root.mkdir('todir/new'), 'openat2', 'openat2 mkdirat close'],
     ['recursive, one level', (root) => root.mkdir('a/b/new', true), 'openat2 mkdirat close'],
     ['recursive, there', (root) => root.mkdir('a/b', true), 'openat2 mkdirat newfstatat close'],
-    ['recursive, on a symlink', (root) => root.mkdir('todir', true), 'mkdirat newfstatat'],
+    [
+      'recursive, on a symlink',
+      (root) => root.mkdir('todir', true),
+      'mkdirat newfstatat',
+      'mkdirat newfstatat openat2 close',
+    ],
     [
       'recursive, three levels',
       (root) => root.mkdir('x/y/z', true),
@@ -48,7 +82,7 @@ const WAYS = {
     ['below', (root) => root.unlink('a/b/c/file'), 'openat2 unlinkat close'],
     ['a symlink', (root) => root.unlink('a/b/c/tofile'), 'openat2 unlinkat close'],
     ['missing', (root) => root.unlink('a/b/c/missing'), 'openat2 unlinkat close'],
-    ['below a symlink', (root) => root.unlink('todir/b/c/file'), 'openat2'],
+    ['below a symlink', (root) => root.unlink('todir/b/c/file'), 'openat2', 'openat2 unlinkat close'],
     ['with a slash behind it', (root) => root.unlink('a/b/'), 'openat2 newfstatat close'],
   ],
   rmdir: [
@@ -62,8 +96,18 @@ const WAYS = {
     ['below', (root) => root.rename('a/b/c/file', 'a/b/new'), 'openat2 openat2 renameat2 close close'],
     ['a symlink', (root) => root.rename('tofile', 'a/b/new'), 'openat2 renameat2 close'],
     ['missing', (root) => root.rename('missing', 'new'), 'renameat2'],
-    ['from below a symlink', (root) => root.rename('todir/b', 'new'), 'openat2'],
-    ['to below a symlink', (root) => root.rename('file', 'todir/new'), 'openat2 newfstatat'],
+    ['from below a symlink', (root) => root.rename('todir/b', 'new'), 'openat2', 'openat2 renameat2 close'],
+    [
+      'to below a symlink',
+      (root) => root.rename('file', 'todir/new'),
+      'openat2 newfstatat',
+      'openat2 renameat2 close',
+    ],
+    [
+      'between two roots',
+      between((root, _dir, _Root, to) => root.rename('tree/dir', 'b/new', { to })),
+      'openat2 openat2 renameat2 close close',
+    ],
     ['with slashes', (root) => root.rename('a/b/', 'new/'), 'openat2 newfstatat newfstatat renameat2 close'],
   ],
   renameNoReplace: [
@@ -73,13 +117,28 @@ const WAYS = {
       (root) => root.renameNoReplace('a/b/c/file', 'a/b/new'),
       'openat2 openat2 renameat2 close close',
     ],
+    [
+      'between two roots',
+      between((root, _dir, _Root, to) => root.renameNoReplace('file', 'new', { to })),
+      'renameat2',
+    ],
     ['there already', (root) => root.renameNoReplace('file', 'other'), 'renameat2'],
   ],
   link: [
     ['in the root', (root) => root.link('file', 'new'), 'linkat'],
     ['below', (root) => root.link('a/b/c/file', 'a/b/new'), 'openat2 openat2 linkat close close'],
     ['a symlink', (root) => root.link('tofile', 'new'), 'linkat'],
-    ['to below a symlink', (root) => root.link('file', 'todir/new'), 'openat2 newfstatat'],
+    [
+      'between two roots',
+      between((root, _dir, _Root, to) => root.link('tree/file', 'new', { to })),
+      'openat2 linkat close',
+    ],
+    [
+      'to below a symlink',
+      (root) => root.link('file', 'todir/new'),
+      'openat2 newfstatat',
+      'openat2 linkat close',
+    ],
     ['with a slash behind it', (root) => root.link('file', 'new/'), 'newfstatat newfstatat'],
   ],
   symlink: [
@@ -92,13 +151,13 @@ const WAYS = {
     ['in the root', (root) => root.chmod('file', 0o600), 'openat2 fchmodat2 close'],
     ['below', (root) => root.chmod('a/b/c', 0o700), 'openat2 fchmodat2 close'],
     ['the root', (root) => root.chmod('.', 0o700), 'openat2 fchmodat2 close'],
-    ['a symlink', (root) => root.chmod('a/b/c/tofile', 0o600), 'openat2'],
+    ['a symlink', (root) => root.chmod('a/b/c/tofile', 0o600), 'openat2', 'openat2 fchmodat2 close'],
   ],
   truncate: [
     ['in the root', (root) => root.truncate('file', 3), 'openat2 fstat ftruncate close'],
     ['below', (root) => root.truncate('a/b/c/file', 1000), 'openat2 fstat ftruncate close'],
     ['a directory', (root) => root.truncate('a/b', 0), 'openat2'],
-    ['a symlink', (root) => root.truncate('tofile', 0), 'openat2'],
+    ['a symlink', (root) => root.truncate('tofile', 0), 'openat2', 'openat2 fstat ftruncate close'],
   ],
   copyFile: [
     [
@@ -114,17 +173,37 @@ const WAYS = {
     [
       'over another',
       (root) => root.copyFile('file', 'a/b/c/other'),
-      `openat2 fstat openat2 fstat fcntl fcntl ${COPY.replace(' ', ' ftruncate ')} close close`,
+      `openat2 fstat openat2 fstat fcntl fcntl ${COPY.replace('fchmod', 'fchmod ftruncate')} close close`,
+    ],
+    [
+      'between two roots',
+      between((root, _dir, _Root, to) => root.copyFile('file', 'b/new', null, { to })),
+      `openat2 fstat openat2 openat2 openat fstat close ${COPY} close close`,
+    ],
+    [
+      'exclusively',
+      (root) => root.copyFile('file', 'new', null, { exclusive: true, reflink: 'never' }),
+      'openat2 fstat openat fstat fstat fchmod lseek lseek pread64 pwrite64 close close',
     ],
     [
       'onto itself',
       (root) => root.copyFile('file', 'file'),
-      'openat2 fstat openat2 fstat fcntl fcntl close close',
+      'openat2 fstat openat2 fstat fcntl fcntl fstat close close',
     ],
     ['a directory', (root) => root.copyFile('a', 'new'), 'openat2 fstat close'],
     ['to a directory', (root) => root.copyFile('file', 'a/b'), 'openat2 fstat openat2 close'],
-    ['a symlink', (root) => root.copyFile('tofile', 'new'), 'openat2'],
-    ['to a symlink', (root) => root.copyFile('file', 'a/b/c/tofile'), 'openat2 fstat openat2 close'],
+    [
+      'a symlink',
+      (root) => root.copyFile('tofile', 'new'),
+      'openat2',
+      `openat2 fstat openat2 openat fstat ${COPY} close close`,
+    ],
+    [
+      'to a symlink',
+      (root) => root.copyFile('file', 'a/b/c/tofile'),
+      'openat2 fstat openat2 close',
+      `openat2 fstat openat2 fstat fcntl fcntl ${COPY.replace('fchmod', 'fchmod ftruncate')} close close`,
+    ],
   ],
   rm: [
     ['in the root', (root) => root.rm('file'), 'unlinkat'],
@@ -141,11 +220,11 @@ const WAYS = {
     [
       'a tree',
       (root) => root.rm('tree', true),
-      // Each directory: tried, opened, known again, listed to its end, tried again.
+      // Each directory: tried, opened, listed to its end, tried again.
       'unlinkat newfstatat ' +
-        'unlinkat openat fstat getdents64 unlinkat unlinkat ' +
-        'unlinkat openat fstat getdents64 unlinkat unlinkat ' +
-        'unlinkat openat fstat getdents64 unlinkat getdents64 unlinkat close ' +
+        'unlinkat openat getdents64 unlinkat unlinkat ' +
+        'unlinkat openat getdents64 unlinkat unlinkat ' +
+        'unlinkat openat getdents64 unlinkat getdents64 unlinkat close ' +
         'getdents64 unlinkat close ' +
         'getdents64 unlinkat close',
     ],
@@ -154,21 +233,292 @@ const WAYS = {
     ['in the root', (root) => root.utimes('file', 1, 2), 'openat2 utimensat close'],
     ['below', (root) => root.utimes('a/b/c', 1, 2), 'openat2 utimensat close'],
     ['the root', (root) => root.utimes('.', 1, 2), 'openat2 utimensat close'],
-    ['a symlink', (root) => root.utimes('tofile', 1, 2), 'openat2'],
+    ['a symlink', (root) => root.utimes('tofile', 1, 2), 'openat2', 'openat2 utimensat close'],
+  ],
+  lutimes: [
+    ['in the root', (root) => root.lutimes('file', 1, 2), 'utimensat'],
+    ['below', (root) => root.lutimes('a/b/c', 1, 2), 'openat2 utimensat close'],
+    ['the root', (root) => root.lutimes('.', 1, 2), 'openat2 utimensat close'],
+    ['a symlink', (root) => root.lutimes('a/b/c/tofile', 1, 2), 'openat2 utimensat close'],
+    ['with a slash behind it', (root) => root.lutimes('a/b/', 1, 2), 'openat2 utimensat close'],
+    [
+      'a symlink with a slash behind it',
+      (root) => root.lutimes('todir/', 1, 2),
+      'openat2',
+      'openat2 utimensat close',
+    ],
+  ],
+  chown: [
+    ['in the root', (root) => root.chown('file', ...ids), 'openat2 fchownat close'],
+    ['below', (root) => root.chown('a/b/c/file', ...ids), 'openat2 fchownat close'],
+    ['the root', (root) => root.chown('.', ...ids), 'openat2 fchownat close'],
+    ['a symlink', (root) => root.chown('tofile', ...ids), 'openat2', 'openat2 fchownat close'],
+  ],
+  lchown: [
+    ['in the root', (root) => root.lchown('file', ...ids), 'fchownat'],
+    ['below', (root) => root.lchown('a/b/c/file', ...ids), 'openat2 fchownat close'],
+    ['the root', (root) => root.lchown('.', ...ids), 'openat2 fchownat close'],
+    ['a symlink', (root) => root.lchown('a/b/c/tofile', ...ids), 'openat2 fchownat close'],
   ],
   stat: [
     ['in the root', (root) => root.stat('file'), 'newfstatat'],
     ['below', (root) => root.stat('a/b/c/file'), 'openat2 newfstatat close'],
     ['in bigints', (root) => root.stat('a/b/c/file', { bigint: true }), 'openat2 newfstatat close'],
     ['the root', (root) => root.stat('.'), 'fstat'],
-    ['a symlink', (root) => root.stat('a/b/c/tofile'), 'openat2 newfstatat close'],
+    [
+      'a symlink',
+      (root) => root.stat('a/b/c/tofile'),
+      'openat2 newfstatat close',
+      'openat2 newfstatat close openat2 fstat close',
+    ],
+    ['nothing there', (root) => root.stat('new', { throwIfNoEntry: false }), 'newfstatat'],
+  ],
+  lstat: [
+    ['in the root', (root) => root.lstat('file'), 'newfstatat'],
+    ['below', (root) => root.lstat('a/b/c/file'), 'openat2 newfstatat close'],
+    ['the root', (root) => root.lstat('.'), 'fstat'],
+    ['a symlink', (root) => root.lstat('a/b/c/tofile'), 'openat2 newfstatat close'],
+    ['nothing there', (root) => root.lstat('new', { throwIfNoEntry: false }), 'newfstatat'],
+  ],
+  access: [
+    ['in the root', (root) => root.access('file'), 'openat2 faccessat2 close'],
+    ['below', (root) => root.access('a/b/c', 7), 'openat2 faccessat2 close'],
+    ['the root', (root) => root.access('.'), 'openat2 faccessat2 close'],
+    ['a symlink', (root) => root.access('tofile'), 'openat2', 'openat2 faccessat2 close'],
+    ['missing', (root) => root.access('a/b/missing'), 'openat2'],
+  ],
+  exists: [
+    ['in the root', (root) => root.exists('file'), 'newfstatat'],
+    ['below', (root) => root.exists('a/b/c/file'), 'openat2 newfstatat close'],
+    ['the root', (root) => root.exists('.'), 'fstat'],
+    [
+      'a symlink',
+      (root) => root.exists('a/b/c/tofile'),
+      'openat2 newfstatat close',
+      'openat2 newfstatat close openat2 fstat close',
+    ],
+    ['missing', (root) => root.exists('a/b/missing'), 'openat2 newfstatat close'],
+    ['no path', (root) => root.exists(1), ''],
+  ],
+  readlink: [
+    ['in the root', (root) => root.readlink('tofile'), 'readlinkat'],
+    ['below', (root) => root.readlink('a/b/c/tofile', 'buffer'), 'openat2 readlinkat close'],
+    ['the root', (root) => root.readlink('.'), 'openat2 readlinkat close'],
+    ['no symlink', (root) => root.readlink('file'), 'readlinkat'],
+    ['below a symlink', (root) => root.readlink('todir/b/c/tofile'), 'openat2', 'openat2 readlinkat close'],
+  ],
+  realpath: [
+    ['in the root', (root) => root.realpath('file'), 'openat2 close newfstatat'],
+    [
+      'below',
+      (root) => root.realpath('a/b/c/file'),
+      'openat2 close newfstatat( openat2 newfstatat close){3}',
+    ],
+    ['the root', (root) => root.realpath('.'), 'openat2 close'],
+    [
+      'a symlink',
+      (root) => root.realpath('a/b/c/tofile'),
+      'openat2',
+      'openat2 close newfstatat( openat2 newfstatat close){2} openat2 newfstatat readlinkat close openat2 newfstatat close',
+    ],
+    ['missing', (root) => root.realpath('a/b/missing'), 'openat2'],
+  ],
+  readdir: [
+    ['the root', (root) => root.readdir('.'), LISTED],
+    ['below', (root) => root.readdir('a/b/c', { withFileTypes: true }), LISTED],
+    ['a tree', (root) => root.readdir('tree', { recursive: true }), READ_TREE],
+    ['a file', (root) => root.readdir('file'), 'openat2'],
+    ['a symlink', (root) => root.readdir('todir'), 'openat2', LISTED],
+  ],
+  mkdtemp: [
+    ['in the root', (root) => root.mkdtemp('new'), 'mkdirat'],
+    ['below', (root) => root.mkdtemp('a/b/new'), 'openat2 mkdirat close'],
+    ['below a symlink', (root) => root.mkdtemp('todir/new'), 'openat2', 'openat2 mkdirat close'],
+    ['missing', (root) => root.mkdtemp('missing/new'), 'openat2'],
+  ],
+  openRoot: [
+    ['below', (root) => root.openRoot('a/b'), 'openat2'],
+    ['the root', (root) => root.openRoot('.'), 'openat2'],
+    ['a file', (root) => root.openRoot('file'), 'openat2'],
+    ['a symlink', (root) => root.openRoot('todir'), 'openat2'],
+  ],
+  isAt: [
+    ['where it is', (root, dir) => root.isAt(dir), 'statx open(at)? statx close'],
+    ['elsewhere', (root, dir) => root.isAt(`${dir}/a`), 'statx open(at)? statx close'],
+    ['nowhere', (root, dir) => root.isAt(`${dir}/missing`), 'statx open(at)?'],
+  ],
+  identity: [
+    ['open', (root) => root.identity, 'statx'],
+    ['closed', closedFirst((root) => root.identity), ''],
+  ],
+  open: [
+    ['in the root', (root) => root.open('file'), 'openat2 fstat fcntl fcntl'],
+    ['that never waits', (root) => root.open('file', fs.constants.O_NONBLOCK), 'openat2 fstat'],
+    ['a new file', (root) => root.open('a/b/new', 'ax+', 0o600), 'openat2 fstat fcntl fcntl'],
+    ['cut', (root) => root.open('a/b/c/file', 'w+'), 'openat2 fstat fcntl fcntl ftruncate'],
+    ['for its place', (root) => root.open('a/b/c/file', O_PATH), 'openat2'],
+    ['there already', (root) => root.open('file', 'ax'), 'openat2'],
+    ['a directory', (root) => root.open('a'), 'openat2 fstat fcntl fcntl'],
+    ['a symlink', (root) => root.open('tofile', 'r+'), 'openat2', 'openat2 fstat fcntl fcntl'],
+  ],
+  readFile: [
+    ['in the root', (root) => root.readFile('file'), 'openat2 fstat read close'],
+    ['below', (root) => root.readFile('a/b/c/file', 'utf8'), 'openat2 fstat read close'],
+    ['a directory', (root) => root.readFile('a'), 'openat2 fstat close'],
+    ['too large', (root) => root.readFile('file', { maxBytes: 3 }), 'openat2 fstat close'],
+    ['a symlink', (root) => root.readFile('tofile'), 'openat2', 'openat2 fstat read close'],
+  ],
+  writeFile: [
+    ['a new file', (root) => root.writeFile('new', 'content'), 'openat2 openat fstat write close'],
+    [
+      'a new file below',
+      (root) => root.writeFile('a/b/new', 'content'),
+      'openat2 openat2 openat fstat close write close',
+    ],
+    [
+      'over another',
+      (root) => root.writeFile('a/b/c/file', 'content', { flush: true }),
+      'openat2 fstat fcntl fcntl ftruncate write fsync close',
+    ],
+    [
+      'with another flag',
+      (root) => root.writeFile('file', 'content', { flag: 'r+' }),
+      'openat2 fstat fcntl fcntl write close',
+    ],
+    ['a new file in one step', (root) => root.writeFile('new', 'content', { atomic: true }), ATOMIC.new],
+    [
+      'over another in one step',
+      (root) => root.writeFile('a/b/c/file', 'content', { atomic: true, flush: true }),
+      ATOMIC.over,
+    ],
+    [
+      'there already, in one step',
+      (root) => root.writeFile('file', 'content', { atomic: true, flag: 'wx' }),
+      'newfstatat',
+    ],
+    ['a directory', (root) => root.writeFile('a', 'content'), 'openat2'],
+    [
+      'a symlink',
+      (root) => root.writeFile('tofile', 'content'),
+      'openat2',
+      'openat2 fstat fcntl fcntl ftruncate write close',
+    ],
+  ],
+  appendFile: [
+    ['a new file', (root) => root.appendFile('new', 'content'), 'openat2 openat fstat write close'],
+    ['below', (root) => root.appendFile('a/b/c/file', 'more'), 'openat2 fstat fcntl fcntl write close'],
+    ['a directory', (root) => root.appendFile('a', 'content'), 'openat2'],
+    [
+      'a symlink',
+      (root) => root.appendFile('tofile', 'content'),
+      'openat2',
+      'openat2 fstat fcntl fcntl write close',
+    ],
+  ],
+  fsync: [
+    ['in the root', (root) => root.fsync('file'), 'openat2 fstat fsync close'],
+    ['below', (root) => root.fsync('a/b/c/file'), 'openat2 fstat fsync close'],
+    ['a directory', (root) => root.fsync('.'), 'openat2 fstat fsync close'],
+    ['missing', (root) => root.fsync('missing'), 'openat2'],
+    ['a symlink', (root) => root.fsync('tofile'), 'openat2', 'openat2 fstat fsync close'],
+  ],
+  cp: [
+    ['a file', (root) => root.cp('file', 'new'), `newfstatat ${CP_FILE}`],
+    [
+      'a file below',
+      (root) => root.cp('a/b/c/file', 'a/b/new', { preserveTimestamps: true }),
+      `openat2 newfstatat openat2 ${CP_FILE.replace('fchmodat2', 'fchmodat2 utimensat')} close close`,
+    ],
+    ['over another', (root) => root.cp('file', 'a/b/c/other'), `newfstatat openat2 ${CP_REPLACED} close`],
+    ['a symlink', (root) => root.cp('a/b/c/tofile', 'new'), `openat2 newfstatat ${CP_LINK} close`],
+    ['a tree', (root) => root.cp('tree', 'a/new', { recursive: true }), CP_TREE],
+    [
+      'into a tree',
+      (root) => root.cp('tree', 'a', { recursive: true }),
+      `newfstatat openat2 fstat fstat fstat mkdirat openat2 fstat fstat ${CP_BELOW} getdents64 close close`,
+    ],
+    [
+      'what a filter says',
+      (root) => root.cp('tree', 'new', { recursive: true, filter: (src) => !src.includes('dir') }),
+      `newfstatat openat2 close openat2 getdents64 getdents64 close newfstatat openat2 fstat fstat fstat mkdirat openat2 fstat fstat getdents64 ${CP_FILE} ${CP_FILE} ${CP_DONE}`,
+    ],
+    [
+      'between two roots',
+      between((root, _dir, _Root, to) => root.cp('tree', 'b/new', { recursive: true, to })),
+      CP_TREE,
+    ],
+    [
+      'there already',
+      (root) => root.cp('file', 'other', { force: false, errorOnExist: true }),
+      'newfstatat openat2 fstat openat newfstatat close newfstatat',
+    ],
+    ['a directory', (root) => root.cp('a', 'new'), 'newfstatat openat2 fstat fstat close'],
+    [
+      'into itself',
+      (root) => root.cp('a', 'a/b/new', { recursive: true }),
+      'newfstatat openat2 fstat fstat openat2 fstat close openat2 fstat close close',
+    ],
+    [
+      'from below a symlink',
+      (root) => root.cp('todir/b/c/file', 'new'),
+      'openat2',
+      `openat2 newfstatat ${CP_FILE} close`,
+    ],
+    [
+      'to below a symlink',
+      (root) => root.cp('file', 'todir/new'),
+      'newfstatat openat2',
+      `newfstatat openat2 ${CP_FILE} close`,
+    ],
+  ],
+  move: [
+    ['in the root', (root) => root.move('file', 'new'), 'renameat2'],
+    ['below', (root) => root.move('a/b/c/file', 'a/b/new'), 'openat2 openat2 renameat2 close close'],
+    [
+      'over another',
+      (root) => root.move('file', 'a/b/c/other', { overwrite: true }),
+      'openat2 renameat2 close',
+    ],
+    ['a tree', (root) => root.move('tree', 'a/new'), 'openat2 renameat2 close'],
+    ['a symlink', (root) => root.move('tofile', 'new'), 'renameat2'],
+    [
+      'between two roots',
+      between((root, _dir, _Root, to) => root.move('tree', 'b/new', { to })),
+      'openat2 renameat2 close',
+    ],
+    ['there already', (root) => root.move('file', 'other'), 'renameat2'],
+    ['into itself', (root) => root.move('a', 'a/b/new'), 'openat2 renameat2 close'],
+    [
+      'to below a symlink',
+      (root) => root.move('file', 'todir/new'),
+      'openat2 newfstatat',
+      'openat2 renameat2 close',
+    ],
+  ],
+  walk: [
+    ['a tree', ofRoot((root) => collected(root.walk('tree'))), READ_TREE],
+    ['the root', ofRoot((root) => collected(root.walk('.', { maxDepth: 1 }))), LISTED],
+    ['a file', ofRoot((root) => collected(root.walk('file'))), 'openat2'],
+    [
+      'a symlink',
+      ofRoot((root) => collected(root.walk('todir'))),
+      'openat2',
+      `${'openat2 getdents64 '.repeat(4)}${'getdents64 close '.repeat(4)}`.trim(),
+    ],
+  ],
+  exchange: [
+    ['in the root', (root) => root.exchange('file', 'tofile'), 'renameat2'],
+    ['below', (root) => root.exchange('a/b/c/file', 'a/b'), 'openat2 openat2 renameat2 close close'],
+    ['a file and a directory', (root) => root.exchange('empty', 'a/b/c/file'), 'openat2 renameat2 close'],
+    ['missing', (root) => root.exchange('file', 'new'), 'renameat2'],
+    ['with slashes', (root) => root.exchange('a/', 'tree/'), 'newfstatat newfstatat renameat2'],
   ],
   openRead: [
     ['in the root', (root) => root.openRead('file'), 'openat2 fstat fcntl fcntl'],
     ['below', (root) => root.openRead('a/b/c/file'), 'openat2 fstat fcntl fcntl'],
     ['a directory', (root) => root.openRead('a'), 'openat2 fstat fcntl fcntl'],
     ['the root', (root) => root.openRead('.'), 'openat2 fstat fcntl fcntl'],
-    ['a symlink', (root) => root.openRead('a/b/c/tofile'), 'openat2'],
+    ['a symlink', (root) => root.openRead('a/b/c/tofile'), 'openat2', 'openat2 fstat fcntl fcntl'],
     ['missing', (root) => root.openRead('a/missing'), 'openat2'],
   ],
   openWrite: [
@@ -177,8 +527,14 @@ const WAYS = {
     ['a new file', (root) => root.openWrite('a/b/new', true), 'openat2 fstat fcntl fcntl'],
     ['cut', (root) => root.openWrite('a/b/c/file', true, true), 'openat2 fstat fcntl fcntl ftruncate'],
     ['a directory', (root) => root.openWrite('a'), 'openat2'],
-    ['a symlink', (root) => root.openWrite('tofile', true, true), 'openat2'],
+    [
+      'a symlink',
+      (root) => root.openWrite('tofile', true, true),
+      'openat2',
+      'openat2 fstat fcntl fcntl ftruncate',
+    ],
   ],
+  promises: [['open', (root) => root.promises, '']],
   close: [
     ['open', (root) => root.close(), 'close'],
     ['closed', closedFirst((root) => root.close()), ''],
@@ -195,34 +551,68 @@ if (Symbol.dispose !== undefined) {
 }
 
 /** Methods that give the caller a descriptor. */
-const OPENS = ['openRead', 'openWrite'];
+const OPENS = ['openRead', 'openWrite', 'open'];
+
+/** What a root has beside the methods that its promises have too. */
+const ONLY_SYNC = ['constructor', 'promises', 'identity', 'close', 'closed', String(Symbol.dispose)];
 
 function closedFirst(call) {
   return Object.assign(call, { closed: true });
 }
 
+/** What the promises of a root do not have, though it is waited for. */
+function ofRoot(call) {
+  return Object.assign(call, { ofRoot: true });
+}
+
+async function collected(entries) {
+  const all = [];
+  for await (const entry of entries) all.push(entry);
+  return all;
+}
+
+function between(call) {
+  return Object.assign(call, { between: true });
+}
+
 /** Every way as one object, in order. */
 const ways = Object.entries(WAYS).flatMap(([method, rows]) =>
-  rows.map(([what, call, syscalls]) => ({ method, what, call, syscalls })),
+  rows.map(([what, call, syscalls, following = syscalls]) => ({ method, what, call, syscalls, following })),
 );
 
-/** What a call came to: the code of its error, or nothing. A descriptor is closed by `release`. */
-function perform(way, root, dir, Root) {
+/** Those that are done when the call returns. */
+const waysAtOnce = ways.filter(({ call }) => !call.ofRoot);
+
+/** What a call came to: the code of its error, or nothing. A descriptor is closed by `giveBack`. */
+function perform(way, root, dir, Root, to) {
   try {
-    const value = way.call(root, dir, Root);
-    return {
-      fd: OPENS.includes(way.method) ? value : undefined,
-      made: value instanceof Root ? value : undefined,
-    };
+    return doneWith(way, way.call(root, dir, Root, to), Root);
   } catch (error) {
-    const { code, errno, syscall, path, dest, message } = error;
-    return { error: { code, errno, syscall, path, dest, message } };
+    return failedWith(error);
   }
 }
 
-function release({ fd, made }) {
+/** The same by the promises of `root`, or whatever else is waited for. */
+async function performLater(way, root, dir, Root, to) {
+  try {
+    return doneWith(way, await way.call(way.call.ofRoot ? root : root.promises, dir, Root, to), Root);
+  } catch (error) {
+    return failedWith(error);
+  }
+}
+
+const doneWith = ({ method }, value, Root) => ({
+  fd: OPENS.includes(method) ? value : undefined,
+  made: value instanceof Root ? value : undefined,
+});
+
+const failedWith = ({ code, errno, syscall, path, dest, message }) => ({
+  error: { code, errno, syscall, path, dest, message },
+});
+
+function giveBack({ fd, made }) {
   if (fd !== undefined) fs.closeSync(fd);
   made?.close();
 }
 
-module.exports = { OPENS, TREE, WAYS, perform, release, ways };
+module.exports = { ONLY_SYNC, OPENS, TREE, WAYS, giveBack, perform, performLater, ways, waysAtOnce };
