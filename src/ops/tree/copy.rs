@@ -197,6 +197,14 @@ impl<'r, 'p> Source<'r, 'p> {
         Err(Errno::BUSY.into())
     }
 
+    /// Holds a directory open beyond the copy.
+    pub(super) fn hold(&self) -> rustix::io::Result<Option<OwnedFd>> {
+        match self {
+            Self::Directory(listing) => rustix::io::fcntl_dupfd_cloexec(listing, 0).map(Some),
+            Self::Name(..) => Ok(None),
+        }
+    }
+
     /// What it is recognised by.
     pub(super) fn id(&self) -> rustix::io::Result<Id> {
         match self {

@@ -1,5 +1,7 @@
 //! `move`: a rename, and where the kernel cannot rename, a copy that gets its name when it is complete.
 
+use std::os::fd::OwnedFd;
+
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
@@ -25,8 +27,8 @@ pub fn relocate(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) 
         Err(error) if error.errno == Errno::XDEV.raw_os_error() => {
             let call = Call::between("rename", from.path, to.path);
             let copied = copy_across(from, to, overwrite, watch);
-            let id = copied.map_err(|stopped| stopped.into_error(&call))?;
-            remove_source(from, id, &call)
+            let copied = copied.map_err(|stopped| stopped.into_error(&call))?;
+            remove_source(from, &copied, &call)
         }
         done => {
             watch.entry_done();
@@ -35,13 +37,20 @@ pub fn relocate(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) 
     }
 }
 
-/// Across mounts: a copy beside the destination, and one rename when it is complete. What was copied.
+/// What was copied.
+struct Copied {
+    id: Id,
+    /// A directory is held open: some file systems give it another inode number when it is not.
+    _held: Option<OwnedFd>,
+}
+
+/// Across mounts: a copy beside the destination, and one rename when it is complete.
 fn copy_across(
     from: Place<'_>,
     to: Place<'_>,
     overwrite: bool,
     watch: &Watch,
-) -> Result<Id, Stopped> {
+) -> Result<Copied, Stopped> {
     let options = CopyTreeOptions {
         recursive: true,
         existing: copy::Existing::Refuse,
@@ -61,6 +70,7 @@ fn copy_across(
         _ => Stopped::at_top(failure),
     })?;
     let id = source.id().map_err(Stopped::at_top)?;
+    let _held = source.hold().map_err(Stopped::at_top)?;
     match new.at().lstat() {
         Ok(there) if Id::from(&there) == id => return Err(Stopped::at_top(Errno::INVAL)),
         Ok(_) if !overwrite => return Err(Stopped::at_top(Errno::EXIST)),
@@ -83,30 +93,38 @@ fn copy_across(
         // What was copied goes again; the error that led here is told.
         let _ = remove_at(to.path, temporary, &Watch::default());
     }
-    published.map(|()| id)
+    published.map(|()| Copied { id, _held })
 }
 
 /// Removes what was copied, and nothing that has its name by now: it is given another name first, and
 /// recognised by that. All of it is at its new place, so that this is done even if the work is to stop.
-fn remove_source(from: Place<'_>, id: Id, call: &Call<'_>) -> Result<()> {
+fn remove_source(from: Place<'_>, copied: &Copied, call: &Call<'_>) -> Result<()> {
     let failed = |failure: Failure| call.failed(failure);
     let old = from.root.entry(from.path, Errno::BUSY).map_err(failed)?;
-    let aside = |flags| with_temporary_name(old.at(), |at| old.at().rename(at, flags));
-    let set_aside = match aside(RenameFlags::NOREPLACE) {
-        // Where the file system does not know the flag: nobody guesses the name.
-        Err(Errno::INVAL) => aside(RenameFlags::empty()),
-        set_aside => set_aside,
+    let set_aside = |flags| with_temporary_name(old.at(), |at| old.at().rename(at, flags));
+    let leaf = match set_aside(RenameFlags::NOREPLACE) {
+        Ok(((), leaf)) => Some(leaf),
+        // The file system does not know the flag; nobody guesses the name.
+        Err(Errno::INVAL) => {
+            let set_aside = set_aside(RenameFlags::empty());
+            Some(set_aside.map_err(|errno| failed(errno.into()))?.1)
+        }
+        // overlayfs renames no directory that has a part in a lower layer.
+        Err(Errno::XDEV) => None,
+        Err(errno) => return Err(failed(errno.into())),
     };
-    let ((), leaf) = set_aside.map_err(|errno| failed(errno.into()))?;
-    let aside = old.at().beside(&leaf);
-    let removed = match aside.lstat() {
-        Ok(stat) if Id::from(&stat) == id => remove_at(from.path, aside, &Watch::default()),
+    let at = leaf.as_ref().map_or(old.at(), |leaf| old.at().beside(leaf));
+    let removed = match at.lstat() {
+        Ok(stat) if Id::from(&stat) == copied.id => remove_at(from.path, at, &Watch::default()),
         Ok(_) => Err(failed(Errno::BUSY.into())),
         Err(errno) => Err(failed(errno.into())),
     };
-    if removed.is_err() {
+    if removed.is_err() && leaf.is_some() {
         // What is left is found where it was, unless something else is there by now.
-        let _ = aside.rename(old.at(), RenameFlags::NOREPLACE);
+        let back = at.rename(old.at(), RenameFlags::NOREPLACE);
+        if back == Err(Errno::INVAL) && old.at().is_gone() {
+            let _ = at.rename(old.at(), RenameFlags::empty());
+        }
     }
     removed
 }
