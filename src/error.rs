@@ -27,6 +27,8 @@ pub enum Reason {
     BlockedBySeccomp,
     /// A copy or move of something to itself, or to beneath itself.
     IntoItself,
+    /// A copy of a file to itself, in a tree.
+    SameFile,
     /// A file is longer than the caller wants to read.
     TooLarge {
         /// Its length, or how much of it was seen, in bytes.
@@ -46,6 +48,7 @@ impl Reason {
                 "openat2 is blocked by a seccomp filter; the kernel itself is new enough"
             }
             Self::IntoItself => "source and destination are the same, or one is in the other",
+            Self::SameFile => "source and destination are the same file",
             Self::TooLarge { size, most } => {
                 return format!("file size ({size}) is greater than {most} bytes").into();
             }

@@ -187,6 +187,31 @@ impl Root {
         self.openat2(&self.parse(path)?.whole(), flags, Mode::empty())
     }
 
+    /// As [`Root::handle`], if the kernel has all of the path in memory: nothing is waited for. `None` where
+    /// it has not, or does not know this question (before Linux 5.12), or another lookup is in the way.
+    pub fn handle_if_cached(
+        &self,
+        path: &UserPath,
+        flags: OFlags,
+    ) -> Option<Result<OwnedFd, Errno>> {
+        let parsed = self.parse(path).ok()?;
+        let flags = OFlags::PATH | OFlags::CLOEXEC | flags & OFlags::NOFOLLOW;
+        let resolve = self.policy.resolve() | ResolveFlags::CACHED;
+        let found = rustix::fs::openat2(
+            self.fd().ok()?,
+            parsed.whole().as_ref(),
+            flags,
+            Mode::empty(),
+            resolve,
+        );
+        match found {
+            Err(Errno::NOENT) => Some(Err(Errno::NOENT)),
+            // Everything else is said by a lookup that may wait.
+            Err(_) => None,
+            Ok(fd) => Some(Ok(fd)),
+        }
+    }
+
     /// The directory at `path`, to read its names.
     pub fn listing(&self, path: &UserPath) -> Result<OwnedFd, Failure> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;

@@ -20,11 +20,53 @@ use super::thrown::{Checked, Thrown};
 use crate::error;
 use crate::ops::identity;
 use crate::ops::tree::walk::{Limits, Tour};
+use crate::path::UserPath;
 use crate::resolve::Root;
 use crate::watch::{Progress, Watch};
 
-/// What a call is to do, once its arguments hold. Boxed, so that what carries it is compiled once.
-pub type Work = Box<dyn FnOnce(&Root) -> error::Result<Reply> + Send>;
+/// What a call is to do, once its arguments hold.
+pub trait Job: Send {
+    /// Does it with `root`.
+    fn run(self: Box<Self>, root: &Root) -> error::Result<Reply>;
+
+    /// The answer, if it can be had without waiting for anything: it needs no thread then.
+    fn answer_if_cached(&self, _root: &Root) -> Option<error::Result<Reply>> {
+        None
+    }
+}
+
+/// Boxed, so that what carries it is compiled once.
+pub type Work = Box<dyn Job>;
+
+impl<F: FnOnce(&Root) -> error::Result<Reply> + Send> Job for F {
+    fn run(self: Box<Self>, root: &Root) -> error::Result<Reply> {
+        self(root)
+    }
+}
+
+/// A question about a path that the kernel may be able to answer from memory.
+pub struct Lookup<Ask, AskAndWait> {
+    /// The path.
+    pub path: UserPath,
+    /// Asks without waiting.
+    pub ask: Ask,
+    /// Asks.
+    pub ask_and_wait: AskAndWait,
+}
+
+impl<Ask, AskAndWait> Job for Lookup<Ask, AskAndWait>
+where
+    Ask: Fn(&Root, &UserPath) -> Option<error::Result<Reply>> + Send,
+    AskAndWait: FnOnce(&Root, &UserPath) -> error::Result<Reply> + Send,
+{
+    fn run(self: Box<Self>, root: &Root) -> error::Result<Reply> {
+        (self.ask_and_wait)(root, &self.path)
+    }
+
+    fn answer_if_cached(&self, root: &Root) -> Option<error::Result<Reply>> {
+        (self.ask)(root, &self.path)
+    }
+}
 
 /// How a method reads its arguments.
 type Read = dyn Fn(&Args<'_>) -> Checked<Work>;
@@ -54,9 +96,18 @@ impl Methods<'_> {
     {
         let read = move |args: &Args<'_>| -> Checked<Work> {
             let job = read(args)?;
-            Ok(Box::new(move |root| job(root).map(Into::into)))
+            Ok(Box::new(move |root: &Root| job(root).map(Into::into)))
         };
         self.add_boxed(name, Rc::new(read))
+    }
+
+    /// Adds a method that asks about a path.
+    pub fn add_lookup<R, J>(&mut self, name: &'static str, read: R) -> Result<()>
+    where
+        R: Fn(&Args<'_>) -> Checked<J> + 'static,
+        J: Job + 'static,
+    {
+        self.add_boxed(name, Rc::new(move |args| Ok(Box::new(read(args)?))))
     }
 
     fn add_boxed(&mut self, name: &str, read: Rc<Read>) -> Result<()> {
@@ -141,7 +192,7 @@ fn tour(
     let step = function(env, "step", move |call| {
         let root = receiver(call, &receiving)?.current();
         let (tour, watch, encoding) = (Arc::clone(&tour), Arc::clone(&watch), encoding.clone());
-        let work: Work = Box::new(move |root| {
+        let work: Work = Box::new(move |root: &Root| {
             let mut tour = tour.lock().unwrap_or_else(PoisonError::into_inner);
             match tour.as_mut() {
                 Some(tour) => Ok(Reply::Part(tour.next(root, &watch)?, encoding)),
@@ -195,7 +246,7 @@ impl Method {
         let root = receiver(call, &self.make)?.current();
         let args = Args::new(call, &self.make, self.threads.ending(), root.policy());
         let work = (self.read)(&args)?;
-        let done = work(&root);
+        let done = work.run(&root);
         if let Some((watch, options)) = args.watched() {
             self.make.progress(call.env, options, watch.progress())?;
         }
@@ -211,12 +262,17 @@ impl Method {
         let root = receiver(call, &self.make)?.current();
         let args = Args::new(call, &self.make, self.threads.ending(), root.policy());
         let work = (self.read)(&args)?;
+        match work.answer_if_cached(&root) {
+            Some(Ok(reply)) => return Ok(Either3::C(reply.into_value(env, &self.make)?)),
+            Some(Err(error)) => return Err(Thrown::Value(self.make.error(env, error)?)),
+            None => {}
+        }
         let promise = match args.is_about_a_tree() {
             true => self.threads.start(env, root, work)?,
             false => Either::A(WorkTask::start(root, work)),
         };
         let Some((watch, options)) = args.watched() else {
-            return Ok(Either::A(promise));
+            return Ok(Either3::A(promise));
         };
         let stopped = Arc::clone(watch);
         let stop = function(env, "stop", move |_| {
@@ -229,9 +285,9 @@ impl Method {
             Ok(vec![entries as f64, bytes as f64])
         })?;
         let started = self.make.started(env, promise, stop, seen, options)?;
-        Ok(Either::B(started))
+        Ok(Either3::B(started))
     }
 }
 
-/// What a starter gives back.
-type Started = Either<Promised, Unknown<'static>>;
+/// What a starter gives back: a promise, long work, or the answer.
+type Started = Either3<Promised, Unknown<'static>, Value>;

@@ -138,6 +138,8 @@
 
   // What is asked of the native method before the filter is: whether all arguments hold. Nothing is copied.
   const NOTHING = [];
+  const quiet = ({ onProgress, ...options }) =>
+    typeof onProgress === 'function' ? options : { ...options, onProgress };
 
   const noneOf = (error) => {
     if (['EACCES', 'ELOOP', 'ENOENT', 'ENOTDIR'].includes(error.code)) return [];
@@ -211,7 +213,7 @@
         cp(src, dest, options) {
           const filter = filterOf(options);
           if (filter == null) return cp.call(this, src, dest, options);
-          cp.call(this, src, dest, { ...options, onProgress: undefined }, NOTHING);
+          cp.call(this, src, dest, quiet(options), NOTHING);
           return cp.call(this, src, dest, options, askNow(this, src, dest, options));
         },
       }.cp,
@@ -220,7 +222,7 @@
     starters.cp = async function (src, dest, options) {
       const filter = filterOf(options);
       if (filter == null) return startCp.call(this, src, dest, options);
-      cp.call(this, src, dest, { ...options, onProgress: undefined }, NOTHING);
+      cp.call(this, src, dest, quiet(options), NOTHING);
       const only = await askAndWait(this, src, dest, options);
       return startCp.call(this, src, dest, options, only);
     };

@@ -7,7 +7,7 @@ use napi::Result;
 use rustix::fs::{Mode, OFlags};
 
 use super::args;
-use super::call::Methods;
+use super::call::{Lookup, Methods};
 use super::options::Encoding;
 use super::reply::Reply;
 use crate::error::Call;
@@ -190,16 +190,40 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         Ok(move |root: &Root| metadata::lchown(root, &path, owner))
     })?;
 
-    methods.add("stat", |args| {
+    methods.add_lookup("stat", |args| {
         let path = args.path(0, "path")?;
         let options = args.stat_options(1)?;
-        Ok(move |root: &Root| Reply::stats(metadata::stat(root, &path), options))
+        let ask = move |root: &Root, path: &UserPath| {
+            Some(Reply::stats(
+                metadata::stat_if_cached(root, path, true)?,
+                options,
+            ))
+        };
+        let ask_and_wait =
+            move |root: &Root, path: &UserPath| Reply::stats(metadata::stat(root, path), options);
+        Ok(Lookup {
+            path,
+            ask,
+            ask_and_wait,
+        })
     })?;
 
-    methods.add("lstat", |args| {
+    methods.add_lookup("lstat", |args| {
         let path = args.path(0, "path")?;
         let options = args.stat_options(1)?;
-        Ok(move |root: &Root| Reply::stats(metadata::lstat(root, &path), options))
+        let ask = move |root: &Root, path: &UserPath| {
+            Some(Reply::stats(
+                metadata::stat_if_cached(root, path, false)?,
+                options,
+            ))
+        };
+        let ask_and_wait =
+            move |root: &Root, path: &UserPath| Reply::stats(metadata::lstat(root, path), options);
+        Ok(Lookup {
+            path,
+            ask,
+            ask_and_wait,
+        })
     })?;
 
     methods.add("access", |args| {
@@ -208,16 +232,38 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         Ok(move |root: &Root| metadata::access(root, &path, mode))
     })?;
 
-    // As with Node, what is no path does not exist.
-    methods.add("exists", |args| {
-        let path = args.path(0, "path").ok();
-        Ok(move |root: &Root| Ok(path.is_some_and(|path| metadata::exists(root, &path))))
+    // As with Node, what is no path does not exist, as the empty path does not.
+    methods.add_lookup("exists", |args| {
+        let path = args.path(0, "path").unwrap_or_default();
+        let ask = |root: &Root, path: &UserPath| {
+            let found = metadata::stat_if_cached(root, path, true)?;
+            Some(Ok(Reply::Flag(found.is_ok())))
+        };
+        let ask_and_wait =
+            |root: &Root, path: &UserPath| Ok(Reply::Flag(metadata::exists(root, path)));
+        Ok(Lookup {
+            path,
+            ask,
+            ask_and_wait,
+        })
     })?;
 
-    methods.add("readlink", |args| {
+    methods.add_lookup("readlink", |args| {
         let path = args.path(0, "path")?;
         let encoding = args.name_encoding(1)?;
-        Ok(move |root: &Root| Ok(Reply::Text(entry::readlink(root, &path)?, encoding)))
+        let told = encoding.clone();
+        let ask = move |root: &Root, path: &UserPath| {
+            let target = entry::readlink_if_cached(root, path)?;
+            Some(target.map(|target| Reply::Text(target, told.clone())))
+        };
+        let ask_and_wait = move |root: &Root, path: &UserPath| {
+            Ok(Reply::Text(entry::readlink(root, path)?, encoding))
+        };
+        Ok(Lookup {
+            path,
+            ask,
+            ask_and_wait,
+        })
     })?;
 
     methods.add("realpath", |args| {

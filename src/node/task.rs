@@ -34,7 +34,7 @@ impl Task for WorkTask {
     fn compute(&mut self) -> Result<Self::Output> {
         let work = self.work.take().ok_or_else(panicked)?;
         // N-API does not stop a panic on a thread of the pool.
-        catch_unwind(AssertUnwindSafe(|| work(&self.root))).map_err(|_| panicked())
+        catch_unwind(AssertUnwindSafe(|| work.run(&self.root))).map_err(|_| panicked())
     }
 
     fn resolve(&mut self, env: Env, output: Self::Output) -> Result<Value> {

@@ -55,7 +55,7 @@ impl Threads {
         let (deferred, promise) = env.create_deferred()?;
         let thread = Builder::new().name("openat2".to_owned()).stack_size(STACK);
         let thread = thread.spawn(move || {
-            let done = catch_unwind(AssertUnwindSafe(|| work(&root)));
+            let done = catch_unwind(AssertUnwindSafe(|| work.run(&root)));
             drop(root);
             deferred.resolve(move |env| settled(&env, done.map_err(|_| panicked())?));
         });

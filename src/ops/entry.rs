@@ -1,7 +1,9 @@
 //! Making, moving and removing names: `mkdir`, `unlink`, `rmdir`, `rename`, `link`, `symlink`,
 //! `readlink`.
 
-use rustix::fs::{FileType, Mode, RenameFlags};
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::at::{At, random_characters};
@@ -200,12 +202,22 @@ pub fn symlink(root: &Root, target: &UserPath, new: &UserPath) -> Result<()> {
 pub fn readlink(root: &Root, path: &UserPath) -> Result<Vec<u8>> {
     Call::on("readlink", path).run(|| match root.name_or_target(path)? {
         Found::Name(entry) => Ok(entry.at().readlink()?.into_bytes()),
-        Found::Target(fd) => match on_intr(|| rustix::fs::readlinkat(&fd, c"", Vec::new())) {
-            // What the kernel says of an open file that is no symlink: readlinkat(2).
-            Err(Errno::NOENT) => Err(Errno::INVAL.into()),
-            target => Ok(target?.into_bytes()),
-        },
+        Found::Target(fd) => target_of(fd),
     })
+}
+
+/// As [`readlink`], if nothing has to be waited for.
+pub fn readlink_if_cached(root: &Root, path: &UserPath) -> Option<Result<Vec<u8>>> {
+    let found = root.handle_if_cached(path, OFlags::NOFOLLOW)?;
+    Some(Call::on("readlink", path).run(|| target_of(found?)))
+}
+
+fn target_of(symlink: OwnedFd) -> Result<Vec<u8>, Failure> {
+    match on_intr(|| rustix::fs::readlinkat(&symlink, c"", Vec::new())) {
+        // What the kernel says of an open file that is no symlink: readlinkat(2).
+        Err(Errno::NOENT) => Err(Errno::INVAL.into()),
+        target => Ok(target?.into_bytes()),
+    }
 }
 
 /// Behind a name that is to be followed by way of a slash, a symlink is `ELOOP`.

@@ -96,6 +96,17 @@ fn describe(root: &Root, path: &UserPath, follow: bool) -> Result<Stat, Failure>
     }
 }
 
+/// As [`stat`], or [`lstat`] without `follow`, if nothing has to be waited for.
+pub fn stat_if_cached(root: &Root, path: &UserPath, follow: bool) -> Option<Result<Stat>> {
+    let flags = match follow {
+        true => OFlags::empty(),
+        false => OFlags::NOFOLLOW,
+    };
+    let call = Call::on(if follow { "stat" } else { "lstat" }, path);
+    let found = root.handle_if_cached(path, flags)?;
+    Some(call.run(|| Ok(rustix::fs::fstat(found?)?)))
+}
+
 /// access(2), by the real user and group; a symlink is `ELOOP`, unless the root follows them.
 pub fn access(root: &Root, path: &UserPath, mode: Access) -> Result<()> {
     Call::on("access", path).run(|| {

@@ -583,7 +583,7 @@ impl Job<'_> {
     fn clash(&self, dest: At<'_>, original: &Stat) -> Result<Clash, Failure> {
         let there = dest.lstat()?;
         if is_same_file(&there, original) {
-            return Err(into_itself());
+            return Err(Failure::because(Errno::INVAL, Reason::SameFile));
         }
         if kind_of(&there) == FileType::Directory {
             return Err(Errno::ISDIR.into());
