@@ -10,7 +10,21 @@ const { execFileSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
 const { inChild, start } = require('./child');
 const { FULL } = require('./sizes');
-const { codeOf, file, isRoot, link, outcome, sandbox, tempDir, unprivileged } = require('./support');
+const {
+  bothWays,
+  codeOf,
+  codeOfPromise,
+  file,
+  isRoot,
+  link,
+  memory,
+  outcome,
+  sandbox,
+  settled,
+  snapshot,
+  tempDir,
+  unprivileged,
+} = require('./support');
 
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
@@ -377,4 +391,64 @@ test('a copy that grows beyond the limit of a file leaves no new file', async (t
   assert.deepStrictEqual(fs.readdirSync(at()).sort(), ['dest', 'src']);
   assert.strictEqual(fs.statSync(at('dest')).ino, ino);
   assert.strictEqual(fs.statSync(at('src')).size, 4 * MiB);
+});
+
+bothWays('with exclusive what is there is EEXIST, and stays', async (t, of) => {
+  const { dir, root, at } = sandbox(t, {
+    src: 'source',
+    old: 'old',
+    dir: {},
+    tosrc: link('src'),
+    dangling: link('made'),
+  });
+  const before = snapshot(dir);
+  for (const dest of ['old', 'dir', 'tosrc', 'dangling', 'src']) {
+    const { error } = await settled(of(root).copyFile('src', dest, null, { exclusive: true }));
+    assert.deepStrictEqual(
+      [error.code, error.syscall, error.path, error.dest],
+      ['EEXIST', 'copyfile', 'src', dest],
+    );
+  }
+  assert.deepStrictEqual(snapshot(dir), before);
+  assert.strictEqual(await of(root).copyFile('src', 'new', 0o600, { exclusive: true }), undefined);
+  assert.strictEqual(read(at('new')), 'source');
+});
+
+bothWays('of many exclusive copies to one name one wins', async (t, of) => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const { root, at } = sandbox(t, Object.fromEntries(names.map((name) => [name, name.repeat(100_000)])));
+  const copies = names.map((name) => of(root).copyFile(name, 'new', null, { exclusive: true }));
+  const results = await Promise.allSettled(copies);
+  const won = names.filter((_, i) => results[i].status === 'fulfilled');
+  assert.strictEqual(won.length, 1);
+  for (const { reason } of results) if (reason) assert.strictEqual(reason.code, 'EEXIST');
+  assert.strictEqual(read(at('new')), won[0].repeat(100_000));
+});
+
+bothWays('reflink decides whether blocks may or must be shared', async (t, of) => {
+  const dir = tempDir(t, memory);
+  const root = new SandboxRoot(dir);
+  fs.writeFileSync(path.join(dir, 'src'), 'source');
+  fs.writeFileSync(path.join(dir, 'old'), 'old');
+  for (const reflink of ['auto', 'never', undefined, null]) {
+    await of(root).copyFile('src', 'new', null, { reflink });
+    assert.strictEqual(read(path.join(dir, 'new')), 'source');
+    fs.rmSync(path.join(dir, 'new'));
+  }
+  for (const [options, code] of [
+    [{ reflink: 'yes' }, 'ERR_INVALID_ARG_VALUE'],
+    [{ reflink: true }, 'ERR_INVALID_ARG_TYPE'],
+    [{ exclusive: 1 }, 'ERR_INVALID_ARG_TYPE'],
+    [{ to: 'x' }, 'ERR_INVALID_ARG_TYPE'],
+    ['exclusive', 'ERR_INVALID_ARG_TYPE'],
+  ])
+    assert.strictEqual(await codeOfPromise(of(root).copyFile('src', 'new', null, options)), code);
+  const { error } = await settled(of(root).copyFile('src', 'new', null, { reflink: 'always' }));
+  if (error === undefined) return t.skip('this file system shares blocks');
+  assert.match(error.code, /^(ENOTSUP|EXDEV|EINVAL|ENOTTY)$/);
+  assert.strictEqual(
+    await codeOfPromise(of(root).copyFile('src', 'old', null, { reflink: 'always' })),
+    error.code,
+  );
+  assert.deepStrictEqual([fs.readdirSync(dir).sort(), read(path.join(dir, 'old'))], [['old', 'src'], 'old']);
 });

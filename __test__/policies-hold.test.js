@@ -296,6 +296,9 @@ test('readonly: every method that changes something is EROFS, and nothing is cha
     }
   }
   assert.throws(() => root.mkdtemp('dir/x'), { code: 'EROFS', path: 'dir/xXXXXXX' });
+  const { O_CREAT, O_RDONLY, O_WRONLY } = fs.constants;
+  for (const flags of ['r+', 'wx', 'a', O_WRONLY, O_RDONLY | O_CREAT])
+    assert.throws(() => root.open('file', flags), { code: 'EROFS', path: 'file' }, `${flags}`);
   assert.strictEqual(root.stat('file').size, 1);
   fs.closeSync(root.openRead('file'));
   for (const method of ['readFile', 'realpath', 'fsync']) root[method]('file');

@@ -104,6 +104,17 @@ test('an error names its caller in the stack, though it was made on another thre
   }
 });
 
+test('so does the error of every method', async (t) => {
+  const { root } = sandbox(t, TREE);
+  for (const [name, call] of everyPromiseWithPath) {
+    async function theCaller() {
+      await call(root, 'file/x');
+    }
+    const error = await theCaller().catch((thrown) => thrown);
+    assert.match(error.stack, /^Error: E[A-Z]+: [^\n]+(\n\s+at [^\n]*)*\n\s+at async theCaller /, name);
+  }
+});
+
 test('what is not the promises of a root is refused', async (t) => {
   const { root } = sandbox(t);
   const { stat } = root.promises;

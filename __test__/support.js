@@ -4,6 +4,7 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const test = require('node:test');
 const { execFileSync, spawnSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
 
@@ -46,9 +47,9 @@ function removeTree(dir) {
   }
 }
 
-/** A sandbox in a temporary folder, with `tree` in it. */
-function sandbox(t, tree = {}) {
-  const dir = path.join(tempDir(t), 'root');
+/** A sandbox in a temporary folder beneath `base`, with `tree` in it. */
+function sandbox(t, tree = {}, base = os.tmpdir()) {
+  const dir = path.join(tempDir(t, base), 'root');
   fs.mkdirSync(dir);
   plant(dir, tree);
   return { dir, root: new SandboxRoot(dir), at: (...names) => path.join(dir, ...names) };
@@ -147,6 +148,31 @@ function codeOf(action) {
   const { error, value } = outcome(action);
   if (error === undefined) throw new Error(`no error, but ${JSON.stringify(value)}`);
   return error.code;
+}
+
+/** The code of the error that a promise is rejected with; fails if it is not. */
+async function codeOfPromise(promise) {
+  const { error, value } = await settled(promise);
+  if (error === undefined) throw new Error(`no error, but ${JSON.stringify(value)}`);
+  return error.code;
+}
+
+/** The two ways to call the methods of a root: each gives promises of what they come to. */
+const WAYS = {
+  'at once': (root) =>
+    new Proxy(root, {
+      get:
+        (_, method) =>
+        async (...args) =>
+          root[method](...args),
+    }),
+  'as a promise': (root) => root.promises,
+};
+
+/** Declares the test `name` for both ways to call a method: `body(t, of, way)` calls `of(root).method(…)`. */
+function bothWays(name, ...rest) {
+  const [options, body] = rest.length > 1 ? rest : [{}, ...rest];
+  for (const [way, of] of Object.entries(WAYS)) test(`${name} (${way})`, options, (t) => body(t, of, way));
 }
 
 const built = new Set();
@@ -287,12 +313,14 @@ const everyPromiseWithPath = titled((call) => async (root, at) => release(await 
 const POLICIES = ['reject', 'beneath', 'in-root'];
 
 module.exports = {
+  bothWays,
   NEVER_FAILS,
   NOBODY,
   O_PATH,
   POLICIES,
   callsApart,
   callsWithPath,
+  codeOfPromise,
   everyCallWithPath,
   everyPromiseWithPath,
   codeOf,

@@ -79,17 +79,22 @@ class Subject {
     return path.join(this.dir, 'log');
   }
 
-  async attach(inject) {
-    const faults = inject.flatMap((fault) => ['-e', `inject=${fault}`]);
-    const args = ['-s', '16384', '-e', 'signal=none', '-o', this.log, ...faults, '-p', this.process.pid];
-    const strace = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    let said = '';
-    for await (const text of strace.stderr) {
-      said += text;
-      if (said.includes('attached')) return strace;
-    }
-    throw new Error(`strace: ${said}`);
+  attach(inject) {
+    return attach(this.process.pid, this.log, inject);
   }
 }
 
-module.exports = { Subject, knows, withoutAttaching, withoutStrace };
+/** Attaches strace to the main thread of `pid`: the process that traces. What fails is in `inject`. */
+async function attach(pid, log, inject) {
+  const faults = inject.flatMap((fault) => ['-e', `inject=${fault}`]);
+  const args = ['-s', '16384', '-e', 'signal=none', '-o', log, ...faults, '-p', pid];
+  const strace = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  for await (const text of strace.stderr) {
+    said += text;
+    if (said.includes('attached')) return strace;
+  }
+  throw new Error(`strace: ${said}`);
+}
+
+module.exports = { Subject, attach, knows, withoutAttaching, withoutStrace };

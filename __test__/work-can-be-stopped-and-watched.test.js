@@ -1,0 +1,476 @@
+'use strict';
+// Long work: a signal stops it between two entries, progress is told now and then, the event loop goes on
+// meanwhile, and neither close() nor the end of the process waits for it.
+
+const test = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { getEventListeners } = require('node:events');
+const { Worker } = require('node:worker_threads');
+const { SandboxRoot } = require('..');
+const { start } = require('./child');
+const { FULL } = require('./sizes');
+const { bothWays, memory, outcome, plant, sandbox, settled, snapshot, tempDir } = require('./support');
+
+const MiB = 2 ** 20;
+const RECURSIVE = { recursive: true };
+
+/** A root where many entries are made quickly. */
+function bigSandbox(t) {
+  const dir = tempDir(t, memory);
+  return { dir, root: new SandboxRoot(dir), at: (...names) => path.join(dir, ...names) };
+}
+
+/** Makes in `dir` a tree of `files` empty files and a directory for each hundred of them. */
+function grow(dir, files) {
+  fs.mkdirSync(dir);
+  for (let i = 0; i < files; i++) {
+    if (i % 100 === 0) fs.mkdirSync(`${dir}/${i / 100}`);
+    fs.closeSync(fs.openSync(`${dir}/${Math.floor(i / 100)}/${i}`, 'w'));
+  }
+}
+
+const entriesIn = (dir) => fs.readdirSync(dir, RECURSIVE).length;
+
+/** Each method that takes a signal, as a call on a sandbox with a tree and a file. */
+const STOPPABLE = {
+  rm: (of, options) => of.rm('tree', true, false, options),
+  cp: (of, options) => of.cp('tree', 'new', { ...RECURSIVE, ...options }),
+  copyFile: (of, options) => of.copyFile('file', 'new', null, options),
+  move: (of, options) => of.move('tree', 'new', options),
+  readdir: (of, options) => of.readdir('tree', { ...RECURSIVE, ...options }),
+};
+const TREE = { file: 'content', tree: { a: { b: 'b' }, c: 'c' } };
+
+for (const [method, call] of Object.entries(STOPPABLE)) {
+  bothWays(
+    `${method} with a signal that is aborted already touches nothing, and its reason comes out`,
+    async (t, of) => {
+      const { dir, root } = sandbox(t, TREE);
+      const before = snapshot(dir);
+      for (const reason of [undefined, new Error('mine'), 'a string', null, 0]) {
+        const controller = new AbortController();
+        controller.abort(reason);
+        const { signal } = controller;
+        const thrown = await call(of(root), { signal }).then(
+          () => assert.fail('it was not refused'),
+          (error) => error,
+        );
+        assert.strictEqual(thrown, signal.reason);
+        if (reason === undefined) assert.deepStrictEqual([thrown.name, thrown.code], ['AbortError', 20]);
+        assert.deepStrictEqual(getEventListeners(signal, 'abort'), []);
+      }
+      assert.deepStrictEqual(snapshot(dir), before);
+    },
+  );
+
+  bothWays(
+    `${method} with a signal that is not aborted works, and leaves it without listeners`,
+    async (t, of) => {
+      const controller = new AbortController();
+      const { signal } = controller;
+      for (let i = 0; i < 5; i++) await call(of(sandbox(t, TREE).root), { signal });
+      for (const none of [undefined, null]) await call(of(sandbox(t, TREE).root), { signal: none });
+      // One that fails lets go of it too.
+      await settled(call(of(sandbox(t, {}).root), { signal }));
+      assert.deepStrictEqual(getEventListeners(signal, 'abort'), []);
+      // Nor does it matter any more.
+      controller.abort();
+    },
+  );
+
+  bothWays(`${method} is refused what is no signal`, async (t, of) => {
+    const { dir, root } = sandbox(t, TREE);
+    const before = snapshot(dir);
+    for (const signal of ['x', 7, true, {}, [], () => {}, { aborted: 'no' }, new AbortController()]) {
+      const { error } = await settled(call(of(root), { signal }));
+      assert.deepStrictEqual(
+        [error?.name, error?.code],
+        ['TypeError', 'ERR_INVALID_ARG_TYPE'],
+        String(signal),
+      );
+    }
+    assert.deepStrictEqual(snapshot(dir), before);
+  });
+}
+
+const MANY = FULL ? 100_000 : 20_000;
+
+test('rm that is aborted stops: most of the tree is left, and the next call takes the rest', async (t) => {
+  const { root, at } = bigSandbox(t);
+  grow(at('tree'), MANY);
+  const before = entriesIn(at('tree'));
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const removing = root.promises.rm('tree', true, false, { signal: controller.signal });
+  controller.abort(reason);
+  await assert.rejects(removing, (error) => error === reason);
+  const left = entriesIn(at('tree'));
+  t.diagnostic(`${left} of ${before} are left`);
+  assert.ok(left > before / 2, `${left} of ${before}`);
+  assert.deepStrictEqual(getEventListeners(controller.signal, 'abort'), []);
+  // When it was rejected it had stopped.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.strictEqual(entriesIn(at('tree')), left);
+  await root.promises.rm('tree', true);
+  assert.ok(!fs.existsSync(at('tree')));
+});
+
+test('an abort that comes from onProgress, or while others run, stops the work that has the signal', async (t) => {
+  const { root, at } = bigSandbox(t);
+  for (const name of ['one', 'two', 'three']) grow(at(name), MANY);
+  const controller = new AbortController();
+  const { signal } = controller;
+  let told = 0;
+  const onProgress = () => {
+    told += 1;
+    controller.abort();
+  };
+  const results = await Promise.allSettled([
+    root.promises.rm('one', true, false, { signal, onProgress }),
+    root.promises.rm('two', true, false, { signal }),
+    root.promises.rm('three', true),
+  ]);
+  if (told === 1 && results[0].status === 'fulfilled') return t.skip('it was done before anything was told');
+  assert.ok(told >= 1);
+  assert.deepStrictEqual([results[0].reason, results[2].status], [signal.reason, 'fulfilled']);
+  assert.ok(results[1].status === 'fulfilled' || results[1].reason === signal.reason);
+  assert.ok(fs.existsSync(at('one')));
+});
+
+test('one signal serves many calls, also more than a listener each would warn of', async (t) => {
+  const warnings = [];
+  const warned = (warning) => warnings.push(warning.message);
+  process.on('warning', warned);
+  t.after(() => process.off('warning', warned));
+  const { root, at } = bigSandbox(t);
+  const controller = new AbortController();
+  for (let i = 0; i < 40; i++) plant(at(), { [`tree${i}`]: { a: { b: 'b' } } });
+  const { signal } = controller;
+  const calls = Array.from({ length: 40 }, (_, i) =>
+    root.promises.cp(`tree${i}`, `copy${i}`, { ...RECURSIVE, signal }),
+  );
+  const outcomes = (await Promise.allSettled(calls)).map(({ status }) => status);
+  assert.deepStrictEqual([...new Set(outcomes)], ['fulfilled']);
+  const removals = Array.from({ length: 40 }, (_, i) =>
+    root.promises.rm(`copy${i}`, true, false, { signal }),
+  );
+  controller.abort();
+  for (const { status, reason } of await Promise.allSettled(removals))
+    assert.ok(status === 'fulfilled' || reason === signal.reason);
+  await new Promise(setImmediate);
+  assert.deepStrictEqual([getEventListeners(signal, 'abort'), warnings], [[], []]);
+});
+
+test('cp that is aborted while its filter is asked copies nothing', async (t) => {
+  const { dir, root } = sandbox(t, TREE);
+  const before = snapshot(dir);
+  for (const late of [false, true]) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    let asked = 0;
+    const filter = () => {
+      asked += 1;
+      controller.abort();
+      return late ? Promise.resolve(true) : true;
+    };
+    const copying = root.promises.cp('tree', 'new', { ...RECURSIVE, signal, filter });
+    await assert.rejects(copying, (error) => error === signal.reason);
+    assert.strictEqual(asked, 1, 'and nobody is asked any more');
+  }
+  assert.deepStrictEqual(snapshot(dir), before);
+});
+
+test('an abort in the very tick of the call stops it, and so does one a moment later', async (t) => {
+  for (const moment of [() => {}, () => Promise.resolve(), () => new Promise(setImmediate)]) {
+    const { root, at } = bigSandbox(t);
+    grow(at('tree'), MANY);
+    const controller = new AbortController();
+    const removing = root.promises.rm('tree', true, false, { signal: controller.signal });
+    // Nothing is waited for in the first of them, not even a microtask.
+    const pause = moment();
+    if (pause !== undefined) await pause;
+    controller.abort();
+    await assert.rejects(removing, (error) => error === controller.signal.reason);
+    assert.ok(fs.existsSync(at('tree')));
+  }
+});
+
+test('cp that is aborted leaves whole files only, in a tree and of a large file', async (t) => {
+  const { dir, root, at } = bigSandbox(t);
+  fs.mkdirSync(at('src'));
+  for (let i = 0; i < 400; i++) fs.writeFileSync(at('src', `${i}`), Buffer.alloc(100_000, 'x'));
+  fs.writeFileSync(at('large'), Buffer.alloc(256 * MiB, 'x'));
+  let stopped = 0;
+  for (const delay of [0, 2, 5, 10, 20, 40]) {
+    for (const [src, options] of [['src', RECURSIVE], ['large', {}]]) {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const copying = root.promises.cp(src, 'dest', { ...options, signal, reflink: 'never' });
+      setTimeout(() => controller.abort(), delay);
+      const error = await copying.then(() => null, (reason) => reason);
+      if (error !== null) assert.strictEqual(error, signal.reason);
+      if (src === 'large') {
+        assert.strictEqual(fs.existsSync(at('dest')), error === null);
+      } else if (fs.existsSync(at('dest'))) {
+        for (const name of fs.readdirSync(at('dest'))) assert.strictEqual(fs.statSync(at('dest', name)).size, 100_000, name);
+        if (error === null) assert.strictEqual(entriesIn(at('dest')), 400);
+      }
+      assert.deepStrictEqual(fs.readdirSync(dir).filter((name) => !['src', 'large', 'dest'].includes(name)), []);
+      fs.rmSync(at('dest'), { recursive: true, force: true });
+      stopped += error === null ? 0 : 1;
+    }
+  }
+  t.diagnostic(`${stopped} of 12 were stopped`);
+  assert.ok(stopped > 0);
+}); // biome-ignore format: a list
+
+test('copyFile of a large file that is aborted leaves no new file, and its size does not matter', async (t) => {
+  const { root, at } = bigSandbox(t);
+  fs.writeFileSync(at('large'), Buffer.alloc(256 * MiB, 'x'));
+  const controller = new AbortController();
+  const { signal } = controller;
+  const copying = root.promises.copyFile('large', 'new', null, { signal, reflink: 'never' });
+  controller.abort();
+  await assert.rejects(copying, (error) => error === signal.reason);
+  assert.deepStrictEqual(fs.readdirSync(at()), ['large']);
+});
+
+test('readdir that is aborted is rejected', async (t) => {
+  const { root, at } = bigSandbox(t);
+  grow(at('tree'), MANY);
+  const controller = new AbortController();
+  const listing = root.promises.readdir('tree', { ...RECURSIVE, signal: controller.signal });
+  controller.abort();
+  await assert.rejects(listing, (error) => error === controller.signal.reason);
+});
+
+// ---- Progress ----
+
+const WATCHED = {
+  rm: (of, name, options) => of.rm(name, true, false, options),
+  cp: (of, name, options) => of.cp(name, `${name} copy`, { ...RECURSIVE, ...options }),
+};
+
+for (const [method, call] of Object.entries(WATCHED)) {
+  bothWays(`${method} tells at the end how many entries and bytes it was`, async (t, of, way) => {
+    const tree = { a: 'aaaa', dir: { b: 'bb', none: {} }, link: { link: 'a' }, pipe: { fifo: true } };
+    const { root } = sandbox(t, { tree });
+    const told = [];
+    await call(of(root), 'tree', { onProgress: (...args) => told.push(args) });
+    for (const args of told) assert.strictEqual(args.length, 1);
+    const last = told.at(-1)[0];
+    assert.deepStrictEqual(Object.keys(last).sort(), ['bytes', 'entries']);
+    // The top counts as well.
+    assert.strictEqual(last.entries, 7);
+    if (method === 'cp') assert.strictEqual(last.bytes, 6);
+    if (way === 'at once') assert.strictEqual(told.length, 1);
+  });
+
+  test(`${method} tells at most twenty times a second, never less than before`, async (t) => {
+    const { root, at } = bigSandbox(t);
+    grow(at('tree'), 2 * MANY);
+    const total = entriesIn(at('tree')) + 1;
+    const told = [];
+    const began = performance.now();
+    await call(root.promises, 'tree', { onProgress: (progress) => told.push(progress) });
+    const ms = performance.now() - began;
+    t.diagnostic(`${told.length} times in ${ms.toFixed(0)} ms`);
+    assert.ok(told.length <= ms / 50 + 2, `${told.length} times in ${ms} ms`);
+    for (let i = 1; i < told.length; i++)
+      assert.ok(told[i].entries >= told[i - 1].entries && told[i].bytes >= told[i - 1].bytes);
+    assert.strictEqual(told.at(-1).entries, total);
+    // It ends with what it told: nothing comes behind.
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    assert.strictEqual(told.at(-1).entries, total);
+  });
+
+  bothWays(`${method}: what onProgress throws is what comes out`, async (t, of) => {
+    const { root, at } = bigSandbox(t);
+    grow(at('tree'), MANY);
+    const thrown = new Error('enough');
+    let told = 0;
+    const onProgress = () => {
+      told += 1;
+      throw thrown;
+    };
+    await assert.rejects(call(of(root), 'tree', { onProgress }), (error) => error === thrown);
+    assert.strictEqual(told, 1, 'it is not asked again');
+  });
+}
+
+test('an onProgress that throws stops the work', async (t) => {
+  const { root, at } = bigSandbox(t);
+  grow(at('tree'), FULL ? 200_000 : 60_000);
+  const before = entriesIn(at('tree'));
+  let at1 = null;
+  const onProgress = ({ entries }) => {
+    at1 = entries;
+    throw new Error('enough');
+  };
+  await assert.rejects(root.promises.rm('tree', true, false, { onProgress }), /enough/);
+  const left = fs.existsSync(at('tree')) ? entriesIn(at('tree')) : 0;
+  t.diagnostic(`stopped at ${at1} of ${before}, ${left} are left`);
+  // It was told of before the end, unless it took less than the time between two tellings.
+  if (at1 < before / 2) assert.ok(left > 0);
+});
+
+test('a call that fails or is stopped tells nothing any more', async (t) => {
+  const { root } = sandbox(t, TREE);
+  let told = 0;
+  const onProgress = () => {
+    told += 1;
+  };
+  await assert.rejects(root.promises.rm('missing', true, false, { onProgress }), { code: 'ENOENT' });
+  await assert.rejects(root.promises.cp('missing', 'new', { onProgress }), { code: 'ENOENT' });
+  const signal = AbortSignal.abort();
+  await assert.rejects(root.promises.rm('tree', true, false, { onProgress, signal }), { name: 'AbortError' });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.strictEqual(told, 0);
+});
+
+// ---- The event loop ----
+
+/** How long this thread was ready to run and had no processor so far, in milliseconds; 0 where that is not told. */
+function waited() {
+  const { value } = outcome(() => fs.readFileSync('/proc/self/schedstat', 'latin1'));
+  return Number(value?.split(' ')[1] ?? 0) / 1e6;
+}
+
+/**
+ * The worst delay of a timer while `action` is under way, in milliseconds, less what others had the processors
+ * for; and how long the action took.
+ */
+async function worstDelay(action) {
+  let [worst, last] = [0, performance.now() - waited()];
+  const look = () => {
+    const now = performance.now() - waited();
+    worst = Math.max(worst, now - last);
+    last = now;
+  };
+  const timer = setInterval(look, 1);
+  const began = performance.now();
+  try {
+    await action();
+  } finally {
+    look();
+    clearInterval(timer);
+  }
+  return { worst, ms: performance.now() - began };
+}
+
+const HUNDRED_THOUSAND = 100_000;
+/** Much more than it is: the work itself takes seconds. */
+const GENEROUS = 250;
+
+test(`while ${HUNDRED_THOUSAND} files are copied, listed and removed, timers are on time`, {
+  timeout: 240_000,
+}, async (t) => {
+  const { root, at } = bigSandbox(t);
+  grow(at('tree'), HUNDRED_THOUSAND);
+  const work = {
+    cp: () => root.promises.cp('tree', 'copy', { ...RECURSIVE, onProgress() {} }),
+    walk: async () => {
+      for await (const _ of root.walk('tree'));
+    },
+    rm: () => root.promises.rm('tree', true, false, { onProgress() {} }),
+    'rm, told nothing': () => root.promises.rm('copy', true),
+  };
+  for (const [name, action] of Object.entries(work)) {
+    const { worst, ms } = await worstDelay(action);
+    t.diagnostic(`${name}: ${worst.toFixed(1)} ms at worst, in ${ms.toFixed(0)} ms`);
+    assert.ok(worst < GENEROUS, `${name} delayed a timer by ${worst.toFixed(0)} ms`);
+  }
+  assert.deepStrictEqual(fs.readdirSync(at()), []);
+});
+
+test('a filter is asked without holding up the event loop', { timeout: 120_000 }, async (t) => {
+  const { root, at } = bigSandbox(t);
+  grow(at('tree'), MANY);
+  const filter = (src) => !src.endsWith('7');
+  const { worst, ms } = await worstDelay(() => root.promises.cp('tree', 'copy', { ...RECURSIVE, filter }));
+  t.diagnostic(`${worst.toFixed(1)} ms at worst, in ${ms.toFixed(0)} ms`);
+  assert.ok(worst < GENEROUS, `a timer was delayed by ${worst.toFixed(0)} ms`);
+});
+
+// ---- Ends that do not wait ----
+
+test('close() while work is running lets it end, and later calls are EBADF', async (t) => {
+  const { dir, at } = bigSandbox(t);
+  grow(at('tree'), MANY);
+  const before = entriesIn(at('tree'));
+  const root = new SandboxRoot(dir);
+  const [copying, listing] = [
+    root.promises.cp('tree', 'copy', RECURSIVE),
+    root.promises.readdir('tree', RECURSIVE),
+  ];
+  root.close();
+  await copying;
+  assert.deepStrictEqual([(await listing).length, entriesIn(at('copy'))], [before, before]);
+  assert.strictEqual((await settled(root.promises.rm('copy', true))).error.code, 'EBADF');
+
+  const [one, two] = [new SandboxRoot(dir), new SandboxRoot(dir)];
+  const moving = one.promises.cp('copy', 'second', { ...RECURSIVE, to: two });
+  two.close();
+  await moving;
+  assert.strictEqual(entriesIn(at('second')), before);
+});
+
+const LONG = FULL ? 400_000 : 200_000;
+
+/** What a process or a worker is to do that ends once the work is seen to be under way. */
+const ENDINGS = {
+  'process.exit': (dir) => {
+    const tree = path.join(dir, 'tree');
+    const before = fs.readdirSync(tree).length;
+    process.on('exit', () => console.log('value null'));
+    new SandboxRoot(dir).promises.rm('tree', true).catch(() => {});
+    while (fs.readdirSync(tree).length === before);
+    process.exit(0);
+  },
+  'a worker that is terminated': async (dir, home) => {
+    const { Worker } = require('node:worker_threads');
+    const body = `
+      const fs = require('node:fs');
+      const { SandboxRoot } = require(${JSON.stringify(home)});
+      const tree = ${JSON.stringify(`${dir}/tree`)};
+      const before = fs.readdirSync(tree).length;
+      new SandboxRoot(${JSON.stringify(dir)}).promises.rm('tree', true).catch(() => {});
+      while (fs.readdirSync(tree).length === before);
+      require('node:worker_threads').parentPort.postMessage('running');
+    `;
+    const worker = new Worker(body, { eval: true });
+    await new Promise((resolve) => worker.once('message', resolve));
+    await worker.terminate();
+  },
+};
+
+for (const [how, body] of Object.entries(ENDINGS)) {
+  test(`${how} does not wait for a long tree: the work stops`, { timeout: 240_000 }, async (t) => {
+    const { dir, at } = bigSandbox(t);
+    grow(at('tree'), LONG);
+    const { ms } = await start(t, body, [dir, path.join(__dirname, '..')]).result;
+    const left = entriesIn(at('tree'));
+    t.diagnostic(`${left} of ${LONG} were left, after ${ms.toFixed(0)} ms`);
+    assert.ok(left > LONG / 4, `${left} of ${LONG} were left`);
+  });
+}
+
+test('a worker that is terminated does not take the work of others with it', async (t) => {
+  const { dir, root, at } = bigSandbox(t);
+  grow(at('mine'), MANY);
+  grow(at('its'), MANY);
+  const body = `
+    const { SandboxRoot } = require(${JSON.stringify(path.join(__dirname, '..'))});
+    const { parentPort } = require('node:worker_threads');
+    new SandboxRoot(${JSON.stringify(dir)}).promises.rm('its', true).catch(() => {});
+    parentPort.postMessage('running');
+  `;
+  const worker = new Worker(body, { eval: true });
+  await new Promise((resolve) => worker.once('message', resolve));
+  const removing = root.promises.rm('mine', true);
+  await worker.terminate();
+  await removing;
+  assert.ok(!fs.existsSync(at('mine')));
+});
