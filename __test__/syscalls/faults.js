@@ -17,9 +17,6 @@ const TRIED_AGAIN =
 const HARMLESS = [
   // What cannot be shared is copied.
   /^(copyFile|cp): .*: ioctl /,
-  // Whether the copy is its own original is asked twice.
-  /^cp: (a tree|between two roots): fstat 6 once/,
-  /^cp: (into a tree|what a filter says): fstat 5 once/,
   // Where both paths are wrong, what is known of the second is said.
   /^(rename|move): to below a symlink: newfstatat 1/,
   // Something is there or not: the rename itself will say.
