@@ -141,15 +141,15 @@ fn copy_stretches(mut copier: Copier<'_>, stat: &Stat) -> Result<(), Failure> {
     let (from, to) = (copier.from, copier.to);
     let mut size = stat.st_size as u64;
     // What takes as many blocks as it is long has no holes to be sought.
-    let is_dense = stat.st_blocks as u64 * 512 >= size;
+    let is_dense = size > 0 && stat.st_blocks as u64 * 512 >= size;
     let mut position = 0;
     // Empty, or a file of /proc, which says so: only reading tells.
     while size == 0 {
-        let end = position + READ_AT_ONCE as u64;
-        if copier.read_and_write(position, end)? < end {
+        let copied = copier.read_and_write_once(position, READ_AT_ONCE)?;
+        if copied == 0 {
             return Ok(());
         }
-        position = end;
+        position += copied;
         // One that has grown is copied up to the length it has now: it may grow for ever.
         size = rustix::fs::fstat(from)?.st_size as u64;
     }
@@ -250,22 +250,28 @@ impl Copier<'_> {
     fn read_and_write(&mut self, start: u64, end: u64) -> Result<u64, Failure> {
         let mut position = start;
         while position < end {
-            self.watch.check()?;
-            let wanted =
-                usize::try_from(end - position).map_or(READ_AT_ONCE, |n| n.min(READ_AT_ONCE));
-            let room = self.room.get_mut(..wanted).unwrap_or_default();
-            let read = on_intr(|| rustix::io::pread(self.from, &mut *room, position))?;
-            if read == 0 {
-                break;
+            let wanted = usize::try_from(end - position).unwrap_or(usize::MAX);
+            match self.read_and_write_once(position, wanted)? {
+                0 => break,
+                copied => position += copied,
             }
-            let mut rest = room.get(..read).unwrap_or_default();
-            while !rest.is_empty() {
-                let written = on_intr(|| rustix::io::pwrite(self.to, rest, position))?;
-                rest = rest.get(written..).unwrap_or_default();
-                position += written as u64;
-            }
-            self.watch.bytes_done(read as u64);
         }
         Ok(position)
+    }
+
+    /// Copies what one read gives, and says how much that was.
+    fn read_and_write_once(&mut self, mut position: u64, wanted: usize) -> Result<u64, Failure> {
+        self.watch.check()?;
+        let room = self.room.get_mut(..wanted.min(READ_AT_ONCE));
+        let room = room.unwrap_or_default();
+        let read = on_intr(|| rustix::io::pread(self.from, &mut *room, position))?;
+        let mut rest = room.get(..read).unwrap_or_default();
+        while !rest.is_empty() {
+            let written = on_intr(|| rustix::io::pwrite(self.to, rest, position))?;
+            rest = rest.get(written..).unwrap_or_default();
+            position += written as u64;
+        }
+        self.watch.bytes_done(read as u64);
+        Ok(read as u64)
     }
 }
