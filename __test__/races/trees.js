@@ -20,6 +20,12 @@ function grove(text, levels = GROVE_LEVELS) {
   return { d0: grove(text, levels - 1), ...files, d1: grove(text, levels - 1), d2: grove(text, levels - 1) };
 }
 
+/** A grove with so many directories in its top that two threads share the work of removing them. */
+function wideGrove(text) {
+  const bushes = Array.from({ length: 20 }, (_, i) => [`bush${i}`, { file: text }]);
+  return { ...Object.fromEntries(bushes), ...grove(text) };
+}
+
 /** Deeper than the directories that `rm` keeps open, three times over. */
 const CHAIN_LEVELS = 48;
 /** What of a chain is exchanged, one in each: the way back up from there is by then open or not. */
@@ -39,7 +45,7 @@ function makeForest(t, symlinks) {
   const base = tempDir(t, BASE);
   plant(base, {
     root: {},
-    outside: { grove: grove(SECRET), yard, bystander: SECRET },
+    outside: { grove: wideGrove(SECRET), yard, bystander: SECRET },
   });
   const dir = path.join(base, 'root');
   const outside = new Outside(path.join(base, 'outside'), 'yard');
@@ -50,7 +56,7 @@ function makeForest(t, symlinks) {
 /** A new grove in the root. Its traps are exchanged with symlinks to the same places in the grove outside. */
 function plantGrove({ base, dir }, number) {
   const name = `grove-${number}`;
-  plant(dir, { [name]: { tree: grove(INSIDE), park: {} } });
+  plant(dir, { [name]: { tree: wideGrove(INSIDE), park: {} } });
   return withTraps(GROVE_TRAPS, path.join(dir, name, 'tree'), (trap, i) => {
     const away = path.join(dir, name, `park/${i}`);
     fs.symlinkSync(path.join(base, 'outside/grove', trap), away);
@@ -60,7 +66,7 @@ function plantGrove({ base, dir }, number) {
 
 /** A tree as a grove has it, that nobody touches: to be copied into one. */
 function plantModel({ dir }) {
-  plant(dir, { model: grove(INSIDE) });
+  plant(dir, { model: wideGrove(INSIDE) });
 }
 
 /** A new chain in the root. A trap in it is exchanged with an empty directory in the yard outside. */
