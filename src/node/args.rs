@@ -15,6 +15,7 @@ use super::thrown::{Checked, Thrown};
 use crate::ops::metadata::{Nanoseconds, Owner};
 use crate::path::UserPath;
 use crate::policy::{Allowed, Policy, Symlinks};
+use crate::sys::node_api;
 use crate::watch::Watch;
 
 /// The largest integer below which a number is exact: `Number.MAX_SAFE_INTEGER`.
@@ -384,11 +385,14 @@ pub fn path(refusal: &Refusal<'_>, name: &'static str, given: GivenPath<'_>) -> 
     }
 }
 
+/// U+FFFD
+const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+
 /// The bytes of a string. A lone surrogate has none: N-API would put U+FFFD in its place, which is
 /// the name of another file.
 fn string_bytes(refusal: &Refusal<'_>, name: &'static str, text: JsString) -> Checked<Vec<u8>> {
-    let bytes = text.into_utf8()?.as_str()?.to_owned();
-    if bytes.contains(char::REPLACEMENT_CHARACTER) {
+    let bytes = node_api::string_bytes(refusal.env, &text)?;
+    if bytes.windows(3).any(|three| three == REPLACEMENT) {
         let units = text.into_utf16()?;
         if char::decode_utf16(units.iter().copied()).any(|unit| unit.is_err()) {
             let value = text.into_unknown(refusal.env)?;
@@ -396,7 +400,7 @@ fn string_bytes(refusal: &Refusal<'_>, name: &'static str, text: JsString) -> Ch
             return refusal.invalid_value(name, reason, value);
         }
     }
-    Ok(bytes.into_bytes())
+    Ok(bytes)
 }
 
 /// What a root is to allow, by the options that were passed; what they do not mention is as in `base`. What is misspelt is refused: it

@@ -1,4 +1,5 @@
-//! Keeps test runners from taking a part of napi's own runtime for an open handle.
+//! What of Node-API needs `unsafe`: reading a string in one call, and keeping test runners from taking a
+//! part of napi's own runtime for an open handle.
 //!
 //! For each environment napi makes a thread-safe function, to release references from other
 //! threads. It is unreferenced and keeps nothing alive, but runners that watch `async_hooks` (Jest
@@ -8,11 +9,50 @@
 use std::ffi::c_void;
 use std::ptr;
 
+use napi::bindgen_prelude::{Env, Error, JsValue, Result};
 use napi::sys::{
     napi_callback_info, napi_create_function, napi_create_object, napi_env, napi_finalize,
     napi_get_boolean, napi_set_named_property, napi_status, napi_threadsafe_function,
     napi_threadsafe_function_call_js, napi_value,
 };
+use napi::{JsString, Status};
+
+/// The UTF-8 bytes of a JavaScript string, with room for one more behind them. A string that is not very
+/// long takes one call: napi asks for the length first.
+pub fn string_bytes(env: &Env, text: &JsString<'_>) -> Result<Vec<u8>> {
+    // What is cut may be up to three bytes shorter, so that no character is.
+    const ROOM: usize = 512;
+    const SURELY_WHOLE: usize = ROOM - 4;
+    let mut room = [0_u8; ROOM];
+    let length = copy_string(env, text, Some(&mut room))?;
+    if length <= SURELY_WHOLE {
+        let mut bytes = Vec::with_capacity(length + 1);
+        bytes.extend_from_slice(room.get(..length).unwrap_or_default());
+        return Ok(bytes);
+    }
+    // For the NUL that napi writes, which is cut off again.
+    let mut bytes = vec![0; copy_string(env, text, None)? + 1];
+    let length = copy_string(env, text, Some(&mut bytes))?;
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+/// Copies a string into `room`, as much of it as fits, and says how long that is; without room, how long
+/// the whole is.
+fn copy_string(env: &Env, text: &JsString<'_>, room: Option<&mut [u8]>) -> Result<usize> {
+    let mut length = 0;
+    let (start, size) = room.map_or((ptr::null_mut(), 0), |room| {
+        (room.as_mut_ptr().cast(), room.len())
+    });
+    // SAFETY: `env` is live and `text` a string of it; napi writes at most `size` bytes to `start`.
+    let status = unsafe {
+        napi::sys::napi_get_value_string_utf8(env.raw(), text.raw(), start, size, &mut length)
+    };
+    match status {
+        napi::sys::Status::napi_ok => Ok(length),
+        _ => Err(Error::from_status(Status::from(status))),
+    }
+}
 
 /// napi_create_threadsafe_function(), as Node-API declares it.
 type CreateThreadsafeFunction = unsafe extern "C" fn(
