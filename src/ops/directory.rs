@@ -91,3 +91,12 @@ pub struct Names {
     /// The directories that the names are in and how many of them, where types are wanted.
     pub parents: Vec<(Vec<u8>, u32)>,
 }
+
+impl Names {
+    /// Adds what somebody else has listed.
+    pub fn append(&mut self, mut more: Self) {
+        self.names.append(&mut more.names);
+        self.kinds.append(&mut more.kinds);
+        self.parents.append(&mut more.parents);
+    }
+}

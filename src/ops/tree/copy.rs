@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{FileType, Gid, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
@@ -258,7 +259,7 @@ struct Job<'a> {
     watch: &'a Watch,
     contents: ContentCopier<'a>,
     /// The files copied so far that have more names, which may come yet.
-    linked: HashMap<Id, Linked>,
+    linked: Arc<Mutex<HashMap<Id, Linked>>>,
 }
 
 /// The first copy of a file with several names.
@@ -275,7 +276,7 @@ impl<'a> Copy<'a> {
         options: &'a CopyTreeOptions,
         watch: &'a Watch,
     ) -> Self {
-        let linked = HashMap::new();
+        let linked = Arc::default();
         Self {
             job: Job {
                 from,
@@ -392,6 +393,28 @@ impl Visitor for Copy<'_> {
     fn lost(&mut self) -> Result<(), Failure> {
         Err(Errno::BUSY.into())
     }
+
+    fn part(&self) -> Option<Self> {
+        let here = self.levels.innermost().and_then(Level::fd)?;
+        let here = rustix::io::fcntl_dupfd_cloexec(here, 0).ok()?;
+        let Job {
+            from,
+            to,
+            base,
+            options,
+            watch,
+            linked,
+            ..
+        } = &self.job;
+        let mut part = Self::new(from, to, base.clone(), options, watch);
+        part.job.linked = Arc::clone(linked);
+        part.top = self.top;
+        // Whoever made it sets what it is to have.
+        part.levels
+            .enter(Level::new(CString::default(), here, None))
+            .ok()?;
+        Some(part)
+    }
 }
 
 /// What has the name of a copy already.
@@ -468,7 +491,17 @@ impl Job<'_> {
         way: impl Fn() -> Vec<u8>,
     ) -> Result<(), Failure> {
         let original = content.stat();
-        if original.st_nlink > 1 && self.link(original, dest)? {
+        let shared = Arc::clone(&self.linked);
+        // Held for as long as the first copy is made: another thread may come to another name of it.
+        let mut linked = match original.st_nlink > 1 {
+            true => Some(shared.lock().unwrap_or_else(PoisonError::into_inner)),
+            false => None,
+        };
+        if let Some(first) = linked
+            .as_ref()
+            .and_then(|linked| linked.get(&original.into()))
+            && self.link(first, original, dest)?
+        {
             return Ok(());
         }
         let mode = permissions(original);
@@ -490,19 +523,17 @@ impl Job<'_> {
             },
             Err(errno) => return Err(errno.into()),
         };
-        if original.st_nlink > 1 {
+        if let Some(linked) = &mut linked {
             let way = way();
-            self.linked.insert(original.into(), Linked { copy, way });
+            linked.insert(original.into(), Linked { copy, way });
         }
         Ok(())
     }
 
     /// Gives the copy of a file that was copied under another name this one too. False if it was not,
     /// or if its copy is not where it was made.
-    fn link(&self, original: &Stat, dest: At<'_>) -> Result<bool, Failure> {
-        let Some(Linked { copy, way }) = self.linked.get(&original.into()) else {
-            return Ok(false);
-        };
+    fn link(&self, first: &Linked, original: &Stat, dest: At<'_>) -> Result<bool, Failure> {
+        let Linked { copy, way } = first;
         // The top has no name of its own below itself, and a path can be too long to be resolved.
         let Ok(path) = UserPath::new(self.base.join(way)) else {
             return Ok(false);

@@ -16,6 +16,7 @@ use crate::error::{Call, Error, Failure, Result};
 use crate::ops::directory::{Listing, Read};
 use crate::ops::entry::directory_or_link_refused;
 use crate::ops::tree::levels::{Above, Level, Levels};
+use crate::ops::tree::walk::{MANY, STACK};
 use crate::path::{Leaf, UserPath};
 use crate::resolve::Root;
 use crate::retry::TRIES;
@@ -281,9 +282,6 @@ impl<'a> Removal<'a> {
     }
 }
 
-/// How many directories beside each other are worth a second thread.
-const MANY: usize = 16;
-
 /// Removes directories that are beside each other in `dir`, two at a time: what is in one directory can
 /// hardly be removed in parallel, since it has one lock.
 fn remove_by_two(
@@ -322,9 +320,6 @@ fn remove_by_two(
         first.and(second.unwrap_or(Ok(())))
     })
 }
-
-/// What a thread needs of its stack is constant, whatever the tree.
-const STACK: usize = 512 << 10;
 
 /// A failure, and the name that it is about where it is not the directory itself.
 struct Stopped {

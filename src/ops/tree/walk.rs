@@ -5,6 +5,8 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno;
@@ -65,6 +67,22 @@ pub trait Visitor {
     fn lost(&mut self) -> Result<(), Failure> {
         Ok(())
     }
+
+    /// A second visitor for a part of what is in the innermost directory, by another thread; `None` where
+    /// one thread is to find everything, in order.
+    fn part(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// Takes in what such a visitor found.
+    fn join(&mut self, _part: Self)
+    where
+        Self: Sized,
+    {
+    }
 }
 
 /// A failure in a tree, and the way from the top to what it is about.
@@ -107,12 +125,22 @@ struct Below {
     ended: bool,
 }
 
+/// How many directories beside each other are worth a second thread.
+pub(super) const MANY: usize = 16;
+
+/// What a thread needs of its stack is constant, whatever the tree.
+pub(super) const STACK: usize = 512 << 10;
+
 /// A way through a tree, a step at a time.
 pub struct Walk {
     levels: Levels<Below>,
     listing: Listing,
     /// The way to the innermost level.
     way: Vec<u8>,
+    /// The way to the first level, and how far down that is, where this is a part of a walk.
+    above: Option<(Vec<u8>, usize)>,
+    /// Whether another thread has its part already.
+    is_shared: bool,
     /// How often a name was not what it had been listed as, or a level not where it had been.
     surprises: u32,
 }
@@ -126,19 +154,131 @@ impl Walk {
             levels,
             listing: Listing::default(),
             way: Vec::new(),
+            above: None,
+            is_shared: false,
             surprises: 0,
         })
     }
 
-    /// Goes through all that is left.
+    /// The part of a walk that goes into the directories `pending` in `dir`, at the end of `way`.
+    fn part(
+        dir: BorrowedFd<'_>,
+        pending: Vec<CString>,
+        way: &[u8],
+        depth: usize,
+    ) -> Result<Self, Errno> {
+        // Nothing more is read from it, so that the offset of the two is of no matter.
+        let mut walk = Self::new(rustix::io::fcntl_dupfd_cloexec(dir, 0)?)?;
+        if let Some(level) = walk.levels.innermost_mut() {
+            level.state.pending = pending;
+            level.state.ended = true;
+        }
+        walk.way = way.to_vec();
+        walk.above = Some((way.to_vec(), depth));
+        walk.is_shared = true;
+        Ok(walk)
+    }
+
+    /// Goes through all that is left, with the help of a second thread where that pays.
     pub fn finish(
         &mut self,
+        root: &Root,
+        visitor: &mut (impl Visitor + Send),
+        watch: &Watch,
+    ) -> Result<(), Stopped> {
+        while self.step(root, visitor, watch)? {
+            self.share(root, visitor, watch)?;
+        }
+        Ok(())
+    }
+
+    /// Where there are many directories beside each other, another thread takes half of them.
+    fn share(
+        &mut self,
+        root: &Root,
+        visitor: &mut (impl Visitor + Send),
+        watch: &Watch,
+    ) -> Result<(), Stopped> {
+        let depth = self.depth();
+        let Some(level) = self.levels.innermost_mut() else {
+            return Ok(());
+        };
+        if self.is_shared || level.state.pending.len() < MANY {
+            return Ok(());
+        }
+        let Some(mut part) = visitor.part() else {
+            return Ok(());
+        };
+        let half = level.state.pending.len() / 2;
+        let theirs = level.state.pending.split_off(half);
+        let walk = match level.fd() {
+            Some(dir) => Self::part(dir, theirs, &self.way, depth - 1),
+            None => return Ok(()),
+        };
+        let mut walk = walk.map_err(Stopped::at_top)?;
+        self.is_shared = true;
+        let first_of = |done: Result<(), Stopped>| {
+            if done.is_err() {
+                // The other half is not worth its while.
+                watch.stop();
+            }
+            done
+        };
+        let work = Mutex::new(Some(|| {
+            let done = first_of(walk.finish(root, &mut part, watch));
+            (part, done)
+        }));
+        let take = || work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (mine, theirs) = thread::scope(|scope| {
+            let builder = thread::Builder::new().stack_size(STACK);
+            let thread = builder.spawn_scoped(scope, || take().map(|work| work()));
+            let mine = first_of(self.finish_level(depth, root, visitor, watch));
+            let theirs = match thread {
+                Ok(thread) => thread.join().unwrap_or_default(),
+                // Without a second thread all is done by the first.
+                Err(_) => take().map(|work| work()),
+            };
+            (mine, theirs)
+        });
+        self.is_shared = false;
+        let theirs = match theirs {
+            Some((part, done)) => {
+                visitor.join(part);
+                done
+            }
+            None => Err(Stopped::at_top(Errno::IO)),
+        };
+        match (mine, theirs) {
+            // It stopped because the other had failed.
+            (Err(mine), Err(theirs)) if mine.failure.errno == Errno::CANCELED => Err(theirs),
+            (mine, theirs) => mine.and(theirs),
+        }
+    }
+
+    /// Goes into the directories that are pending at `depth`.
+    fn finish_level(
+        &mut self,
+        depth: usize,
         root: &Root,
         visitor: &mut impl Visitor,
         watch: &Watch,
     ) -> Result<(), Stopped> {
-        while self.step(root, visitor, watch)? {}
+        let is_done = |walk: &Self| match walk.levels.innermost() {
+            Some(level) => {
+                walk.depth() < depth || walk.depth() == depth && level.state.pending.is_empty()
+            }
+            None => true,
+        };
+        while !is_done(self) {
+            self.step(root, visitor, watch)?;
+        }
         Ok(())
+    }
+
+    /// How far down what is in the innermost level is: 1 in the top.
+    fn depth(&self) -> usize {
+        let above = self.above.as_ref().map_or(0, |(_, depth)| *depth);
+        above + self.levels.depth()
     }
 
     /// Reads a bufferful, or enters or leaves a directory. False at the end.
@@ -148,7 +288,7 @@ impl Walk {
         visitor: &mut impl Visitor,
         watch: &Watch,
     ) -> Result<bool, Stopped> {
-        let depth = self.levels.depth();
+        let depth = self.depth();
         let Some(level) = self.levels.innermost_mut() else {
             return Ok(false);
         };
@@ -215,7 +355,7 @@ impl Walk {
         visitor: &mut impl Visitor,
         name: &CStr,
     ) -> Result<(), Failure> {
-        let depth = self.levels.depth();
+        let depth = self.depth();
         let Some(level) = self.levels.innermost_mut() else {
             return Ok(());
         };
@@ -264,7 +404,9 @@ impl Walk {
     }
 
     fn leave(&mut self, visitor: &mut impl Visitor) -> Result<(), Failure> {
-        visitor.left()?;
+        if self.above.is_none() || self.levels.depth() > 1 {
+            visitor.left()?;
+        }
         let Some((left, above)) = self.levels.leave() else {
             return Ok(());
         };
@@ -277,7 +419,8 @@ impl Walk {
                 return Err(Errno::BUSY.into());
             }
             self.levels.find_again();
-            self.way = self.levels.path_of(None);
+            let top = self.above.as_ref().map_or(&[][..], |(way, _)| way);
+            self.way = joined(top, &self.levels.path_of(None));
         }
         if matches!(above, Above::Lost | Above::Reopened)
             && let Some(level) = self.levels.innermost()
@@ -388,6 +531,15 @@ impl Visitor for List<'_> {
         }
         let enter = self.options.recursive && found.kind == FileType::Directory;
         Ok(if enter { Down::Enter } else { Down::Stay })
+    }
+
+    fn part(&self) -> Option<Self> {
+        Some(Self::new(self.path, self.options))
+    }
+
+    fn join(&mut self, part: Self) {
+        self.names.append(part.names);
+        self.way = part.way;
     }
 }
 
