@@ -242,7 +242,7 @@ test('what takes the place while it is copied to another file system is not repl
   for (let round = 0; round < 5; round++) {
     const moving = settled(from.root.promises.move('src', 'dest', { to: to.root }));
     // The copy is under way once it is there under a name of its own.
-    while (fs.readdirSync(to.dir).length === 0);
+    while (fs.readdirSync(to.dir).length === 0) await new Promise(setImmediate);
     const { error: late } = outcome(() => fs.mkdirSync(to.at('dest')));
     const { error } = await moving;
     if (late !== undefined) {

@@ -71,6 +71,8 @@
     throw thrown[0];
   };
 
+  const settled = (running) => (running instanceof Running ? watched(running) : running);
+
   const isMadeElsewhere = (error) => error instanceof Error && !error.stack.includes('\n    at ');
 
   // The promises of one root: a method for each of the starters. It is async for the sake of the stack:
@@ -86,8 +88,7 @@
           const method = {
             async [name](...args) {
               try {
-                const running = await start.apply(this.#root, args);
-                return running instanceof Running ? await watched(running) : running;
+                return await settled(await start.apply(this.#root, args));
               } catch (error) {
                 if (isMadeElsewhere(error)) Error.captureStackTrace(error, method);
                 throw error;
@@ -225,6 +226,17 @@
       cp.call(this, src, dest, quiet(options), NOTHING);
       const only = await askAndWait(this, src, dest, options);
       return startCp.call(this, src, dest, options, only);
+    };
+
+    // Most moves are a rename, which is done on the pool; a copy has a thread of its own.
+    const { move: startMove } = starters;
+    starters.move = async function (src, dest, options) {
+      try {
+        return await settled(startMove.call(this, src, dest, options, true));
+      } catch (error) {
+        if (error?.code !== 'EXDEV') throw error;
+      }
+      return startMove.call(this, src, dest, options);
     };
 
     define(prototype, 'close', close);

@@ -19,22 +19,27 @@ use crate::watch::Watch;
 /// Moves what is at `from` to `to`; `overwrite`: what is there is replaced, as by rename(2), or it is
 /// `EEXIST`.
 pub fn relocate(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) -> Result<()> {
+    match rename(from, to, overwrite, watch) {
+        Err(error) if error.errno == Errno::XDEV.raw_os_error() => {}
+        done => return done,
+    }
+    let call = Call::between("rename", from.path, to.path);
+    let copied = copy_across(from, to, overwrite, watch);
+    let copied = copied.map_err(|stopped| stopped.into_error(&call))?;
+    remove_source(from, &copied, &call)
+}
+
+/// The same by a rename alone: across mounts it is `EXDEV`.
+pub fn rename(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) -> Result<()> {
     let existing = match overwrite {
         true => Existing::Replace,
         false => Existing::Refuse,
     };
-    match entry::rename(from, to, existing) {
-        Err(error) if error.errno == Errno::XDEV.raw_os_error() => {
-            let call = Call::between("rename", from.path, to.path);
-            let copied = copy_across(from, to, overwrite, watch);
-            let copied = copied.map_err(|stopped| stopped.into_error(&call))?;
-            remove_source(from, &copied, &call)
-        }
-        done => {
-            watch.entry_done();
-            done
-        }
+    let done = entry::rename(from, to, existing);
+    if done.is_ok() {
+        watch.entry_done();
     }
+    done
 }
 
 /// What was copied.
