@@ -63,6 +63,7 @@ pub enum Found<'r, 'p> {
 pub struct Content {
     fd: OwnedFd,
     stat: Stat,
+    flags: OFlags,
 }
 
 impl Root {
@@ -250,7 +251,7 @@ impl Root {
     /// The content of what has the name `at` in a tree of this root, to be read.
     pub fn content_at(&self, at: At<'_>) -> Result<Content, Failure> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        Content::checked(self.openat2_at(at, flags)?, self.policy)
+        Content::checked(self.openat2_at(at, flags)?, flags, self.policy)
     }
 
     /// One step within a tree, from a directory that was opened on the way down.
@@ -280,7 +281,7 @@ impl Root {
             Errno::NXIO => Failure::because(Errno::NXIO, Reason::NotARegularFile),
             _ => failure,
         })?;
-        Content::checked(fd, self.policy)
+        Content::checked(fd, flags, self.policy)
     }
 
     fn openat2(&self, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd, Failure> {
@@ -327,13 +328,13 @@ impl Entry<'_, '_> {
 }
 
 impl Content {
-    fn checked(fd: OwnedFd, policy: Policy) -> Result<Self, Failure> {
+    fn checked(fd: OwnedFd, flags: OFlags, policy: Policy) -> Result<Self, Failure> {
         let stat = rustix::fs::fstat(&fd)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile if policy.hardlinks == Allowed::No && stat.st_nlink > 1 => {
                 Err(Errno::MLINK.into())
             }
-            FileType::RegularFile | FileType::Directory => Ok(Self { fd, stat }),
+            FileType::RegularFile | FileType::Directory => Ok(Self { fd, stat, flags }),
             _ => Err(Failure::because(Errno::NXIO, Reason::NotARegularFile)),
         }
     }
@@ -360,8 +361,8 @@ impl Content {
 
     /// The descriptor, for a caller who will read and write it as any other: blocking again.
     pub fn into_blocking(self) -> Result<OwnedFd, Failure> {
-        let flags = rustix::fs::fcntl_getfl(&self.fd)?;
-        rustix::fs::fcntl_setfl(&self.fd, flags - OFlags::NONBLOCK)?;
+        // It sets the status flags alone, fcntl(2): those that it was opened with.
+        rustix::fs::fcntl_setfl(&self.fd, self.flags - OFlags::NONBLOCK)?;
         Ok(self.fd)
     }
 }

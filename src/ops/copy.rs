@@ -64,13 +64,14 @@ pub fn copy_file(
         };
         let target = Target::open(to, OFlags::WRONLY, options.mode, presence)?;
         target.fill(|target, fd| {
-            // Asked again: overlayfs gives a file another inode when it is opened for writing.
-            let source_now = rustix::fs::fstat(source.fd())?;
-            if is_same_file(target.stat(), &source_now) {
-                return Ok(());
-            }
-            if options.reflink == Reflink::Always && !target.is_new() {
-                try_sharing(&source, to)?;
+            if !target.is_new() {
+                // Asked again: overlayfs gives a file another inode when it is opened for writing.
+                if is_same_file(target.stat(), &rustix::fs::fstat(source.fd())?) {
+                    return Ok(());
+                }
+                if options.reflink == Reflink::Always {
+                    try_sharing(&source, to)?;
+                }
             }
             // Before the old content goes: whoever may not set the mode has lost nothing yet. The
             // nine bits alone, since a copy is never setuid.

@@ -66,34 +66,30 @@ pub fn lstat(root: &Root, path: &UserPath) -> Result<Stat> {
 }
 
 /// `follow`: what a symlink as the last component leads to is meant, and not the link.
+///
+/// The thing itself is opened, and not its parent: that is the cheaper way. A name directly in the root
+/// needs no lookup at all.
 fn describe(root: &Root, path: &UserPath, follow: bool) -> Result<Stat, Failure> {
     let parsed = root.parse(path)?;
     if parsed.is_root() {
         return Ok(rustix::fs::fstat(root.fd()?)?);
     }
-    if !parsed.has_leaf() {
-        return Ok(rustix::fs::fstat(root.existing_of(&parsed)?)?);
-    }
-    if root.policy().mounts == Allowed::No {
-        let flags = if follow {
-            OFlags::empty()
-        } else {
-            OFlags::NOFOLLOW
-        };
-        return Ok(rustix::fs::fstat(root.handle(path, flags)?)?);
-    }
-    let wants_directory = parsed.wants_directory();
-    let stat = root.entry_of(parsed, Errno::BUSY)?.at().lstat()?;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Symlink if !follow && !wants_directory => Ok(stat),
-        FileType::Symlink if root.policy().follows() => {
-            Ok(rustix::fs::fstat(root.existing(path)?)?)
+    let is_name_in_root = parsed.has_leaf() && parsed.parent().is_none();
+    if is_name_in_root && !parsed.wants_directory() && root.policy().mounts == Allowed::Yes {
+        let stat = root.entry_of(parsed, Errno::BUSY)?.at().lstat()?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Symlink if follow && !root.policy().follows() => {
+                return Err(Errno::LOOP.into());
+            }
+            FileType::Symlink if follow => {}
+            _ => return Ok(stat),
         }
-        FileType::Symlink => Err(Errno::LOOP.into()),
-        FileType::Directory => Ok(stat),
-        _ if wants_directory => Err(Errno::NOTDIR.into()),
-        _ => Ok(stat),
     }
+    let flags = match follow {
+        true => OFlags::empty(),
+        false => OFlags::NOFOLLOW,
+    };
+    Ok(rustix::fs::fstat(root.handle(path, flags)?)?)
 }
 
 /// As [`stat`], or [`lstat`] without `follow`, if nothing has to be waited for.
@@ -123,7 +119,7 @@ pub fn access(root: &Root, path: &UserPath, mode: Access) -> Result<()> {
 
 /// Whether something is at `path`; a symlink counts as what it leads to.
 pub fn exists(root: &Root, path: &UserPath) -> bool {
-    describe(root, path, true).is_ok()
+    root.existing(path).is_ok()
 }
 
 /// Whom a file is to belong to; `None` leaves it as it is.

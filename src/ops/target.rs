@@ -42,7 +42,7 @@ impl<'a> Target<'a> {
         let Place { root, path } = place;
         root.for_change()?;
         let old = |flags| match root.content(path, flags, mode) {
-            Ok(file) => Self::existing(place, file).map(Some),
+            Ok(file) => Ok(Some(Self::existing(place, file))),
             Err(failure) if presence != Presence::Old && is_missing(failure.errno) => Ok(None),
             Err(failure) => Err(failure),
         };
@@ -92,16 +92,13 @@ impl<'a> Target<'a> {
         Err(Errno::NOENT.into())
     }
 
-    fn existing(place: Place<'a>, file: Content) -> Result<Self, Failure> {
-        let stat = *file.stat();
-        let fd = file.into_blocking()?;
-        let is_new = false;
-        Ok(Self {
+    fn existing(place: Place<'a>, file: Content) -> Self {
+        Self {
             place,
-            fd,
-            stat,
-            is_new,
-        })
+            stat: *file.stat(),
+            fd: file.into_fd(),
+            is_new: false,
+        }
     }
 
     /// What it was when it was opened.
