@@ -1,0 +1,69 @@
+'use strict';
+// The bench measures every method, and what it writes is what its targets say. Nothing here depends on
+// how fast anything is.
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const test = require('node:test');
+const { spawnSync } = require('node:child_process');
+const { SandboxRoot } = require('..');
+const { OPERATIONS } = require('../bench/operations');
+const { TARGETS, isAbout, targetOf } = require('../bench/targets');
+const { tempDir } = require('./support.js');
+
+const BENCH = path.join(__dirname, '../bench/run.js');
+
+/** What is no work on files, and what is measured as something else. */
+const NOT_BY_ITSELF = {
+  close: 'with openRoot',
+  closed: 'no system call',
+  identity: 'once in the life of a root',
+  isAt: 'once in the life of a root',
+  openRead: 'as open',
+  promises: 'no system call',
+  walk: 'as a tree',
+};
+
+test('every method is measured, or said not to be', () => {
+  const methods = Object.getOwnPropertyNames(SandboxRoot.prototype).filter((name) => name !== 'constructor');
+  const measured = Object.keys(OPERATIONS).map((name) => name.split(',', 1)[0]);
+  const known = new Set([...measured, ...Object.keys(NOT_BY_ITSELF)]);
+  assert.deepStrictEqual([...known].sort(), methods.sort());
+});
+
+test('a run of one operation leaves nothing, and tells which targets hold', (t) => {
+  const [disk, out] = [tempDir(t), tempDir(t)];
+  const options = ['--only', 'stat', '--rounds', '3', '--place', 'disk', '--against', 'floor,fs'];
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [BENCH, '--this-node', ...options, '--disk', disk, '--out', out],
+    { encoding: 'utf8' },
+  );
+  assert.strictEqual(status, 0, stderr);
+  assert.deepStrictEqual(fs.readdirSync(disk), []);
+  assert.match(fs.readFileSync(path.join(out, 'results.svg'), 'utf8'), /^<svg [\s\S]*<\/svg>\n$/);
+
+  const text = fs.readFileSync(path.join(out, 'results.json'), 'utf8');
+  assert.ok(!text.includes(disk) && !text.includes(__dirname), 'it has a path of this machine');
+  const { rows, means, targets } = JSON.parse(text);
+  const tables = ['call', 'call in the root', 'call in a sub-root', 'failing call', 'promise', '64 promises'];
+  assert.deepStrictEqual([...new Set(rows.map(({ table }) => table))], tables);
+  for (const row of rows) {
+    assert.ok(0 < row.low && row.low <= row.median && row.median <= row.high, JSON.stringify(row));
+    const atMost = targetOf(row)?.atMost;
+    assert.strictEqual(row.target, atMost);
+    assert.strictEqual(row.holds, atMost === undefined ? undefined : row.median <= atMost);
+  }
+  for (const { mean, target, holds } of means) assert.strictEqual(holds, mean <= target);
+  assert.deepStrictEqual(
+    targets.map(({ what, target }) => [what, target]),
+    TARGETS.map(({ what, atMost }) => [what, atMost]),
+  );
+  for (const [i, { rows: count }] of targets.entries()) {
+    const about = rows.filter((row) => isAbout(TARGETS[i], row));
+    if (!TARGETS[i].mean)
+      assert.strictEqual(count, about.filter((row) => targetOf(row) === TARGETS[i]).length);
+    if (count > 0) assert.ok(stdout.includes(TARGETS[i].what), TARGETS[i].what);
+  }
+});

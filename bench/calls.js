@@ -1,0 +1,158 @@
+'use strict';
+// Rows about single calls: of each operation, in each of several settings.
+
+const fs = require('node:fs');
+const { execFileSync } = require('node:child_process');
+const { FAILING, OPERATIONS, furnish, promised, sync } = require('./operations');
+const { failingLoop, loop, measure, promiseLoop } = require('./rounds');
+
+/** How many calls make one measurement: as many as take about so long, in nanoseconds. */
+const ONE_MEASUREMENT = 5e5;
+const MOST_CALLS = 1024;
+const LEAST_CALLS = 8;
+
+const flat = (text) => Buffer.from(text).toString();
+const namesIn = (dir, name) =>
+  Array.from({ length: MOST_CALLS }, (_, i) => {
+    const own = name === 'x' || name === 'y' ? `${name}${i}` : name;
+    return flat(dir === '' ? own : `${dir}/${own}`);
+  });
+
+/** Where names are: `root` and the directory `parent` beneath it, which is `dir` to node:fs. */
+function settings(SandboxRoot, base) {
+  const root = new SandboxRoot(base);
+  const [dir, deep] = [`${base}/a/b`, 'a/b'];
+  return {
+    deep: { root, rootDir: base, parent: deep, dir },
+    'in the root': { root, rootDir: base, parent: '', dir: base },
+    'in a sub-root': { root: root.openRoot?.(deep) ?? new SandboxRoot(dir), rootDir: dir, parent: '', dir },
+  };
+}
+
+/** Removes what is left of names that belong to one call. */
+function tidy(dir) {
+  for (const name of fs.readdirSync(dir))
+    if (/^[xy]/.test(name)) fs.rmSync(`${dir}/${name}`, { recursive: true, force: true });
+}
+
+/** One way of calling, which finds out in the rounds that do not count how many calls to make. */
+function way(operation, dir, run) {
+  let n = LEAST_CALLS;
+  let settled = 0;
+  const touched = [operation.on, operation.second].includes('x');
+  const scratch = Array.from({ length: MOST_CALLS }, (_, i) => `${dir}/x${i}`);
+  return {
+    prepare() {
+      operation.first?.(`${dir}/g`);
+      if (operation.before) for (let i = 0; i < n; i += 1) operation.before(scratch[i]);
+    },
+    async run() {
+      const took = await run(n);
+      settled += 1;
+      if (settled <= 2) n = Math.min(MOST_CALLS, Math.max(LEAST_CALLS, Math.round(ONE_MEASUREMENT / took)));
+      return took;
+    },
+    clean: touched ? () => tidy(dir) : undefined,
+  };
+}
+
+/** Whether this build has the method: an earlier one may not. */
+const has = (subject, name) => name.split(',', 1)[0] in (subject ?? {});
+
+/** Every way of calling `operation`, by `against`. */
+function ways(bench, operation, name, at, { looped, isPromise = false, fails = false }) {
+  const [on, second] = [operation.on ?? 'f', operation.second ?? 'f'].map((x) => (fails ? 'missing' : x));
+  const ours = [namesIn(at.parent, on), namesIn(at.parent, second)];
+  const theirs = [namesIn(at.dir, on), namesIn(at.dir, second)];
+  const make = (run) => way(fails ? {} : operation, at.dir, run);
+  const subject = (root) => (isPromise ? root.promises : root);
+  const call = (isPromise && operation.oursPromised) || operation.ours;
+  const result = { ours: make((n) => looped(call, subject(at.root), ...ours, n)) };
+  if (at.other && has(subject(at.other), name))
+    result.other = make((n) => looped(call, subject(at.other), ...ours, n));
+  if (bench.against.has('floor'))
+    result.floor = make((n) =>
+      bench.floor.calls(name, at.rootDir, at.parent, n, bench.cpu && !isPromise, fails),
+    );
+  if (bench.against.has('fs') && operation.fs)
+    result.fs = isPromise
+      ? make((n) => looped(operation.fsPromised ?? operation.fs, promised, ...theirs, n))
+      : make((n) => looped(operation.fs, sync, ...theirs, n));
+  if (at.safe && operation.safe && !fails) {
+    // All that it has are promises: one at a time, or as many as ours.
+    const safely = isPromise ? looped : promiseLoop(1);
+    result.safe = make((n) => safely(operation.safe, at.safe, ...ours, n));
+  }
+  return result;
+}
+
+const TABLES = {
+  call: { setting: 'deep', looped: loop },
+  'call in the root': { setting: 'in the root', looped: loop, without: ['safe'] },
+  'call in a sub-root': { setting: 'in a sub-root', looped: loop, without: ['safe'] },
+  'failing call': { setting: 'deep', looped: failingLoop, fails: true, only: FAILING },
+  promise: { setting: 'deep', looped: promiseLoop(1), isPromise: true },
+  '64 promises': { setting: 'deep', looped: promiseLoop(64), isPromise: true, without: ['safe'] },
+};
+
+/** All rows about calls in the directory `base` of `place`. */
+async function* calls(bench, place, base) {
+  fs.mkdirSync(`${base}/a/b`, { recursive: true });
+  furnish(base);
+  furnish(`${base}/a/b`);
+  const places = settings(bench.SandboxRoot, base);
+  const others = bench.other && settings(bench.other, base);
+  const safe = bench.safe && (await bench.safe(base));
+  for (const [table, how] of Object.entries(TABLES)) {
+    for (const [name, operation] of Object.entries(OPERATIONS)) {
+      if (!bench.wants(table, name) || (how.only && !how.only.includes(name))) continue;
+      if (how.isPromise && operation.onlySync) continue;
+      const { root } = places.deep;
+      if (!has(how.isPromise ? root.promises : root, name)) continue;
+      const at = { ...places[how.setting], other: others?.[how.setting].root };
+      if (!how.without?.includes('safe')) at.safe = safe;
+      const all = ways(bench, operation, name, at, how);
+      if (Object.keys(all).length > 1)
+        yield { table, operation: name, place, times: await measure(all, bench.rounds) };
+    }
+  }
+}
+
+/** What is not in the dentry cache when it is asked for. Empties the caches of the machine: not by default. */
+async function* uncached(bench, place, base) {
+  const table = 'promise, not cached';
+  const NAMES = 200;
+  const names = ['stat', 'lstat', 'exists', 'readlink'].filter((name) => bench.wants(table, name));
+  if (names.length === 0) return;
+  const caches = '/proc/sys/vm/drop_caches';
+  if (!bench.full || place === 'tmpfs' || process.geteuid() !== 0) return;
+  fs.mkdirSync(base);
+  for (let i = 0; i < NAMES; i += 1) {
+    fs.mkdirSync(`${base}/d${i}`);
+    furnish(`${base}/d${i}`);
+  }
+  const root = new bench.SandboxRoot(base);
+  for (const name of names) {
+    const { on = 'f', ours, fs: theirs } = OPERATIONS[name];
+    const paths = Array.from({ length: NAMES }, (_, i) => flat(`d${i}/${on}`));
+    const cold = (call, subject, P) => ({
+      prepare() {
+        execFileSync('sync');
+        fs.writeFileSync(caches, '2');
+        fs.readdirSync(base);
+      },
+      run: () => promiseLoop(1)(call, subject, P, [], NAMES),
+    });
+    const ways = {
+      ours: cold(ours, root.promises, paths),
+      fs: cold(
+        theirs,
+        promised,
+        paths.map((at) => `${base}/${at}`),
+      ),
+    };
+    yield { table, operation: name, place, times: await measure(ways, 7, 1) };
+  }
+}
+
+module.exports = { calls, uncached };

@@ -1,0 +1,202 @@
+'use strict';
+// What was measured, as rows, and how it is printed.
+
+const { chart } = require('./chart');
+const { TARGETS, isAbout, targetOf } = require('./targets');
+const { geometricMean, ratio, spread } = require('./rounds');
+
+const AGAINST = {
+  floor: 'the floor',
+  fs: 'node:fs',
+  GNU: 'GNU',
+  safe: 'fs-safe',
+  other: 'the other build',
+  '1 MiB': '1 MiB',
+};
+
+const FLOORS = ['floor', 'floor, 2 threads'];
+
+const rounded = (x) => Number(x.toPrecision(3));
+
+/** The rows of one measurement: ours against each of the others, and the floor against these. */
+function rowsOf({ table, operation, place, times, unit, values }) {
+  const judge = (row) => {
+    const target = targetOf(row);
+    return target ? { ...row, target: target.atMost, holds: row.median <= target.atMost } : row;
+  };
+  if (values !== undefined) {
+    const { median, low, high } = spread(values);
+    const row = { table, operation, place, against: 'nothing', unit };
+    return [judge({ ...row, median: rounded(median), low: rounded(low), high: rounded(high) })];
+  }
+  return Object.keys(times)
+    .filter((against) => against !== 'ours' && against !== 'floor, 2 threads')
+    .map((against) => {
+      const { median, low, high } = ratio(times.ours, times[against]);
+      const numbers = { median: rounded(median), low: rounded(low), high: rounded(high) };
+      return judge({ table, operation, place, against, ...numbers, ...floorsOf(times, against) });
+    });
+}
+
+/** What the floors, if they were measured, take of what `against` takes: there is no getting below that. */
+function floorsOf(times, against) {
+  const floors = FLOORS.filter((floor) => floor in times && floor !== against && against !== 'floor');
+  return Object.fromEntries(
+    floors.map((floor) => [floor, rounded(ratio(times[floor], times[against]).median)]),
+  );
+}
+
+/** The targets that are geometric means, for each place. */
+function meansOf(rows) {
+  return TARGETS.filter((target) => target.mean).flatMap((target) => {
+    const about = rows.filter((row) => isAbout(target, row));
+    return [...new Set(about.map(({ place }) => place))].map((place) => {
+      const medians = about.filter((row) => row.place === place).map(({ median }) => median);
+      const mean = rounded(geometricMean(medians));
+      return {
+        what: target.what,
+        place,
+        of: medians.length,
+        mean,
+        target: target.atMost,
+        holds: mean <= target.atMost,
+      };
+    });
+  });
+}
+
+/** For each target, how many of its rows hold. */
+function summaryOf(rows, means) {
+  return TARGETS.map((target) => {
+    const about = target.mean
+      ? means.filter(({ what }) => what === target.what)
+      : rows.filter((row) => targetOf(row) === target);
+    const worst = Math.max(...about.map((row) => row.median ?? row.mean));
+    const hold = about.filter(({ holds }) => holds).length;
+    const { what, atMost, unit } = target;
+    return {
+      what,
+      target: atMost,
+      unit: unit ?? 'x',
+      rows: about.length,
+      hold,
+      worst: about.length ? worst : null,
+    };
+  });
+}
+
+const number = (x, unit = 'x') =>
+  `${x >= 100 ? Math.round(x) : x.toFixed(2)}${unit === 'x' ? 'x' : ` ${unit}`}`;
+
+function line(row) {
+  const { place, table, operation, against, median, low, high, target, holds, unit } = row;
+  const what = `${operation}`.padEnd(24) + (unit ? '' : (AGAINST[against] ?? against)).padEnd(22);
+  const how = `${number(median, unit).padStart(9)}  ${`${number(low, unit)} – ${number(high, unit)}`.padEnd(20)}`;
+  const judged =
+    target === undefined ? '' : `at most ${number(target, unit).padEnd(8)} ${holds ? 'holds' : 'MISSED'}`;
+  const floors = FLOORS.filter((floor) => row[floor]).map((floor) => `${floor}: ${number(row[floor])}`);
+  const start = `${(place ?? '').padEnd(6)} ${table.padEnd(19)} ${what}${how}${judged.padEnd(26)}`;
+  return `${start}${floors.join('; ')}`.trimEnd();
+}
+
+function growthLine({ what, unit, place, reference, points, flat }) {
+  const of = (who) => points.map((point) => `${point.at}: ${number(point[who])}`).join(', ');
+  const state = flat ? 'flat or linear' : 'GROWS';
+  return `${place.padEnd(6)} ${what}, per ${unit}: ${state}\n         ours  ${of('ours')}\n         ${reference}  ${of('reference')}`;
+}
+
+function print({ rows, means, growth, summary, notes, partial }) {
+  const log = console.log;
+  log('Medians of ratios in alternating rounds (ours / theirs), with their quartiles.\n');
+  for (const row of rows) log(line(row));
+  if (means.length > 0) log('\nGeometric means');
+  for (const { what, place, of, mean, target, holds } of means)
+    log(
+      `${place.padEnd(6)} ${what}: ${number(mean)} of ${of} rows, at most ${number(target)} ${holds ? 'holds' : 'MISSED'}`,
+    );
+  if (growth.length > 0) log('\nHow cost grows: relative to the smallest size');
+  for (const curve of growth) log(growthLine(curve));
+  log('\nTargets');
+  for (const { what, target, unit, rows: all, hold, worst } of summary) {
+    if (all === 0 && rows.length > 0 && partial) continue;
+    const state = all === 0 ? 'not measured' : `${hold} of ${all} hold, worst ${number(worst, unit)}`;
+    log(
+      `${hold === all && all > 0 ? 'holds  ' : all === 0 ? '-      ' : 'MISSED '} ${what}: at most ${number(target, unit)}; ${state}`,
+    );
+  }
+  for (const note of notes) log(`\nNote: ${note}`);
+}
+
+/** One row a line: it is committed, and is to be read. */
+function json(results) {
+  const lines = (list) => `[\n${list.map((one) => `    ${JSON.stringify(one)}`).join(',\n')}\n  ]`;
+  const value = (x) => (Array.isArray(x) && x.length > 0 ? lines(x) : JSON.stringify(x));
+  const entries = Object.entries(results).map(([key, x]) => `  ${JSON.stringify(key)}: ${value(x)}`);
+  return `{\n${entries.join(',\n')}\n}\n`;
+}
+
+/** What the chart shows: of the table of targets what can be said in a bar. */
+function chartOf({ node, kernel, fileSystems, rows, means }) {
+  const [place] = Object.keys(fileSystems);
+  const here = rows.filter((row) => row.place === place);
+  const mean = (label, about) => {
+    const medians = here.filter(about).map(({ median }) => median);
+    return medians.length > 0 && { label, ratio: geometricMean(medians) };
+  };
+  const one = (label, table, operation, against) => {
+    const row = here.find((r) => r.table === table && r.operation === operation && r.against === against);
+    return row && { label, ratio: row.median, target: row.target, holds: row.holds };
+  };
+  const judged = (bar, what) => {
+    const found = means.find((m) => m.what === what && m.place === place);
+    return bar && found ? { ...bar, target: found.target, holds: found.holds } : bar;
+  };
+  const table = (name, against) => (row) => row.table === name && row.against === against;
+  const direct = (row) => /^call in/.test(row.table) && row.against === 'fs';
+  const [, deep, , inRoot] = TARGETS.map(({ what }) => what);
+  const groups = [
+    {
+      title: 'Synchronous calls against node:fs (means)',
+      bars: [
+        judged(mean('three levels deep', table('call', 'fs')), deep),
+        judged(mean('directly in a root', direct), inRoot),
+        mean('that fail (ENOENT)', table('failing call', 'fs')),
+      ],
+    },
+    {
+      title: 'Promises against fs.promises',
+      bars: [
+        one('stat', 'promise', 'stat', 'fs'),
+        one('stat, 64 in flight', '64 promises', 'stat', 'fs'),
+        mean('all, one at a time (mean)', table('promise', 'fs')),
+        mean('all, 64 in flight (mean)', table('64 promises', 'fs')),
+      ],
+    },
+    {
+      title: 'Trees and content',
+      bars: [
+        one('rm -r, against fs.rmSync', 'tree', 'rm -r', 'fs'),
+        one('rm -r, against rm -rf', 'tree', 'rm -r', 'GNU'),
+        one('cp -r, against fs.cpSync', 'tree', 'cp -r', 'fs'),
+        one('cp -r, against GNU cp -r', 'tree', 'cp -r', 'GNU'),
+        one('readdir, against fs.readdirSync', 'tree', 'readdir', 'fs'),
+        one('readdir, against find', 'tree', 'readdir', 'GNU'),
+        one('readFile 64 MiB', 'content', 'readFile 64 MiB', 'fs'),
+        one('copyFile 64 MiB', 'content', 'copyFile 64 MiB', 'fs'),
+      ],
+    },
+    {
+      title: 'Against fs-safe',
+      bars: [mean('everything that it has (mean)', ({ against }) => against === 'safe')],
+    },
+  ];
+  const shown = groups.map(({ title, bars }) => ({ title, bars: bars.filter(Boolean) }));
+  const where = `${fileSystems[place]}, Node ${node.slice(1)}, Linux ${kernel.split('-', 1)[0]}`;
+  return chart(
+    'Time that @cocalc/openat2 takes, relative to others',
+    `Left of 1× is faster; the red mark is the target. Medians of alternating rounds on ${where}.`,
+    shown.filter(({ bars }) => bars.length > 0),
+  );
+}
+
+module.exports = { chartOf, json, meansOf, print, rowsOf, summaryOf };

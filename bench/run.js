@@ -1,0 +1,178 @@
+'use strict';
+// `npm run bench`: measures this package against the floor, node:fs, fs.promises, fs-safe and GNU.
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+const { pathToFileURL } = require('node:url');
+const v8 = require('node:v8');
+const vm = require('node:vm');
+const { spawnSync } = require('node:child_process');
+const { calls, uncached } = require('./calls');
+const { growth } = require('./growth');
+const { loading, trees } = require('./trees');
+const { NODE, isTooOld } = require('./setup');
+const { timeBy } = require('./rounds');
+const { chartOf, json, meansOf, print, rowsOf, summaryOf } = require('./report');
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    against: { type: 'string', default: 'floor,fs,safe,GNU' },
+    rounds: { type: 'string', default: '41' },
+    place: { type: 'string', default: 'tmpfs,disk' },
+    disk: { type: 'string', default: process.env.BENCH_DISK ?? os.tmpdir() },
+    build: { type: 'string', default: path.join(__dirname, '..') },
+    compare: { type: 'string' },
+    cpu: { type: 'boolean', default: false },
+    'this-node': { type: 'boolean', default: false },
+    out: { type: 'string' },
+  },
+});
+
+const load = (file) => {
+  const addon = { exports: {} };
+  process.dlopen(addon, file);
+  return addon.exports;
+};
+
+/** Makes a root of fs-safe in its `require` mode; `null` if it is not there. */
+async function fsSafe(notes) {
+  const folder = path.join(__dirname, 'node_modules/@openclaw/fs-safe');
+  try {
+    const { exports: entries } = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
+    const entry = (name) => import(pathToFileURL(path.join(folder, entries[name].default)));
+    const { configureFsSafeNative, root } = await entry('.');
+    configureFsSafeNative({ mode: 'require' });
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'bench-'));
+    try {
+      await (await root(dir)).write('works', '');
+    } finally {
+      fs.rmSync(dir, { recursive: true });
+    }
+    return root;
+  } catch (error) {
+    notes.push(`fs-safe cannot be had, and its rows are left out: ${error.message.split('\n', 1)[0]}`);
+    return null;
+  }
+}
+
+/** What `--only` asks for: an operation or a table by its name, or whatever matches. */
+function wanted(only) {
+  if (only === undefined) return () => true;
+  const patterns = only.split(/,(?! )/).map((one) => new RegExp(`^(${one})$`, 'i'));
+  return (table, operation) =>
+    patterns.some((pattern) =>
+      [table, operation, `${table}: ${operation}`].some((name) => pattern.test(name)),
+    );
+}
+
+/** The names of file systems, by what statfs(2) says. */
+const FILE_SYSTEMS = {
+  16914836: 'tmpfs',
+  61267: 'ext2, ext3 or ext4',
+  2435016766: 'btrfs',
+  1481003842: 'xfs',
+  2035054128: 'overlayfs',
+};
+
+/** A file system to measure on: its name, and a directory of ours that goes again at the end. */
+function openPlace(place) {
+  const folder = place === 'tmpfs' ? '/dev/shm' : path.resolve(options.disk);
+  const { type } = fs.statfsSync(folder);
+  return {
+    fileSystem: FILE_SYSTEMS[type] ?? type.toString(16),
+    base: fs.mkdtempSync(path.join(folder, 'bench-')),
+  };
+}
+
+async function* everything(bench, place, base) {
+  const own = (name) => {
+    fs.mkdirSync(`${base}/${name}`);
+    return `${base}/${name}`;
+  };
+  yield* calls(bench, place, own('calls'));
+  yield* uncached(bench, place, `${base}/uncached`);
+  yield* trees(bench, place, own('trees'));
+  if (place === 'tmpfs') yield* loading(bench, own('load'));
+  if (!bench.other) yield* growth(bench, place, own('growth'));
+}
+
+async function main() {
+  const notes = [];
+  const against = new Set(options.against.split(','));
+  const build = path.resolve(options.build);
+  v8.setFlagsFromString('--expose-gc');
+  const full = process.env.BENCH_FULL === '1';
+  const bench = {
+    build,
+    SandboxRoot: require(build).SandboxRoot,
+    other: options.compare && require(path.resolve(options.compare)).SandboxRoot,
+    floor: load(path.join(__dirname, '../target/release/libbench_floor.so')),
+    against,
+    isWanted: (name) => ['ours', 'other', '1 MiB'].includes(name) || against.has(name.split(',', 1)[0]),
+    cpu: options.cpu,
+    full,
+    rounds: Number(options.rounds),
+    patience: full ? 300 : 10,
+    quick: Number(options.rounds) < 10,
+    treeRounds: Math.max(3, Math.round(Number(options.rounds) / 6)),
+    wants: wanted(options.only),
+    collectGarbage: vm.runInNewContext('gc'),
+    notes,
+  };
+  if (bench.cpu) timeBy(bench.floor.cpuTime);
+  bench.safe = against.has('safe') ? await fsSafe(notes) : null;
+  // What was begun is removed then too.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+  const results = {
+    node: process.version,
+    kernel: os.release(),
+    cores: os.availableParallelism?.(),
+    fileSystems: {},
+  };
+  const rows = [];
+  const curves = [];
+  for (const place of options.place.split(',')) {
+    const { fileSystem, base } = openPlace(place);
+    results.fileSystems[place] = fileSystem;
+    const remove = () => fs.rmSync(base, { recursive: true, force: true });
+    process.once('exit', remove);
+    try {
+      for await (const measured of everything(bench, place, base)) {
+        if (measured.points) curves.push(measured);
+        else rows.push(...rowsOf(measured));
+        process.stderr.write(
+          `${Math.round(process.uptime())} s ${place} ${measured.what ?? `${measured.table}: ${measured.operation}`}\n`,
+        );
+      }
+    } finally {
+      process.off('exit', remove);
+      remove();
+    }
+  }
+  const means = meansOf(rows);
+  const summary = summaryOf(rows, means);
+  print({ rows, means, growth: curves, summary, notes, partial: options.only !== undefined });
+  const out = options.out ?? (options.only || options.compare ? undefined : __dirname);
+  if (out === undefined) return;
+  Object.assign(results, {
+    size: bench.full ? 'full' : 'quick',
+    targets: summary,
+    means,
+    rows,
+    growth: curves,
+    notes,
+  });
+  fs.writeFileSync(path.join(out, 'results.json'), json(results));
+  fs.writeFileSync(path.join(out, 'results.svg'), chartOf(results));
+}
+
+if (isTooOld && !options['this-node'] && fs.existsSync(NODE)) {
+  // All of it on the Node that fs-safe needs, so that every ratio is of one Node.
+  const { status } = spawnSync(NODE, process.argv.slice(1), { stdio: 'inherit' });
+  process.exitCode = status ?? 1;
+} else {
+  main();
+}

@@ -1,0 +1,255 @@
+'use strict';
+// Rows about whole trees, about large files, and about loading the package.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { durationOf, measure } = require('./rounds');
+
+const KiB = 1024;
+const MiB = KiB * KiB;
+const LARGE = 64 * MiB;
+const SMALL = 4 * KiB;
+
+/** The sizes of trees. A disk may take seconds to make one: there they are a fifth, unless in full size. */
+function sizes(place, full) {
+  const part = place === 'disk' && !full ? 5 : 1;
+  return { dirs: 200 / part, files: 50, listed: { dirs: 1000 / part, files: 99 } };
+}
+
+/** It takes seconds for a tree. */
+const SAFE_ROUNDS = 2;
+
+async function drain(entries) {
+  let count = 0;
+  for await (const _ of entries) count += 1;
+  return count;
+}
+
+/** What is done with the tree `tree` beneath `base`, by whom: `before` is not timed. */
+function treeWork(bench, place, base, safe) {
+  const { dirs, files, listed } = sizes(place, bench.full);
+  const { floor } = bench;
+  const [top, copy] = [`${base}/tree`, `${base}/copy`];
+  const plant = (size) => () => floor.plant(top, dirs, files, size);
+  const removeCopy = () => floor.remove(copy, 1);
+  const ours = (Root, work) => {
+    const root = Root && new Root(base);
+    return root && (() => durationOf(() => work(root)));
+  };
+  const safely = (work) => safe && (() => durationOf(() => work(safe)));
+  const everyone = (work) => ({ ours: ours(bench.SandboxRoot, work), other: ours(bench.other, work) });
+  const promised = (work) => everyone((root) => work(root.promises));
+  const remove = {
+    fs: () => durationOf(() => fs.rmSync(top, { recursive: true })),
+    GNU: () => floor.program('rm', ['-rf', top], false),
+    floor: () => floor.remove(top, 1),
+    'floor, 2 threads': () => floor.remove(top, 2),
+    safe: safely((s) => s.remove('tree', { recursive: true, maxEntries: 1e9 })),
+  };
+  const copied = {
+    fs: () => durationOf(() => fs.cpSync(top, copy, { recursive: true })),
+    GNU: () => floor.program('cp', ['-r', top, copy], false),
+    floor: () => floor.copy(top, copy, 1),
+    'floor, 2 threads': () => floor.copy(top, copy, 2),
+  };
+  const list = { recursive: true, withFileTypes: true };
+  return {
+    'rm -r': {
+      before: plant(0),
+      ways: { ...everyone((root) => root.rm('tree', true)), ...remove },
+    },
+    'rm -r, promise': {
+      before: plant(0),
+      ways: {
+        ...promised((root) => root.rm('tree', true)),
+        fs: () => durationOf(() => fs.promises.rm(top, { recursive: true })),
+      },
+    },
+    'cp -r': {
+      first: plant(SMALL),
+      after: removeCopy,
+      last: () => floor.remove(top, 1),
+      ways: { ...everyone((root) => root.cp('tree', 'copy', { recursive: true })), ...copied },
+    },
+    'cp -r, promise': {
+      first: plant(SMALL),
+      after: removeCopy,
+      last: () => floor.remove(top, 1),
+      ways: {
+        ...promised((root) => root.cp('tree', 'copy', { recursive: true })),
+        fs: () => durationOf(() => fs.promises.cp(top, copy, { recursive: true })),
+      },
+    },
+    readdir: {
+      first: () => floor.plant(top, listed.dirs, listed.files, 0),
+      last: () => floor.remove(top, 1),
+      ways: {
+        ...everyone((root) => root.readdir('tree', list)),
+        fs: () => durationOf(() => fs.readdirSync(top, list)),
+        GNU: () => floor.program('find', [top], false),
+        floor: () => floor.list(top),
+        safe: safely((s) => drain(s.walk('tree', { symlinkPolicy: 'include', maxEntries: 1e9 }))),
+      },
+    },
+    'readdir, promise': {
+      first: () => floor.plant(top, listed.dirs, listed.files, 0),
+      last: () => floor.remove(top, 1),
+      ways: {
+        ...promised((root) => root.readdir('tree', list)),
+        fs: () => durationOf(() => fs.promises.readdir(top, list)),
+      },
+    },
+    walk: {
+      first: () => floor.plant(top, listed.dirs, listed.files, 0),
+      last: () => floor.remove(top, 1),
+      ways: {
+        ...everyone((root) => drain(root.walk('tree'))),
+        fs: () => durationOf(() => fs.promises.readdir(top, list)),
+        safe: safely((s) => drain(s.walk('tree', { symlinkPolicy: 'include', maxEntries: 1e9 }))),
+      },
+    },
+  };
+}
+
+/** What is done with single files of 4 KiB and 64 MiB. */
+function contentWork(bench, base, safe) {
+  const { floor } = bench;
+  const make = (name, size) => () => fs.writeFileSync(`${base}/${name}`, Buffer.alloc(size, 'x'));
+  const oursOf = (Root, work) => {
+    const root = Root && new Root(base);
+    return root && (() => durationOf(() => work(root)));
+  };
+  const everyone = (work) => ({ ours: oursOf(bench.SandboxRoot, work), other: oursOf(bench.other, work) });
+  const safely = (work) => safe && (() => durationOf(() => work(safe)));
+  const repeated = (n, work) => () => {
+    for (let i = 0; i < n; i += 1) work();
+  };
+  const read = (name, n) => ({
+    ...everyone((root) => repeated(n, () => root.readFile(name))()),
+    fs: () => durationOf(repeated(n, () => fs.readFileSync(`${base}/${name}`))),
+  });
+  const copy = (name, to, n) => ({
+    ...everyone((root) => repeated(n, () => root.copyFile(name, to))()),
+    fs: () => durationOf(repeated(n, () => fs.copyFileSync(`${base}/${name}`, `${base}/${to}`))),
+  });
+  const small = 200;
+  const reflink = (name) =>
+    oursOf(bench.SandboxRoot, (root) => root.copyFile(name, 'clone', 0o644, { reflink: 'always' }));
+  const large = make('large', LARGE);
+  const both = () => {
+    large();
+    make('large-copy', 1)();
+  };
+  return {
+    'readFile 4 KiB': {
+      first: make('f', SMALL),
+      ways: {
+        ...read('f', small),
+        floor: () => floor.calls('readFile', base, '', small, false, false) * small,
+      },
+    },
+    'readFile 64 MiB': {
+      first: large,
+      ways: {
+        ...read('large', 1),
+        floor: () => floor.calls('readFile 64 MiB', base, '', 1, false, false),
+        safe: safely((s) => s.readBytes('large', { maxBytes: LARGE })),
+      },
+    },
+    'copyFile 4 KiB': {
+      first() {
+        make('f', SMALL)();
+        make('g', SMALL)();
+      },
+      ways: {
+        ...copy('f', 'g', small),
+        floor: () => floor.calls('copyFile', base, '', small, false, false) * small,
+      },
+    },
+    'copyFile 64 MiB': {
+      first: both,
+      ways: {
+        ...copy('large', 'large-copy', 1),
+        floor: () => floor.calls('copyFile 64 MiB', base, '', 1, false, false),
+        safe: safely((s) => s.copyIn('large-copy', { root: s, relativePath: 'large' }, { maxBytes: LARGE })),
+      },
+    },
+    'copyFile by reflink': {
+      onlyIf() {
+        make('small', MiB)();
+        try {
+          new bench.SandboxRoot(base).copyFile('small', 'clone', 0o644, { reflink: 'always' });
+          return true;
+        } catch {
+          return false;
+        }
+      },
+      first: large,
+      ways: { ours: reflink('large'), '1 MiB': reflink('small') },
+    },
+  };
+}
+
+/** Whether this build has what the operation is done with: an earlier one may not. */
+function has({ prototype }, operation) {
+  const [method] = operation.match(/^\w+/);
+  return method in prototype && (!operation.endsWith('promise') || 'promises' in prototype);
+}
+
+/** The table of `works` as rows. */
+async function* table(bench, place, name, works) {
+  for (const [operation, { onlyIf, first, before, after, last, ways }] of Object.entries(works)) {
+    if (!bench.wants(name, operation)) continue;
+    if (onlyIf && !onlyIf()) {
+      bench.notes.push(`${operation} on ${place}: not possible on this file system.`);
+      continue;
+    }
+    const all = {};
+    for (const [against, run] of Object.entries(ways)) {
+      const Root = { ours: bench.SandboxRoot, other: bench.other }[against];
+      if (!run || !bench.isWanted(against) || (Root && !has(Root, operation))) continue;
+      const prepare = () => {
+        before?.();
+        bench.collectGarbage();
+      };
+      all[against] = { prepare, run, clean: after, rounds: against === 'safe' ? SAFE_ROUNDS : undefined };
+    }
+    if (!('ours' in all)) continue;
+    first?.();
+    const times = await measure(all, bench.treeRounds, 1, bench.patience);
+    last?.();
+    yield { table: name, operation, place, times };
+  }
+}
+
+async function* trees(bench, place, base) {
+  const safe = bench.safe && (await bench.safe(base));
+  yield* table(bench, place, 'tree', treeWork(bench, place, base, safe));
+  yield* table(bench, place, 'content', contentWork(bench, base, safe));
+}
+
+/** What loading costs: `require` over an empty script, in processes of its own; the size of the binary. */
+async function* loading(bench, base) {
+  const main = path.resolve(bench.build, 'index.js');
+  if (bench.wants('load', 'require')) {
+    const script = (name, text) => {
+      fs.writeFileSync(`${base}/${name}.js`, text);
+      return { run: () => bench.floor.program(process.execPath, [`${base}/${name}.js`], bench.cpu) };
+    };
+    const ways = { ours: script('ours', `require(${JSON.stringify(main)});`), empty: script('empty', '') };
+    const { ours, empty } = await measure(ways, bench.rounds);
+    yield {
+      table: 'load',
+      operation: 'require',
+      unit: 'ms',
+      values: ours.map((took, i) => (took - empty[i]) / 1e6),
+    };
+  }
+  if (bench.wants('load', 'binary')) {
+    const sizes = fs.readdirSync(bench.build).filter((name) => name.endsWith('.node'));
+    const values = sizes.map((name) => fs.statSync(path.join(bench.build, name)).size / 1e3);
+    yield { table: 'load', operation: 'binary', unit: 'KB', values };
+  }
+}
+
+module.exports = { loading, trees };
