@@ -4,21 +4,30 @@
 (() => {
   'use strict';
 
-  const stats = (
-    dev,
-    ino,
-    mode,
-    nlink,
-    uid,
-    gid,
-    rdev,
-    size,
-    blksize,
-    blocks,
-    atimeNs,
-    mtimeNs,
-    ctimeNs,
-  ) => ({ dev, ino, mode, nlink, uid, gid, rdev, size, blksize, blocks, atimeNs, mtimeNs, ctimeNs });
+  // The numbers of a `stat` come through memory that is shared with make.rs: thirteen arguments would
+  // each be a value to make. A buffer of its own does not move.
+  const fields = new Float64Array(new ArrayBuffer(13 * Float64Array.BYTES_PER_ELEMENT));
+  const stats = () => ({
+    dev: fields[0],
+    ino: fields[1],
+    mode: fields[2],
+    nlink: fields[3],
+    uid: fields[4],
+    gid: fields[5],
+    rdev: fields[6],
+    size: fields[7],
+    blksize: fields[8],
+    blocks: fields[9],
+    atimeNs: fields[10],
+    mtimeNs: fields[11],
+    ctimeNs: fields[12],
+  });
+
+  // Where make.rs finds it; kept by the function itself.
+  Object.defineProperty(stats, 'fields', { value: fields });
+
+  const NAMES = Object.keys(stats());
+  const bigStats = (...values) => Object.fromEntries(NAMES.map((name, i) => [name, values[i]]));
 
   // An error whose stack begins at the caller, as that of a built-in function does.
   const raise = (Class, message, maker) => {
@@ -181,6 +190,7 @@
 
   return {
     stats,
+    bigStats,
     systemError,
     invalidType,
     invalidValue,

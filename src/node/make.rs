@@ -14,11 +14,12 @@ use crate::ops::directory::Names;
 use crate::ops::identity::Identity;
 use crate::ops::metadata::Nanoseconds;
 use crate::ops::tree::walk::{self, Cut};
+use crate::sys::node_api::SharedNumbers;
 use crate::watch::Progress;
 
 /// The functions of `make.js`, in the environment that they belong to.
 pub struct Make {
-    stats: FunctionRef<FnArgs<Fields<f64>>, Unknown<'static>>,
+    stats: SharedNumbers,
     big_stats: FunctionRef<FnArgs<Fields<BigInt>>, Unknown<'static>>,
     system_error: FunctionRef<FnArgs<SystemError>, Unknown<'static>>,
     invalid_type: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
@@ -62,8 +63,8 @@ impl Make {
         let script: Object = env.run_script(include_str!("make.js"))?;
         let class: Object = env.run_script(include_str!("class.js"))?;
         Ok(Self {
-            stats: function(&script, "stats")?,
-            big_stats: function(&script, "stats")?,
+            stats: SharedNumbers::of(env, script.get_named_property("stats")?)?,
+            big_stats: function(&script, "bigStats")?,
             system_error: function(&script, "systemError")?,
             invalid_type: function(&script, "invalidType")?,
             invalid_value: function(&script, "invalidValue")?,
@@ -157,14 +158,14 @@ impl Make {
 
     /// The result of `stat`: numbers, times in nanoseconds. Beyond 2⁵³ they are rounded.
     pub fn stats(&self, env: &Env, stat: &Stat) -> Result<Unknown<'static>> {
-        let fields = fields(stat, |field| field as f64);
-        self.stats.borrow_back(env)?.call(FnArgs::from(fields))
+        self.stats.read(env, fields(stat, |field| field as f64))
     }
 
     /// The same as bigints, every field exact.
     pub fn big_stats(&self, env: &Env, stat: &Stat) -> Result<Unknown<'static>> {
-        let fields = fields(stat, BigInt::from);
-        self.big_stats.borrow_back(env)?.call(FnArgs::from(fields))
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m] = fields(stat, BigInt::from);
+        let fields = FnArgs::from((a, b, c, d, e, f, g, h, i, j, k, l, m));
+        self.big_stats.borrow_back(env)?.call(fields)
     }
 
     /// The `Error` of a failed system call, as Node makes it; that of a file that is too large is
@@ -306,10 +307,10 @@ fn letter_of(kind: FileType) -> char {
     }
 }
 
-/// The fields that `stats` of `make.js` takes, in its order.
-fn fields<T>(stat: &Stat, number: impl Fn(i128) -> T) -> Fields<T> {
+/// The fields that `make.js` takes for a `stat`, in its order.
+fn fields<T>(stat: &Stat, number: impl Fn(i128) -> T) -> [T; 13] {
     let time = |seconds, fraction| number(Nanoseconds::of(seconds, fraction).get());
-    (
+    [
         number(stat.st_dev.into()),
         number(stat.st_ino.into()),
         number(stat.st_mode.into()),
@@ -323,7 +324,7 @@ fn fields<T>(stat: &Stat, number: impl Fn(i128) -> T) -> Fields<T> {
         time(stat.st_atime, stat.st_atime_nsec),
         time(stat.st_mtime, stat.st_mtime_nsec),
         time(stat.st_ctime, stat.st_ctime_nsec),
-    )
+    ]
 }
 
 fn function<Args: JsValuesTupleIntoVec, Return: FromNapiValue>(

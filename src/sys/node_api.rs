@@ -1,5 +1,5 @@
-//! What of Node-API needs `unsafe`: reading a string in one call, and keeping test runners from taking a
-//! part of napi's own runtime for an open handle.
+//! What of Node-API needs `unsafe`: reading a string in one call, numbers that a script reads from
+//! memory, and keeping test runners from taking a part of napi's own runtime for an open handle.
 //!
 //! For each environment napi makes a thread-safe function, to release references from other
 //! threads. It is unreferenced and keeps nothing alive, but runners that watch `async_hooks` (Jest
@@ -7,9 +7,11 @@
 //! counts as open. napi passes no resource, so this passes one that answers.
 
 use std::ffi::c_void;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
-use napi::bindgen_prelude::{Env, Error, JsValue, Result};
+use napi::bindgen_prelude::{
+    Env, Error, Function, FunctionRef, JsObjectValue, JsValue, Result, Unknown,
+};
 use napi::sys::{
     napi_callback_info, napi_create_function, napi_create_object, napi_env, napi_finalize,
     napi_get_boolean, napi_set_named_property, napi_status, napi_threadsafe_function,
@@ -51,6 +53,54 @@ fn copy_string(env: &Env, text: &JsString<'_>, room: Option<&mut [u8]>) -> Resul
     match status {
         napi::sys::Status::napi_ok => Ok(length),
         _ => Err(Error::from_status(Status::from(status))),
+    }
+}
+
+/// Thirteen numbers in memory that a function of a script reads.
+pub struct SharedNumbers {
+    start: NonNull<f64>,
+    /// Keeps the memory: it is that function's.
+    reader: FunctionRef<(), Unknown<'static>>,
+}
+
+impl SharedNumbers {
+    /// Those that `reader` reads, a function with a property `fields`: a constant of it, and a
+    /// `Float64Array` with a buffer of its own.
+    pub fn of(env: &Env, reader: Function<'_, (), Unknown<'static>>) -> Result<Self> {
+        let array: Unknown = reader.get_named_property_unchecked("fields")?;
+        let (mut kind, mut length, mut start) = (0, 0, ptr::null_mut());
+        // SAFETY: `env` is live, and the out-pointers outlive the call; the others may be null.
+        let status = unsafe {
+            napi::sys::napi_get_typedarray_info(
+                env.raw(),
+                array.raw(),
+                &mut kind,
+                &mut length,
+                &mut start,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+        match NonNull::new(start.cast()) {
+            Some(start)
+                if status == napi::sys::Status::napi_ok
+                    && kind == napi::sys::TypedarrayType::float64_array
+                    && length == 13 =>
+            {
+                let reader = reader.create_ref()?;
+                Ok(Self { start, reader })
+            }
+            _ => Err(Error::from_reason("no Float64Array of thirteen")),
+        }
+    }
+
+    /// Sets them, and gives back what is made of them. On the thread of the environment alone: this is
+    /// neither `Send` nor `Sync`.
+    pub fn read(&self, env: &Env, numbers: [f64; 13]) -> Result<Unknown<'static>> {
+        // SAFETY: the memory has room for thirteen numbers, is kept by the function, does not move, since
+        // the buffer is not on V8's heap, and no script runs while it is written.
+        unsafe { self.start.cast::<[f64; 13]>().write(numbers) };
+        self.reader.borrow_back(env)?.call(())
     }
 }
 

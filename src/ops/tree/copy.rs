@@ -17,7 +17,7 @@ use crate::ops::copy::{ContentCopier, Reflink, permissions};
 use crate::ops::draft::{Draft, Taken, with_temporary_name};
 use crate::ops::metadata::{chmod_fd, chown_fd, utimes_fd};
 use crate::ops::target::is_same_file;
-use crate::ops::tree::levels::{Above, Id, Level, Levels};
+use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
 use crate::ops::tree::walk::{Down, Found, Stopped, Visitor, Walk};
 use crate::path::{Leaf, UserPath};
 use crate::resolve::{Content, Entry, Place, Root};
@@ -394,7 +394,8 @@ impl Visitor for Copy<'_> {
         Err(Errno::BUSY.into())
     }
 
-    fn part(&self) -> Option<Self> {
+    fn part(&mut self) -> Option<Self> {
+        self.levels.keep_open(OPEN_LEVELS_SHARED).ok()?;
         let here = self.levels.innermost().and_then(Level::fd)?;
         let here = rustix::io::fcntl_dupfd_cloexec(here, 0).ok()?;
         let Job {
@@ -409,11 +410,19 @@ impl Visitor for Copy<'_> {
         let mut part = Self::new(from, to, base.clone(), options, watch);
         part.job.linked = Arc::clone(linked);
         part.top = self.top;
+        part.levels.keep_open(OPEN_LEVELS_SHARED).ok()?;
         // Whoever made it sets what it is to have.
         part.levels
             .enter(Level::new(CString::default(), here, None))
             .ok()?;
         Some(part)
+    }
+
+    fn join(&mut self, mut part: Self) {
+        // What was not finished is left with the modes that it is to have.
+        while part.levels.depth() > 1 {
+            let _ = part.go_up();
+        }
     }
 }
 

@@ -13,6 +13,9 @@ use crate::path::Leaf;
 /// How many directories are open at the most, beside the parent of the tree.
 pub const OPEN_LEVELS: usize = 16;
 
+/// The same where two threads share a tree, for each of them.
+pub const OPEN_LEVELS_SHARED: usize = OPEN_LEVELS / 2;
+
 /// A directory on the way from the top of a tree to where the work is.
 pub struct Level<T> {
     /// Its name in the level above; empty for the top.
@@ -87,22 +90,55 @@ pub enum Above {
 }
 
 /// The levels, the top first.
-pub struct Levels<T>(Vec<Level<T>>);
+pub struct Levels<T> {
+    levels: Vec<Level<T>>,
+    /// How many of them are open at the most.
+    most_open: usize,
+}
 
 impl<T> Default for Levels<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self {
+            levels: Vec::new(),
+            most_open: OPEN_LEVELS,
+        }
     }
 }
 
 impl<T> Levels<T> {
+    /// Those of one of two threads that share a tree.
+    pub fn sharing() -> Self {
+        Self {
+            most_open: OPEN_LEVELS_SHARED,
+            ..Self::default()
+        }
+    }
+
     /// Goes down into a directory in the innermost level, or back into it.
     pub fn enter(&mut self, level: Level<T>) -> rustix::io::Result<()> {
-        self.0.push(level);
-        // The top stays open: from there, a level that was moved is sought again.
-        if let Some(beyond @ 1..) = self.0.len().checked_sub(OPEN_LEVELS)
-            && let Some(level) = self.0.get_mut(beyond)
+        self.levels.push(level);
+        match self.levels.len().checked_sub(self.most_open) {
+            Some(beyond) => self.give_up(beyond),
+            None => Ok(()),
+        }
+    }
+
+    /// From now on at most `most` levels are open.
+    pub fn keep_open(&mut self, most: usize) -> rustix::io::Result<()> {
+        self.most_open = most;
+        for beyond in 0..=self.levels.len().saturating_sub(most) {
+            self.give_up(beyond)?;
+        }
+        Ok(())
+    }
+
+    /// Gives up the descriptor of a level.
+    fn give_up(&mut self, index: usize) -> rustix::io::Result<()> {
+        // The top stays open: from there, a level that was moved is sought again. So does the innermost.
+        let is_needed = index == 0 || index + 1 >= self.levels.len();
+        if let Some(level) = self.levels.get_mut(index)
             && let Some(fd) = level.fd()
+            && !is_needed
         {
             level.at = Whereabouts::Known(Id::of(fd)?);
         }
@@ -111,8 +147,8 @@ impl<T> Levels<T> {
 
     /// Goes up. The level that was left, and how the one above it is found.
     pub fn leave(&mut self) -> Option<(Level<T>, Above)> {
-        let left = self.0.pop()?;
-        let above = match (self.0.last_mut(), left.fd()) {
+        let left = self.levels.pop()?;
+        let above = match (self.levels.last_mut(), left.fd()) {
             (None, _) => Above::Nothing,
             (Some(above), _) if above.fd().is_some() => Above::Open,
             (Some(_), None) => Above::Lost,
@@ -132,9 +168,9 @@ impl<T> Levels<T> {
     pub fn find_again(&mut self) {
         let mut found: Option<OwnedFd> = None;
         let mut depth = 1;
-        for level in self.0.iter().skip(1) {
+        for level in self.levels.iter().skip(1) {
             let above = found.as_ref().map(AsFd::as_fd);
-            let above = above.or(self.0.first().and_then(Level::fd));
+            let above = above.or(self.levels.first().and_then(Level::fd));
             let (Some(above), Some(leaf)) = (above, Leaf::listed(&level.name)) else {
                 break;
             };
@@ -144,36 +180,40 @@ impl<T> Levels<T> {
             }
             depth += 1;
         }
-        self.0.truncate(depth);
-        if let (Some(level), Some(fd)) = (self.0.last_mut(), found) {
+        self.levels.truncate(depth);
+        if let (Some(level), Some(fd)) = (self.levels.last_mut(), found) {
             level.at = Whereabouts::Open(fd);
         }
     }
 
     /// Where the work is.
     pub fn innermost(&self) -> Option<&Level<T>> {
-        self.0.last()
+        self.levels.last()
     }
 
     /// Where the work is, to be changed.
     pub fn innermost_mut(&mut self) -> Option<&mut Level<T>> {
-        self.0.last_mut()
+        self.levels.last_mut()
     }
 
     /// How many directories there are on the way, the top included.
     pub fn depth(&self) -> usize {
-        self.0.len()
+        self.levels.len()
     }
 
     /// Whether the top was left, or never entered.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.levels.is_empty()
     }
 
     /// The names on the way from the top to the innermost level, and then `name`: without a slash at
     /// either end, and empty for the top itself.
     pub fn path_of(&self, name: Option<&CStr>) -> Vec<u8> {
-        let names = self.0.iter().map(|level| level.name.as_c_str()).chain(name);
+        let names = self
+            .levels
+            .iter()
+            .map(|level| level.name.as_c_str())
+            .chain(name);
         let names: Vec<&[u8]> = names
             .map(CStr::to_bytes)
             .filter(|name| !name.is_empty())

@@ -15,7 +15,7 @@ use crate::at::At;
 use crate::error::{Call, Error, Failure, Result};
 use crate::ops::directory::{Listing, Read};
 use crate::ops::entry::directory_or_link_refused;
-use crate::ops::tree::levels::{Above, Level, Levels};
+use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS_SHARED};
 use crate::ops::tree::walk::{MANY, STACK};
 use crate::path::{Leaf, UserPath};
 use crate::resolve::Root;
@@ -142,6 +142,7 @@ impl<'a> Removal<'a> {
         Self {
             way,
             in_parallel: false,
+            levels: Levels::sharing(),
             ..Self::new(path, top, watch)
         }
     }
@@ -172,6 +173,8 @@ impl<'a> Removal<'a> {
         if self.in_parallel && level.state.pending.len() >= MANY {
             let names = std::mem::take(&mut level.state.pending);
             let way = self.levels.path_of(None);
+            let kept = self.levels.keep_open(OPEN_LEVELS_SHARED);
+            kept.map_err(|errno| self.failed(errno.into(), None))?;
             return match self.levels.innermost().and_then(Level::fd) {
                 Some(dir) => remove_by_two(self.path, &way, dir, names, self.watch),
                 None => Ok(()),

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use crate::at::At;
 use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::directory::{Listing, Names, Read, known_type};
-use crate::ops::tree::levels::{Above, Level, Levels};
+use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS, OPEN_LEVELS_SHARED};
 use crate::path::{Leaf, UserPath};
 use crate::resolve::Root;
 use crate::retry::TRIES;
@@ -70,7 +70,7 @@ pub trait Visitor {
 
     /// A second visitor for a part of what is in the innermost directory, by another thread; `None` where
     /// one thread is to find everything, in order.
-    fn part(&self) -> Option<Self>
+    fn part(&mut self) -> Option<Self>
     where
         Self: Sized,
     {
@@ -169,6 +169,7 @@ impl Walk {
     ) -> Result<Self, Errno> {
         // Nothing more is read from it, so that the offset of the two is of no matter.
         let mut walk = Self::new(rustix::io::fcntl_dupfd_cloexec(dir, 0)?)?;
+        walk.levels.keep_open(OPEN_LEVELS_SHARED)?;
         if let Some(level) = walk.levels.innermost_mut() {
             level.state.pending = pending;
             level.state.ended = true;
@@ -217,6 +218,8 @@ impl Walk {
         };
         let mut walk = walk.map_err(Stopped::at_top)?;
         self.is_shared = true;
+        let kept = self.levels.keep_open(OPEN_LEVELS_SHARED);
+        kept.map_err(Stopped::at_top)?;
         let first_of = |done: Result<(), Stopped>| {
             if done.is_err() {
                 // The other half is not worth its while.
@@ -241,6 +244,8 @@ impl Walk {
             (mine, theirs)
         });
         self.is_shared = false;
+        let kept = self.levels.keep_open(OPEN_LEVELS);
+        kept.map_err(Stopped::at_top)?;
         let theirs = match theirs {
             Some((part, done)) => {
                 visitor.join(part);
@@ -425,6 +430,7 @@ impl Walk {
         if matches!(above, Above::Lost | Above::Reopened)
             && let Some(level) = self.levels.innermost()
             && let Some(fd) = level.fd()
+            && !level.state.ended
         {
             rustix::fs::seek(fd, SeekFrom::Start(level.state.position))?;
         }
@@ -533,7 +539,7 @@ impl Visitor for List<'_> {
         Ok(if enter { Down::Enter } else { Down::Stay })
     }
 
-    fn part(&self) -> Option<Self> {
+    fn part(&mut self) -> Option<Self> {
         Some(Self::new(self.path, self.options))
     }
 
