@@ -97,6 +97,29 @@ function snapshot(dir, into = {}, prefix = '') {
   });
 }
 
+/**
+ * Makes a tree that two threads share: `width` directories beside each other, each three deep, with files,
+ * links, and files whose other name is in a directory that the other thread may have.
+ */
+function plantWide(dir, width) {
+  const each = Array.from({ length: width }, (_, i) => path.join(dir, `${i}`));
+  for (const [i, at] of each.entries()) {
+    fs.mkdirSync(at, { recursive: true });
+    plant(at, {
+      one: `one of ${i}`,
+      tofile: link('one'),
+      b: { two: file(`two of ${i}`, 0o640), c: { three: `three of ${i}` } },
+    });
+    fs.chmodSync(path.join(at, 'b/c'), 0o711);
+  }
+  for (const [i, at] of each.entries()) {
+    for (const step of [1, width >> 1]) {
+      const other = each[(i + step) % width];
+      fs.linkSync(path.join(at, 'b/c/three'), path.join(other, 'b', `three of ${i}, ${step}`));
+    }
+  }
+}
+
 const isUtf8 = (bytes) => Buffer.from(bytes.toString()).equals(bytes);
 
 /** Does what the mode of `at` may forbid its owner, and leaves it with that mode. */
@@ -333,6 +356,7 @@ module.exports = {
   methodsInTable,
   outcome,
   plant,
+  plantWide,
   release,
   removeTree,
   sandbox,

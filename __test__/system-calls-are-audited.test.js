@@ -10,8 +10,8 @@ const { SandboxRoot } = require('..');
 const { FULL } = require('./sizes');
 const { NEVER_FAILS, POLICIES, memory, methods, tempDir, tool } = require('./support');
 const { audit, parse, trace } = require('./syscalls/trace');
-const { prepare } = require('./syscalls/audited');
-const { ONLY_SYNC, OPENS, WAYS } = require('./syscalls/ways');
+const { WIDE, prepare } = require('./syscalls/audited');
+const { ASKED_FIRST, ONLY_SYNC, OPENS, WAYS } = require('./syscalls/ways');
 const { withoutStrace } = require('./syscalls/strace');
 
 const skip = withoutStrace();
@@ -36,7 +36,7 @@ function audited(
     const to = second.left[0];
     const calls = sections.get(`call-${i}`);
     // One that is made by the call itself is as by default.
-    const known = result.method === 'constructor' ? {} : { root, to, procfs, ...rules };
+    const known = result.method === 'constructor' ? {} : { root, to, procfs, later, ...rules };
     const { complaints, left } = audit(calls, { method: result.method, ...known });
     return { ...result, calls, complaints, left: left.map(Number) };
   });
@@ -212,6 +212,26 @@ test('the rules hold each policy to its own resolve flags', () => {
   }
 });
 
+test('the rules let a promise of these ask the cache, first of all, and nothing else', () => {
+  const cached = (name, flags = BENEATH) =>
+    `openat2(18, "${name}", {flags=O_PATH|O_CLOEXEC, ${flags}|RESOLVE_CACHED}, 24) = -1 EAGAIN (Resource)`;
+  const rest = 'newfstatat(18, "a", {st_mode=S_IFREG|0644, ...}, AT_SYMLINK_NOFOLLOW) = 0';
+  const complaints = (calls, how) => audit(calls, { root: '18', ...how }).complaints.length;
+  const [ask, other] = [parse(cached('a')), parse(rest)];
+  for (const method of ['stat', 'lstat', 'exists', 'readlink']) {
+    assert.strictEqual(complaints([ask, other], { method, later: true }), 0, method);
+    assert.strictEqual(complaints([ask, other], { method, later: false }), 1, `${method}, at once`);
+    assert.strictEqual(complaints([other, ask], { method, later: true }), 1, `${method}, later on`);
+    assert.strictEqual(complaints([{ ...ask, elsewhere: true }], { method, later: true }), 1, 'elsewhere');
+    const weak = parse(cached('a', BENEATH.replace('|RESOLVE_NO_SYMLINKS', '')));
+    assert.strictEqual(complaints([weak], { method, later: true }), 1, `${method}, with other flags`);
+    const content = parse(cached('a').replace('O_PATH', 'O_RDONLY|O_NONBLOCK|O_NOCTTY'));
+    assert.strictEqual(complaints([content], { method, later: true }), 1, `${method}, of content`);
+  }
+  for (const method of ['access', 'chmod', 'open', 'realpath', 'rm'])
+    assert.strictEqual(complaints([ask], { method, later: true }), 1, method);
+});
+
 test('the rules find what a program does by path, as it is traced', { skip }, (t) => {
   const dir = tempDir(t);
   const program = `
@@ -297,6 +317,40 @@ for (const how of ROOTS) {
           if (MAKES_ROOTS.includes(method) && error === undefined) assert.strictEqual(left.length, 1, what);
           else assert.deepStrictEqual(left, expected, what);
         }
+      });
+    }
+    if (later) {
+      await t.test('what the kernel has in its cache is told on the thread that calls', () => {
+        for (const method of Object.keys(ASKED_FIRST)) {
+          const asked = results
+            .filter((result) => result.method === method && result.calls.length > 0)
+            .map(({ what, calls: [first, ...rest] }) => ({ what, first, rest }));
+          for (const { what, first, rest } of asked) {
+            assert.ok(first.line.includes('RESOLVE_CACHED') && !first.elsewhere, `${method}: ${what}`);
+            // An answer is not sought again; whatever else is said, another thread finds out.
+            const isTold = first.result >= 0 || first.errno === 'ENOENT';
+            for (const call of rest) assert.strictEqual(call.elsewhere, !isTold, `${method}: ${what}`);
+          }
+          assert.ok(
+            asked.some(({ first }) => first.result >= 0),
+            `${method} was never answered at once`,
+          );
+        }
+      });
+    }
+    if (!brief) {
+      await t.test('a tree with many directories beside each other is shared by two threads', () => {
+        const wide = results.filter(({ what }) => what === WIDE);
+        assert.deepStrictEqual(
+          wide.map(({ method, error }) => [method, error]),
+          [
+            ['rm', undefined],
+            ['readdir', undefined],
+            ['cp', undefined],
+          ],
+        );
+        for (const { method, calls } of wide)
+          assert.strictEqual(new Set(calls.map(({ thread }) => thread)).size, 2, method);
       });
     }
     await t.test('calls that succeed are among them, and calls that fail', () => {

@@ -8,9 +8,12 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 const { SandboxRoot } = require('../..');
-const { callsApart, callsWithPath, plant } = require('../support');
+const { callsApart, callsWithPath, plant, plantWide } = require('../support');
 const { mark } = require('./trace');
-const { ONLY_SYNC, TREE, giveBack, perform, performLater, ways } = require('./ways');
+const { ONLY_SYNC, TREE, giveBack, laterToo, perform, performLater, ways } = require('./ways');
+
+/** What a tree is called that two threads share. */
+const WIDE = 'a wide tree';
 
 const PATHS = [
   'file', 'empty', 'tree', 'tofile', 'todir', 'fifo', 'new', '.', './', '', '/', '..',
@@ -39,7 +42,19 @@ const large = {
   call: (root) => root.rm('large', true),
 };
 
-const calls = [...ways, ...pathCalls, large];
+/** Directories beside each other: enough for two threads to share them. */
+const wide = [
+  ['rm', (root) => root.rm('wide', true)],
+  ['readdir', (root) => root.readdir('wide', { recursive: true })],
+  ['cp', (root) => root.cp('wide', 'new', { recursive: true })],
+].map(([method, call]) => ({
+  method,
+  what: WIDE,
+  prepare: (dir) => plantWide(path.join(dir, 'wide'), 20),
+  call,
+}));
+
+const calls = [...ways, ...pathCalls, large, ...wide];
 
 /** Makes in `base` the tree for each call. Not under strace: that would take long. */
 function prepare(base, how) {
@@ -74,11 +89,12 @@ async function run(base, { method, later, brief, ...options }) {
     // Not left to the collector: it would close it during a later call.
     root.close();
     to?.close();
-    const { what, syscalls, following } = way;
+    const { method: name, what, syscalls, following } = way;
+    const expected = options.symlinks === 'reject' ? syscalls : following;
     results.push({
-      method: way.method,
+      method: name,
       what,
-      syscalls: options.symlinks === 'reject' ? syscalls : following,
+      syscalls: later && expected !== undefined ? laterToo(name, expected) : expected,
       error: done.error?.code,
       fd: done.fd,
     });
@@ -97,4 +113,4 @@ if (require.main === module) {
   run(base, JSON.parse(how)).then((results) => console.log(JSON.stringify(results)));
 }
 
-module.exports = { prepare, which };
+module.exports = { WIDE, prepare, which };

@@ -4,6 +4,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
+const { ASKED_FIRST } = require('./ways');
 
 /** A program marks its trace by looking for files that do not exist, in this folder. */
 const MARKERS = '/openat2-marker/';
@@ -14,7 +15,7 @@ const mark = (text) => void fs.existsSync(MARKERS + text);
 /** Runs Node with `args` under strace; its output, and for each mark the calls that follow it. */
 function trace(dir, args, { wrapper = [], inject = [] } = {}) {
   const file = path.join(dir, 'trace');
-  const options = ['-ff', '-ttt', '-s', '16384', '-e', 'signal=none', '-o', file];
+  const options = ['-ff', '-ttt', '-T', '-s', '16384', '-e', 'signal=none', '-o', file];
   const faults = inject.flatMap((fault) => ['-e', `inject=${fault}`]);
   const patience = ['timeout', '120'];
   const command = ['strace', ...options, ...faults, ...patience, ...wrapper, process.execPath, ...args];
@@ -26,7 +27,9 @@ function trace(dir, args, { wrapper = [], inject = [] } = {}) {
   // One file a thread: no line is interrupted by that of another. One thread makes the marks, and
   // starts what others do; the times tell the order.
   const threads = fs.readdirSync(dir).filter((name) => name.startsWith('trace.'));
-  const calls = threads.flatMap((name) => callsOf(fs.readFileSync(path.join(dir, name), 'utf8')));
+  const calls = threads.flatMap((name) =>
+    callsOf(fs.readFileSync(path.join(dir, name), 'utf8')).map((call) => ({ ...call, thread: name })),
+  );
   for (const name of threads) fs.rmSync(path.join(dir, name));
   return { stdout: ran.stdout, sections: sections(calls.sort((a, b) => a.at - b.at)) };
 }
@@ -37,20 +40,27 @@ function callsOf(text) {
   return text.split('\n').flatMap((whole) => {
     const [, at = 0, line] = /^(?:(\d+\.\d+) )?(.*)$/s.exec(whole);
     const call = parse(line);
-    return call === null || isOfTheRuntime(call) ? [] : [{ ...call, at: Number(at) }];
+    if (call === null || isOfTheRuntime(call)) return [];
+    // A descriptor is there when the call that gives it has ended: then others know its number.
+    const lasted = opensOne(call) ? Number(/<([\d.]+)>$/.exec(line)?.[1] ?? 0) : 0;
+    return [{ ...call, at: Number(at) + lasted }];
   });
 }
 
-/** The calls behind each mark, up to the next one. */
+const opensOne = ({ name, args }) => name.startsWith('open') || args[1] === 'F_DUPFD_CLOEXEC';
+
+/** The calls behind each mark, up to the next one; `elsewhere`: not on the thread that made the mark. */
 function sections(calls) {
   const found = new Map();
   let section = [];
+  let marking;
   for (const { at: _, ...call } of calls) {
     const marker = call.line.indexOf(`"${MARKERS}`);
     if (marker === -1) {
-      section.push(call);
+      section.push({ ...call, elsewhere: call.thread !== marking });
       continue;
     }
+    marking = call.thread;
     const text = call.line.slice(marker + 1 + MARKERS.length);
     section = [];
     found.set(text.slice(0, text.indexOf('"')), section);
@@ -135,12 +145,15 @@ const isLeaf = (arg) => {
 /**
  * What is wrong with `calls`, the system calls of one call of `method`; and which descriptors they
  * left open. `root` is the root's descriptor, the constructor has none yet; `to` that of another one
- * that the call is told of. `symlinks` and `mounts` are what they allow. `procfs` is for an old kernel, where a call that is missing may be made through
+ * that the call is told of. `later`: a promise of it. `symlinks` and `mounts` are what they allow. `procfs` is for an old kernel, where a call that is missing may be made through
  * `/proc/self/fd`: the descriptors that are kept for that, which is no leak.
  */
-function audit(calls, { method, root, to, symlinks = 'reject', mounts = 'allow', procfs = null }) {
+function audit(
+  calls,
+  { method, root, to, symlinks = 'reject', mounts = 'allow', procfs = null, later = false },
+) {
   const resolve = (policy) => [...RESOLVE[policy], ...(mounts === 'reject' ? ['RESOLVE_NO_XDEV'] : [])];
-  const state = { method, roots: [root, to], symlinks, resolve, procfs, own: new Map(), calls };
+  const state = { method, roots: [root, to], symlinks, resolve, procfs, later, own: new Map(), calls };
   if (method === 'writeFile') state.procfs ??= new Set();
   const complaints = [];
   calls.forEach((call, i) => {
@@ -195,7 +208,16 @@ const RULES = {
   openat2(call, state) {
     const [dir, name, how] = call.args;
     const flags = /flags=([^,}]+)/.exec(how)?.[1] ?? '';
-    const resolve = /resolve=([^,}]+)/.exec(how)?.[1] ?? '';
+    const asked = /resolve=([^,}]+)/.exec(how)?.[1] ?? '';
+    // A promise asks for what needs no waiting, first of all and on the thread that calls.
+    const isFirst = state.calls[0] === call && !call.elsewhere && has(flags, 'O_PATH');
+    const mayBeCached = isFirst && state.later && ASKED_FIRST[state.method] !== undefined;
+    const resolve = mayBeCached
+      ? asked
+          .split('|')
+          .filter((flag) => flag !== 'RESOLVE_CACHED')
+          .join('|')
+      : asked;
     const given = text(name);
     // The one descriptor that the constructor has is the root's, before anybody knows of it.
     const fromRoot = state.roots.includes(dir) || state.own.get(dir) === 'root';
@@ -248,8 +270,9 @@ const RULES = {
     if (name === '"."' && (has(flags, 'O_TMPFILE', 'O_WRONLY') || has(flags, 'O_RDONLY', 'O_DIRECTORY')))
       return [cloexec, directory(dir, state)];
     if (name === '".."') {
-      const next = state.calls[i + 1];
-      const isChecked = call.result < 0 || (next?.name === 'fstat' && next.args[0] === String(call.result));
+      // Between the two, another thread may do something.
+      const next = state.calls.slice(i + 1).find(({ args }) => args[0] === String(call.result));
+      const isChecked = call.result < 0 || next?.name === 'fstat';
       return [
         cloexec,
         descriptor(dir, state),
