@@ -25,6 +25,7 @@ const {
   settled,
   tempDir,
   unprivileged,
+  wideSandbox,
 } = require('./support');
 
 const TREE = {
@@ -316,6 +317,33 @@ async function collect(walk) {
   for await (const entry of walk) entries.push(entry);
   return entries;
 }
+
+bothWays('a tree with many directories beside each other is listed whole, each entry once', async (t, of) => {
+  const { root, at } = wideSandbox(t);
+  const expected = fs.readdirSync(at('wide'), { recursive: true });
+  assert.deepStrictEqual(sorted(await of(root).readdir('wide', { recursive: true })), sorted(expected));
+  const typed = await of(root).readdir('wide', { recursive: true, withFileTypes: true });
+  assert.deepStrictEqual(
+    sorted(typed.map(({ name, parentPath }) => path.join(parentPath, name))),
+    sorted(expected.map((name) => path.join('wide', name))),
+  );
+  for (const { name, parentPath, type } of typed)
+    assert.strictEqual(type, kindOf(fs.lstatSync(at(parentPath, name))), `${parentPath}/${name}`);
+});
+
+bothWays('one of many directories that may not be listed is told, wherever it is', async (t, of) => {
+  const { root, at, order } = wideSandbox(t);
+  for (const name of order.filter((_, i) => i % 5 === 0)) {
+    fs.chmodSync(at('wide', name, 'b/c'), 0o000);
+    const { error } = await settled(unprivileged(() => of(root).readdir('wide', { recursive: true })));
+    const where = `wide/${name}/b/c`;
+    assert.deepStrictEqual(
+      { code: error?.code, path: error?.path, message: error?.message },
+      { code: 'EACCES', path: where, message: `EACCES: permission denied, scandir '${where}'` },
+    );
+    fs.chmodSync(at('wide', name, 'b/c'), 0o711);
+  }
+});
 
 test('walk tells every entry once, as readdir does', async (t) => {
   const { root } = await everyKind(t);

@@ -349,8 +349,11 @@ for (const how of ROOTS) {
             ['cp', undefined],
           ],
         );
-        for (const { method, calls } of wide)
-          assert.strictEqual(new Set(calls.map(({ thread }) => thread)).size, 2, method);
+        for (const { method, calls } of wide) {
+          const threads = new Set(calls.map(({ thread }) => thread)).size;
+          // Of what is removed, each takes the next: a thread that comes late may find nothing left.
+          assert.ok(threads === 2 || (method === 'rm' && threads === 1), `${method}: ${threads}`);
+        }
       });
     }
     await t.test('calls that succeed are among them, and calls that fail', () => {

@@ -26,6 +26,8 @@ const {
   settled,
   snapshot,
   tempDir,
+  unprivileged,
+  wideSandbox,
   withoutMounts,
 } = require('./support');
 
@@ -617,6 +619,65 @@ test('10,000 entries of all sorts are copied, in few descriptors', async (t) => 
   await inChild(t, body, [dir], { limits: { n: 64 } });
   for (const name of ['dest', 'later'])
     assert.deepStrictEqual(snapshot(path.join(dir, name)), snapshot(path.join(dir, 'src')));
+});
+
+/** The names of each file that has several, beneath `dir`. */
+function linkedNames(dir) {
+  const files = new Map();
+  for (const name of fs.readdirSync(dir, { recursive: true })) {
+    const { ino } = fs.lstatSync(path.join(dir, name));
+    files.set(ino, [...(files.get(ino) ?? []), name].sort());
+  }
+  return [...files.values()].filter((names) => names.length > 1).sort();
+}
+
+bothWays('a tree with many directories beside each other is copied whole, with its links', async (t, of) => {
+  const { root, at } = wideSandbox(t);
+  const before = linkedNames(at('wide'));
+  assert.deepStrictEqual([before.length, before[0].length], [40, 3]);
+  const expected = unprivileged(() => snapshot(at('wide')));
+  // By root and by the ordinary user, whom the copy belongs to then.
+  for (let i = 0; i < 5; i++) {
+    await unprivileged(async () => of(root).cp('wide', `copy ${i}`, RECURSIVE));
+    assert.deepStrictEqual(snapshot(at(`copy ${i}`)), expected);
+    assert.deepStrictEqual(linkedNames(at(`copy ${i}`)), before);
+  }
+  assert.deepStrictEqual(snapshot(at('wide')), expected);
+  // Into what is there: every file is replaced, and the links are those of the tree again.
+  await unprivileged(async () => of(root).cp('wide', 'copy 0', RECURSIVE));
+  assert.deepStrictEqual(snapshot(at('copy 0')), expected);
+  assert.deepStrictEqual(linkedNames(at('copy 0')), before);
+});
+
+bothWays('one of many directories that may not be read ends the copy, wherever it is', async (t, of) => {
+  const { root, at, order } = wideSandbox(t);
+  const all = fs.readdirSync(at('wide'), { recursive: true }).length;
+  const modes = (dir) =>
+    new Set(
+      fs.readdirSync(dir, { recursive: true }).map((name) => [name, modeOf(path.join(dir, name))].join()),
+    );
+  const before = modes(at('wide'));
+  const counts = [];
+  for (const [i, name] of order.entries()) {
+    if (i % 3 !== 0) continue;
+    fs.chmodSync(at('wide', name, 'b/c'), 0o000);
+    const { error } = await settled(unprivileged(async () => of(root).cp('wide', `copy ${i}`, RECURSIVE)));
+    const [from, to] = ['wide', `copy ${i}`].map((top) => `${top}/${name}/b/c`);
+    assert.deepStrictEqual(
+      { code: error?.code, path: error?.path, dest: error?.dest, message: error?.message },
+      { code: 'EACCES', path: from, dest: to, message: `EACCES: permission denied, cp '${from}' -> '${to}'` },
+    );
+    fs.chmodSync(at('wide', name, 'b/c'), 0o711);
+    // What was copied is as it was, and the directories that were not finished are, too.
+    const copied = modes(at(`copy ${i}`));
+    assert.deepStrictEqual(
+      [...copied].filter((entry) => !before.has(entry)),
+      [],
+    );
+    counts.push(copied.size);
+  }
+  // The other half was not copied to its end, at least where the error came early.
+  assert.ok(Math.min(...counts) < all / 2, `${counts} of ${all}`);
 });
 
 const noOthers = !isRoot && 'needs root, to have what belongs to somebody else';
