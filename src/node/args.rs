@@ -299,7 +299,7 @@ pub fn in_range(
         refusal,
         name,
         value,
-        &format!(">= {min} && <= {max}"),
+        &format!(">= {} && <= {}", min as i64, max as i64),
         min,
         max,
     )
