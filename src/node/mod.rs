@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod call;
+pub mod checks;
 pub mod make;
 pub mod methods;
 pub mod options;

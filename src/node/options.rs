@@ -6,7 +6,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::*;
 use rustix::fs::{Mode, OFlags};
 
-use super::args::{Refusal, in_range, one_of, open_flags};
+use super::checks::{Refusal, in_range, one_of, open_flags};
 use super::sandbox_root::{CLASS, SandboxRoot};
 use super::thrown::Checked;
 use crate::ops::copy::Reflink;

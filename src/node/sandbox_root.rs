@@ -8,7 +8,8 @@ use napi::JsValue;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use super::args::{self, GivenPath, Refusal};
+use super::args::{self, GivenPath};
+use super::checks::Refusal;
 use super::make::Make;
 use super::thrown::{Checked, Thrown};
 use crate::error::Call;
