@@ -680,6 +680,36 @@ bothWays('one of many directories that may not be read ends the copy, wherever i
   assert.ok(Math.min(...counts) < all / 2, `${counts} of ${all}`);
 });
 
+test('two threads that share a tree far down make do with 64 descriptors', async (t) => {
+  const dir = tempDir(t, memory);
+  // The way to the many directories is longer than what is kept open of it, and so is each of them.
+  const deep = Array.from({ length: 20 }, (_, i) => `d${i}`).join('/');
+  for (const way of ['src', `src/${deep}`]) {
+    for (let i = 0; i < 40; i++) fs.mkdirSync(path.join(dir, way, `${i}`, deep), { recursive: true });
+  }
+  const body = async (dir) => {
+    const root = new SandboxRoot(dir);
+    const told = [];
+    for (const [of, dest] of [
+      [root, 'dest'],
+      [root.promises, 'later'],
+    ]) {
+      await of.cp('src', dest, { recursive: true });
+      told.push((await of.readdir(dest, { recursive: true })).length);
+      await of.rm(dest, true);
+      told.push(root.exists(dest));
+    }
+    return told;
+  };
+  const all = fs.readdirSync(path.join(dir, 'src'), { recursive: true }).length;
+  assert.deepStrictEqual(await inChild(t, body, [dir], { limits: { n: 64, s: 512 } }), [
+    all,
+    false,
+    all,
+    false,
+  ]);
+});
+
 const noOthers = !isRoot && 'needs root, to have what belongs to somebody else';
 
 test('directories that may not be written are filled all the same, and forbidden files end the copy', {

@@ -35,7 +35,6 @@ const DEPTH = FULL ? 100_000 : 10_000;
 const WIDTH = FULL ? 1_000_000 : 50_000;
 /** What a process may have: Node itself has some twenty descriptors, and eight megabytes of stack elsewhere. */
 const LIMITS = { n: 64, s: 512 };
-const NODES_OWN = 24;
 
 /** Where many entries are made and removed quickly. */
 function bigTempDir(t) {
@@ -101,8 +100,7 @@ async function removal(t, dir, name) {
 
 function assertModest({ memory, fds }, most) {
   assert.ok(memory < most, `${memory.toFixed(1)} MiB more at its peak`);
-  // Node's own, and those of two threads: sixteen levels each, what is above the first, and a duplicate.
-  assert.ok(fds <= NODES_OWN + 2 * 16 + 4, `${fds} descriptors`);
+  assert.ok(fds <= 48, `${fds} descriptors`);
 }
 
 const perEntry = ({ ms }, entries) => `${((ms * 1000) / entries).toFixed(2)} µs an entry`;
