@@ -65,7 +65,7 @@ function prepare(base, how) {
     fs.mkdirSync(dir);
     plant(dir, TREE);
     fs.linkSync(fifo, path.join(dir, 'fifo'));
-    way.prepare?.(dir);
+    (way.prepare ?? way.call.prepare)?.(dir);
   });
 }
 

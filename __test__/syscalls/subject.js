@@ -17,6 +17,7 @@ const commands = {
     const way = waysAtOnce[i];
     const tree = fs.mkdtempSync(path.join(base, 'tree-'));
     plant(tree, TREE);
+    way.call.prepare?.(tree);
     const dir = path.join(view, path.basename(tree));
     const root = new SandboxRoot(dir);
     if (way.call.closed) root.close();

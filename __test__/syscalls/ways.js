@@ -2,6 +2,7 @@
 // Every way through every method: for tests that look at the system calls that are made on it.
 
 const fs = require('node:fs');
+const path = require('node:path');
 const { O_PATH, link } = require('../support');
 
 /** What each way starts from. */
@@ -188,6 +189,11 @@ const WAYS = {
       'exclusively',
       (root) => root.copyFile('file', 'new', null, { exclusive: true, reflink: 'never' }),
       'openat2 fstat openat fstat fchmod pread64 pwrite64 close close',
+    ],
+    [
+      'a long file with a hole',
+      prepared(plantLong, (root) => root.copyFile('long', 'new')),
+      'openat2 fstat openat2 openat fstat fchmod ioctl( lseek lseek copy_file_range lseek ftruncate)? close close',
     ],
     ['onto itself', (root) => root.copyFile('file', 'file'), 'openat2 fstat openat2 fstat fstat close close'],
     ['a directory', (root) => root.copyFile('a', 'new'), 'openat2 fstat close'],
@@ -545,6 +551,18 @@ function closedFirst(call) {
 /** What the promises of a root do not have, though it is waited for. */
 function ofRoot(call) {
   return Object.assign(call, { ofRoot: true });
+}
+
+/** What a way needs beside the tree that all of them start from. */
+function prepared(prepare, call) {
+  return Object.assign(call, { prepare });
+}
+
+/** Longer than what is read and written at once, and fewer blocks than it is long. */
+function plantLong(dir) {
+  const at = path.join(dir, 'long');
+  fs.writeFileSync(at, 'x'.repeat(132 << 10));
+  fs.truncateSync(at, 140 << 10);
 }
 
 async function collected(entries) {
