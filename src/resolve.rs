@@ -261,7 +261,9 @@ impl Root {
             symlinks: Symlinks::Reject,
             ..self.policy
         };
-        openat2(dir, name.to_bytes(), flags, Mode::empty(), policy)
+        // What is moved away while it is opened is no longer beneath `dir`; a mount stays one.
+        let again = |errno| is_passing(errno) || errno == Errno::XDEV;
+        openat2(dir, name.to_bytes(), flags, Mode::empty(), policy, again)
     }
 
     /// Opens the content of `path`: a regular file or a directory, never anything that would wait
@@ -285,7 +287,7 @@ impl Root {
     }
 
     fn openat2(&self, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd, Failure> {
-        openat2(self.fd()?, path, flags, mode, self.policy)
+        openat2(self.fd()?, path, flags, mode, self.policy, is_passing)
     }
 }
 
@@ -301,10 +303,10 @@ fn openat2(
     flags: OFlags,
     mode: Mode,
     policy: Policy,
+    again: impl Fn(Errno) -> bool,
 ) -> Result<OwnedFd, Failure> {
     let flags = flags | OFlags::CLOEXEC;
     let resolve = policy.resolve();
-    let again = |errno| matches!(errno, Errno::AGAIN | Errno::INTR);
     retry::on(again, || {
         rustix::fs::openat2(dir, path, flags, mode, resolve)
     })
@@ -365,6 +367,11 @@ impl Content {
         rustix::fs::fcntl_setfl(&self.fd, self.flags - OFlags::NONBLOCK)?;
         Ok(self.fd)
     }
+}
+
+/// Whether another try may succeed.
+fn is_passing(errno: Errno) -> bool {
+    matches!(errno, Errno::AGAIN | Errno::INTR)
 }
 
 /// What the errno of an `openat2` means to a caller.

@@ -1,10 +1,21 @@
 //! Trying again, a bounded number of times: what interrupts a call once may do so for ever.
 
+use std::thread;
+use std::time::Duration;
+
 use rustix::io::{Errno, Result};
 
 /// How often something is tried before what stands in its way is reported. A rename storm elsewhere
 /// makes a percent of lookups say `EAGAIN`; this many tries have been found enough.
 pub const TRIES: u32 = 128;
+
+/// Rests before another try (`round` 0 is the first) at what others keep changing: whoever changes it waits for the same lock, and
+/// so may be in step with us.
+pub fn rest(round: u32) {
+    if round > 0 {
+        thread::sleep(Duration::from_micros(round.into()));
+    }
+}
 
 /// Makes the call again while a signal interrupts it.
 pub fn on_intr<T>(call: impl FnMut() -> Result<T>) -> Result<T> {

@@ -10,7 +10,7 @@ use crate::error::{Call, Failure, Reason, Result};
 use crate::path::UserPath;
 use crate::policy::Symlinks;
 use crate::resolve::Root;
-use crate::retry::TRIES;
+use crate::retry::{TRIES, rest};
 
 /// How many symlinks are followed: as many as by the kernel, path_resolution(7).
 const MOST_SYMLINKS: u32 = 40;
@@ -99,7 +99,8 @@ impl<'r> Steps<'r> {
         next.extend_from_slice(name);
         let path = UserPath::new(next).map_err(|_| Errno::INVAL)?;
         let entry = self.root.entry(&path, Errno::INVAL)?;
-        for _ in 0..TRIES {
+        for round in 0..TRIES {
+            rest(round);
             let stat = entry.at().lstat()?;
             if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
                 self.real = path.as_bytes().to_vec();

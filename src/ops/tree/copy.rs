@@ -21,7 +21,7 @@ use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
 use crate::ops::tree::walk::{Down, Found, Stopped, Visitor, Walk};
 use crate::path::{Leaf, UserPath};
 use crate::resolve::{Content, Entry, Place, Root};
-use crate::retry::TRIES;
+use crate::retry::{TRIES, rest};
 use crate::sys;
 use crate::watch::Watch;
 
@@ -184,7 +184,8 @@ impl<'r, 'p> Source<'r, 'p> {
 
     /// What has the name `entry`, in a tree of `root`.
     pub(super) fn named(root: &Root, entry: Entry<'r, 'p>) -> Result<Self, Failure> {
-        for _ in 0..TRIES {
+        for round in 0..TRIES {
+            rest(round);
             let stat = entry.at().lstat()?;
             if kind_of(&stat) != FileType::Directory {
                 return Ok(Self::Name(entry, stat));
@@ -459,7 +460,8 @@ impl Job<'_> {
         dest: At<'_>,
         way: impl Fn() -> Vec<u8>,
     ) -> Result<Down, Failure> {
-        for _ in 0..TRIES {
+        for round in 0..TRIES {
+            rest(round);
             let copied = match kind {
                 FileType::Directory => return Ok(Down::Enter),
                 FileType::RegularFile => match self.from.content_at(source) {

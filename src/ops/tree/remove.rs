@@ -6,7 +6,6 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno;
@@ -19,7 +18,7 @@ use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS_SHARED};
 use crate::ops::tree::walk::{MANY, STACK};
 use crate::path::{Leaf, UserPath};
 use crate::resolve::Root;
-use crate::retry::TRIES;
+use crate::retry::{TRIES, rest};
 use crate::watch::Watch;
 
 /// Removes a file, a symlink itself, or, with `recursive`, a directory and all that is in it.
@@ -382,8 +381,7 @@ fn remove_files(
 /// Removes the name, whatever it is or becomes meanwhile, unless it is a directory with something
 /// in it: that is opened.
 ///
-/// What flips between file and directory is tried as both, with a rest in between: whoever flips it
-/// waits for the same lock, and so may be in step with us.
+/// What flips between file and directory is tried as both, with a rest in between.
 fn remove_one(at: At<'_>, expected: FileType, watch: &Watch) -> Result<Outcome, Failure> {
     watch.check()?;
     let mut failure = Failure::from(Errno::BUSY);
@@ -406,7 +404,7 @@ fn remove_one(at: At<'_>, expected: FileType, watch: &Watch) -> Result<Outcome, 
                 return Err(failure);
             }
         }
-        thread::sleep(Duration::from_micros(round.into()));
+        rest(round);
     }
     Err(failure)
 }

@@ -16,8 +16,9 @@ use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::directory::{Listing, Names, Read, known_type};
 use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS, OPEN_LEVELS_SHARED};
 use crate::path::{Leaf, UserPath};
+use crate::policy::Allowed;
 use crate::resolve::Root;
-use crate::retry::TRIES;
+use crate::retry::{TRIES, rest};
 use crate::watch::Watch;
 
 /// Something that was found in a tree.
@@ -377,12 +378,16 @@ impl Walk {
             }
             Err(failure) => match failure.errno {
                 Errno::NOENT => Ok(()),
-                Errno::ACCESS if failure.reason == Some(Reason::OutsideSandbox) => {
+                Errno::ACCESS
+                    if failure.reason == Some(Reason::OutsideSandbox)
+                        && root.policy().mounts == Allowed::No =>
+                {
                     visitor.mount_point(name)
                 }
                 // It was a directory a moment ago.
                 Errno::NOTDIR | Errno::LOOP => {
                     self.surprises += 1;
+                    rest(self.surprises);
                     let kind = match at.lstat() {
                         _ if self.surprises == TRIES => return Err(Errno::BUSY.into()),
                         Ok(stat) => FileType::from_raw_mode(stat.st_mode),
