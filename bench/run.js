@@ -128,7 +128,7 @@ async function main() {
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
   const results = {
     node: process.version,
-    kernel: os.release(),
+    kernel: os.release().match(/^\d+\.\d+/)[0],
     cores: os.availableParallelism?.(),
     fileSystems: {},
   };
