@@ -256,7 +256,7 @@ impl Method {
         }
     }
 
-    /// A promise; for long work `[promise, stop, seen, options]`, which `promises.js` waits for.
+    /// A promise; for long work `[promise, stop, seen, options]`, which `class.js` waits for.
     fn start(&self, call: &FunctionCallContext<'_>) -> Checked<Started> {
         let env = &call.env;
         let root = receiver(call, &self.make)?.current();

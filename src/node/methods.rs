@@ -113,7 +113,7 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         Ok(move |root: &Root| remove::remove(root, &path, recursive, force, &watch))
     })?;
 
-    // What `only` names alone is copied, if it is passed: see `filtered` in promises.js.
+    // What `only` names alone is copied, if it is passed: see `complete` in class.js.
     methods.add("cp", |args| {
         let src = args.path(0, "src")?;
         let dest = args.path(1, "dest")?;
@@ -166,69 +166,50 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         })
     })?;
 
-    methods.add("utimes", |args| {
-        let path = args.path(0, "path")?;
-        let accessed = args.nanoseconds(1, "atimeNs")?;
-        let modified = args.nanoseconds(2, "mtimeNs")?;
-        let times = metadata::times(accessed, modified);
-        Ok(move |root: &Root| metadata::utimes(root, &path, &times))
-    })?;
+    for (name, set) in [
+        ("utimes", metadata::utimes as fn(&_, &_, &_) -> _),
+        ("lutimes", metadata::lutimes),
+    ] {
+        methods.add(name, move |args| {
+            let path = args.path(0, "path")?;
+            let accessed = args.nanoseconds(1, "atimeNs")?;
+            let modified = args.nanoseconds(2, "mtimeNs")?;
+            let times = metadata::times(accessed, modified);
+            Ok(move |root: &Root| set(root, &path, &times))
+        })?;
+    }
 
-    methods.add("lutimes", |args| {
-        let path = args.path(0, "path")?;
-        let accessed = args.nanoseconds(1, "atimeNs")?;
-        let modified = args.nanoseconds(2, "mtimeNs")?;
-        let times = metadata::times(accessed, modified);
-        Ok(move |root: &Root| metadata::lutimes(root, &path, &times))
-    })?;
+    for (name, set) in [
+        ("chown", metadata::chown as fn(&_, &_, _) -> _),
+        ("lchown", metadata::lchown),
+    ] {
+        methods.add(name, move |args| {
+            let path = args.path(0, "path")?;
+            let owner = args.owner(1)?;
+            Ok(move |root: &Root| set(root, &path, owner))
+        })?;
+    }
 
-    methods.add("chown", |args| {
-        let path = args.path(0, "path")?;
-        let owner = args.owner(1)?;
-        Ok(move |root: &Root| metadata::chown(root, &path, owner))
-    })?;
-
-    methods.add("lchown", |args| {
-        let path = args.path(0, "path")?;
-        let owner = args.owner(1)?;
-        Ok(move |root: &Root| metadata::lchown(root, &path, owner))
-    })?;
-
-    methods.add_lookup("stat", |args| {
-        let path = args.path(0, "path")?;
-        let options = args.stat_options(1)?;
-        let ask = move |root: &Root, path: &UserPath| {
-            Some(Reply::stats(
-                metadata::stat_if_cached(root, path, true)?,
-                options,
-            ))
-        };
-        let ask_and_wait =
-            move |root: &Root, path: &UserPath| Reply::stats(metadata::stat(root, path), options);
-        Ok(Lookup {
-            path,
-            ask,
-            ask_and_wait,
-        })
-    })?;
-
-    methods.add_lookup("lstat", |args| {
-        let path = args.path(0, "path")?;
-        let options = args.stat_options(1)?;
-        let ask = move |root: &Root, path: &UserPath| {
-            Some(Reply::stats(
-                metadata::stat_if_cached(root, path, false)?,
-                options,
-            ))
-        };
-        let ask_and_wait =
-            move |root: &Root, path: &UserPath| Reply::stats(metadata::lstat(root, path), options);
-        Ok(Lookup {
-            path,
-            ask,
-            ask_and_wait,
-        })
-    })?;
+    for (name, describe, follow) in [
+        ("stat", metadata::stat as fn(&_, &_) -> _, true),
+        ("lstat", metadata::lstat, false),
+    ] {
+        methods.add_lookup(name, move |args| {
+            let path = args.path(0, "path")?;
+            let options = args.stat_options(1)?;
+            let ask = move |root: &Root, path: &UserPath| {
+                let found = metadata::stat_if_cached(root, path, follow)?;
+                Some(Reply::stats(found, options))
+            };
+            let ask_and_wait =
+                move |root: &Root, path: &UserPath| Reply::stats(describe(root, path), options);
+            Ok(Lookup {
+                path,
+                ask,
+                ask_and_wait,
+            })
+        })?;
+    }
 
     methods.add("access", |args| {
         let path = args.path(0, "path")?;

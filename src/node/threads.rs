@@ -6,13 +6,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{Builder, JoinHandle};
 
 use napi::bindgen_prelude::*;
 
 use super::call::Work;
+use super::reply::Reply;
 use super::task::{WorkTask, panicked, settled};
+use crate::error;
 use crate::resolve::Root;
 
 /// How many trees are worked on at a time; what is more waits for the pool.
@@ -45,30 +47,49 @@ impl Threads {
         }
     }
 
-    /// Does `work` with `root`; the promise of it.
+    /// Does `work` with `root`; the promise of it. Where no thread is to be had, the pool does it.
     pub fn start(&self, env: &Env, root: Arc<Root>, work: Work) -> Result<Promised> {
         let mut running = self.lock();
         running.retain(|thread| !thread.is_finished());
         if running.len() >= MOST {
             return Ok(Either::A(WorkTask::start(root, work)));
         }
-        let (deferred, promise) = env.create_deferred()?;
-        let thread = Builder::new().name("openat2".to_owned()).stack_size(STACK);
+        // A thread that cannot be started would not give back what it was handed.
+        let (hand_over, handed) = mpsc::channel();
+        let thread = Builder::new().name("tree".to_owned()).stack_size(STACK);
         let thread = thread.spawn(move || {
-            let done = catch_unwind(AssertUnwindSafe(|| work.run(&root)));
-            drop(root);
-            deferred.resolve(move |env| settled(&env, done.map_err(|_| panicked())?));
+            // Nothing comes if there was no promise to be made.
+            if let Ok(job) = handed.recv() {
+                finish(job);
+            }
         });
-        match thread {
-            Ok(thread) => running.push(thread),
-            Err(error) => return Err(Error::from_reason(error.to_string())),
-        }
+        let Ok(thread) = thread else {
+            return Ok(Either::A(WorkTask::start(root, work)));
+        };
+        running.push(thread);
+        let (deferred, promise) = env.create_deferred()?;
+        let resolve = move |done: Done| deferred.resolve(move |env| settled(&env, done?));
+        // It waits for this.
+        let _ = hand_over.send((
+            root,
+            work,
+            Box::new(resolve) as Box<dyn FnOnce(Done) + Send>,
+        ));
         Ok(Either::B(promise.raw()))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What work came to.
+type Done = Result<error::Result<Reply>>;
+
+fn finish((root, work, resolve): (Arc<Root>, Work, Box<dyn FnOnce(Done) + Send>)) {
+    let done = catch_unwind(AssertUnwindSafe(|| work.run(&root)));
+    drop(root);
+    resolve(done.map_err(|_| panicked()));
 }
 
 /// A promise that the pool keeps, or a thread.

@@ -4,4 +4,5 @@ pub mod copy;
 pub mod levels;
 pub mod relocate;
 pub mod remove;
+pub mod second;
 pub mod walk;

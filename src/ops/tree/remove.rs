@@ -5,7 +5,6 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno;
@@ -15,7 +14,7 @@ use crate::error::{Call, Error, Failure, Result};
 use crate::ops::directory::{Listing, Read};
 use crate::ops::entry::directory_or_link_refused;
 use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS_SHARED};
-use crate::ops::tree::walk::{MANY, STACK};
+use crate::ops::tree::second::{MANY, with_second_thread};
 use crate::path::{Leaf, UserPath};
 use crate::resolve::Root;
 use crate::retry::{TRIES, rest};
@@ -284,8 +283,7 @@ impl<'a> Removal<'a> {
     }
 }
 
-/// Removes directories that are beside each other in `dir`, two at a time: what is in one directory can
-/// hardly be removed in parallel, since it has one lock.
+/// Removes directories that are beside each other in `dir`, two at a time.
 fn remove_by_two(
     path: &UserPath,
     way: &[u8],
@@ -313,14 +311,8 @@ fn remove_by_two(
         }
         Ok(())
     };
-    thread::scope(|scope| {
-        let builder = thread::Builder::new().stack_size(STACK);
-        let second = builder.spawn_scoped(scope, work);
-        let first = work();
-        // Without a second thread all is done by the first.
-        let second = second.map_or(Ok(Ok(())), |thread| thread.join());
-        first.and(second.unwrap_or(Ok(())))
-    })
+    let (first, second) = with_second_thread(work, work);
+    first.and(second)
 }
 
 /// A failure, and the name that it is about where it is not the directory itself.

@@ -6,7 +6,6 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno;
@@ -15,6 +14,7 @@ use crate::at::At;
 use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::directory::{Listing, Names, Read, known_type};
 use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS, OPEN_LEVELS_SHARED};
+use crate::ops::tree::second::{MANY, with_second_thread};
 use crate::path::{Leaf, UserPath};
 use crate::policy::Allowed;
 use crate::resolve::Root;
@@ -126,12 +126,6 @@ struct Below {
     ended: bool,
 }
 
-/// How many directories beside each other are worth a second thread.
-pub(super) const MANY: usize = 16;
-
-/// What a thread needs of its stack is constant, whatever the tree.
-pub(super) const STACK: usize = 512 << 10;
-
 /// A way through a tree, a step at a time.
 pub struct Walk {
     levels: Levels<Below>,
@@ -208,7 +202,7 @@ impl Walk {
         if self.is_shared || level.state.pending.len() < MANY {
             return Ok(());
         }
-        let Some(mut part) = visitor.part() else {
+        let Some(part) = visitor.part() else {
             return Ok(());
         };
         let half = level.state.pending.len() / 2;
@@ -217,47 +211,31 @@ impl Walk {
             Some(dir) => Self::part(dir, theirs, &self.way, depth - 1),
             None => return Ok(()),
         };
-        let mut walk = walk.map_err(Stopped::at_top)?;
+        let theirs = Mutex::new((walk.map_err(Stopped::at_top)?, part));
         self.is_shared = true;
         let kept = self.levels.keep_open(OPEN_LEVELS_SHARED);
         kept.map_err(Stopped::at_top)?;
-        let first_of = |done: Result<(), Stopped>| {
+        let or_stop = |done: Result<(), Stopped>| {
             if done.is_err() {
                 // The other half is not worth its while.
                 watch.stop();
             }
             done
         };
-        let work = Mutex::new(Some(|| {
-            let done = first_of(walk.finish(root, &mut part, watch));
-            (part, done)
-        }));
-        let take = || work.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (mine, theirs) = thread::scope(|scope| {
-            let builder = thread::Builder::new().stack_size(STACK);
-            let thread = builder.spawn_scoped(scope, || take().map(|work| work()));
-            let mine = first_of(self.finish_level(depth, root, visitor, watch));
-            let theirs = match thread {
-                Ok(thread) => thread.join().unwrap_or_default(),
-                // Without a second thread all is done by the first.
-                Err(_) => take().map(|work| work()),
-            };
-            (mine, theirs)
-        });
+        let finish = |(walk, part): &mut (Self, _)| or_stop(walk.finish(root, part, watch));
+        let (my_end, their_end) = with_second_thread(
+            || or_stop(self.finish_level(depth, root, visitor, watch)),
+            || finish(&mut theirs.lock().unwrap_or_else(PoisonError::into_inner)),
+        );
         self.is_shared = false;
         let kept = self.levels.keep_open(OPEN_LEVELS);
         kept.map_err(Stopped::at_top)?;
-        let theirs = match theirs {
-            Some((part, done)) => {
-                visitor.join(part);
-                done
-            }
-            None => Err(Stopped::at_top(Errno::IO)),
-        };
-        match (mine, theirs) {
+        let (_, part) = theirs.into_inner().unwrap_or_else(PoisonError::into_inner);
+        visitor.join(part);
+        match (my_end, their_end) {
             // It stopped because the other had failed.
             (Err(mine), Err(theirs)) if mine.failure.errno == Errno::CANCELED => Err(theirs),
-            (mine, theirs) => mine.and(theirs),
+            (my_end, their_end) => my_end.and(their_end),
         }
     }
 
