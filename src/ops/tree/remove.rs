@@ -53,7 +53,7 @@ pub fn remove(
     {
         return not_found(failure);
     }
-    for _ in 0..TRIES {
+    for round in 0..TRIES {
         let Err(errno) = entry.at().unlink() else {
             watch.entry_done();
             return Ok(());
@@ -69,7 +69,7 @@ pub fn remove(
             }
             Ok(FileType::Directory) => return Err(call.failed(Errno::ISDIR.into())),
             // It was a directory a moment ago, and is none now.
-            Ok(_) if errno == Errno::ISDIR => {}
+            Ok(_) if errno == Errno::ISDIR => rest(round),
             Ok(_) => return Err(call.failed(Failure::from(errno).at("unlink"))),
         }
     }
@@ -373,13 +373,15 @@ fn remove_files(
 /// Removes the name, whatever it is or becomes meanwhile, unless it is a directory with something
 /// in it: that is opened.
 ///
-/// What flips between file and directory is tried as both, with a rest in between.
+/// What flips between file and directory is tried as both, with a rest in between. It may flip at each of
+/// our calls, since they wait for one lock: so it is not always the same that is tried first.
 fn remove_one(at: At<'_>, expected: FileType, watch: &Watch) -> Result<Outcome, Failure> {
     watch.check()?;
     let mut failure = Failure::from(Errno::BUSY);
     let directory_first = expected == FileType::Directory;
     for round in 0..TRIES {
-        for as_directory in [directory_first, !directory_first] {
+        let first = directory_first == (round % 2 == 0);
+        for as_directory in [first, !first] {
             let tried = match as_directory {
                 true => remove_directory(at),
                 false => remove_file(at),
