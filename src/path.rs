@@ -143,32 +143,29 @@ impl<'p> RelPath<'p> {
             return Err(Refused::Outside);
         }
         let mut is_clean = true;
+        let mut last: &[u8] = b"";
         for component in given.split(|&byte| byte == b'/') {
             match component {
                 b".." if spelling == Spelling::NamesOnly => return Err(Refused::Outside),
                 b"" | b"." => is_clean = false,
                 _ => {}
             }
+            last = component;
         }
-        let clean = if is_clean {
-            Cow::Borrowed(path.0.as_c_str())
+        let (clean, leaf_at) = if is_clean {
+            (Cow::Borrowed(path.0.as_c_str()), given.len() - last.len())
         } else {
-            Cow::Owned(cleaned(given))
+            let clean = cleaned(given);
+            let slash = clean.as_bytes().iter().rposition(|&byte| byte == b'/');
+            (Cow::Owned(clean), slash.map_or(0, |slash| slash + 1))
         };
         if clean.count_bytes() > LONGEST {
             return Err(Refused::TooLong);
         }
-        let leaf_at = match clean.to_bytes().iter().rposition(|&byte| byte == b'/') {
-            Some(slash) => slash + 1,
-            None => 0,
-        };
         Ok(Self {
             clean,
             leaf_at,
-            wants_directory: matches!(
-                given.rsplit(|&byte| byte == b'/').next(),
-                Some(b"" | b"." | b"..")
-            ),
+            wants_directory: matches!(last, b"" | b"." | b".."),
         })
     }
 

@@ -67,29 +67,34 @@ pub fn lstat(root: &Root, path: &UserPath) -> Result<Stat> {
 
 /// `follow`: what a symlink as the last component leads to is meant, and not the link.
 ///
-/// The thing itself is opened, and not its parent: that is the cheaper way. A name directly in the root
-/// needs no lookup at all.
+/// The thing itself is opened, and not its parent: that is the cheaper way.
 fn describe(root: &Root, path: &UserPath, follow: bool) -> Result<Stat, Failure> {
-    let parsed = root.parse(path)?;
-    if parsed.is_root() {
-        return Ok(rustix::fs::fstat(root.fd()?)?);
-    }
-    let is_name_in_root = parsed.has_leaf() && parsed.parent().is_none();
-    if is_name_in_root && !parsed.wants_directory() && root.policy().mounts == Allowed::Yes {
-        let stat = root.entry_of(parsed, Errno::BUSY)?.at().lstat()?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Symlink if follow && !root.policy().follows() => {
-                return Err(Errno::LOOP.into());
-            }
-            FileType::Symlink if follow => {}
-            _ => return Ok(stat),
-        }
+    if let Some(stat) = describe_in_root(root, path, follow)? {
+        return Ok(stat);
     }
     let flags = match follow {
         true => OFlags::empty(),
         false => OFlags::NOFOLLOW,
     };
     Ok(rustix::fs::fstat(root.handle(path, flags)?)?)
+}
+
+/// The same for the root, and for a name directly in it; `None` for what has to be looked up.
+fn describe_in_root(root: &Root, path: &UserPath, follow: bool) -> Result<Option<Stat>, Failure> {
+    let parsed = root.parse(path)?;
+    if parsed.is_root() {
+        return Ok(Some(rustix::fs::fstat(root.fd()?)?));
+    }
+    let is_name_in_root = parsed.has_leaf() && parsed.parent().is_none();
+    if !is_name_in_root || parsed.wants_directory() || root.policy().mounts == Allowed::No {
+        return Ok(None);
+    }
+    let stat = root.entry_of(parsed, Errno::BUSY)?.at().lstat()?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Symlink if follow && root.policy().follows() => Ok(None),
+        FileType::Symlink if follow => Err(Errno::LOOP.into()),
+        _ => Ok(Some(stat)),
+    }
 }
 
 /// As [`stat`], or [`lstat`] without `follow`, if nothing has to be waited for.
@@ -109,6 +114,9 @@ pub fn access(root: &Root, path: &UserPath, mode: Access) -> Result<()> {
         if mode.contains(Access::WRITE_OK) {
             root.for_change()?;
         }
+        if mode == Access::EXISTS && describe_in_root(root, path, true)?.is_some() {
+            return Ok(());
+        }
         let fd = root.existing(path)?;
         let done = on_intr(|| sys::access_o_path(fd.as_fd(), mode));
         or_through_proc(done, fd.as_fd(), |proc_fds, number| {
@@ -119,7 +127,10 @@ pub fn access(root: &Root, path: &UserPath, mode: Access) -> Result<()> {
 
 /// Whether something is at `path`; a symlink counts as what it leads to.
 pub fn exists(root: &Root, path: &UserPath) -> bool {
-    root.existing(path).is_ok()
+    match describe_in_root(root, path, true) {
+        Ok(None) => root.existing(path).is_ok(),
+        found => found.is_ok(),
+    }
 }
 
 /// Whom a file is to belong to; `None` leaves it as it is.
