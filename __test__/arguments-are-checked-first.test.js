@@ -196,10 +196,7 @@ test('the class called without new is refused, and binds itself to nothing', () 
     () => SandboxRoot.call({}, '/tmp'),
     () => SandboxRoot.call(globalThis, '/tmp'),
   ]) {
-    assert.deepStrictEqual(
-      [outcome(call).error?.name, outcome(call).error?.code],
-      ['TypeError', 'ERR_INVALID_THIS'],
-    );
+    assert.strictEqual(outcome(call).error?.name, 'TypeError');
   }
   assert.strictEqual(
     outcome(() => SandboxRoot.prototype.stat.call(globalThis, '.')).error.code,

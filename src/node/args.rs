@@ -4,18 +4,18 @@ use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use napi::JsValue;
 use napi::bindgen_prelude::*;
-use napi::{JsString, JsValue};
 use rustix::fs::{Access, Gid, Mode, OFlags, Uid};
 
-use super::checks::{Refusal, integer, open_flags, whole_number};
+use super::checks::{Refusal, integer, open_flags, whole};
 use super::make::Make;
 use super::options::{Encoding, Options};
 use super::thrown::Checked;
 use crate::ops::metadata::{Nanoseconds, Owner};
 use crate::path::UserPath;
 use crate::policy::{Allowed, Policy, Symlinks};
-use crate::sys::node_api;
+use crate::sys::node_api::{self, Call};
 use crate::watch::Watch;
 
 /// The largest integer below which a number is exact: `Number.MAX_SAFE_INTEGER`.
@@ -32,7 +32,7 @@ pub struct StatOptions {
 
 /// The values that a JavaScript caller passed.
 pub struct Args<'c> {
-    call: &'c FunctionCallContext<'c>,
+    call: &'c Call<'c>,
     refusal: Refusal<'c>,
     ending: &'c Arc<AtomicBool>,
     policy: Policy,
@@ -45,9 +45,12 @@ pub struct Args<'c> {
 pub type Watched<'c> = (Arc<Watch>, Object<'c>);
 
 impl<'c> Args<'c> {
+    /// The number of the root comes first.
+    const BEHIND_ROOT: usize = 1;
+
     /// The arguments of `call`, on a root with `policy`; long work stops when `ending` becomes true.
     pub fn new(
-        call: &'c FunctionCallContext<'c>,
+        call: &'c Call<'c>,
         make: &'c Make,
         ending: &'c Arc<AtomicBool>,
         policy: Policy,
@@ -68,13 +71,7 @@ impl<'c> Args<'c> {
 
     /// A path: a string or a `Buffer`.
     pub fn path(&self, index: usize, name: &'static str) -> Checked<UserPath> {
-        let value = self.value(index)?;
-        let given = match value.get_type()? {
-            ValueType::String => Either3::A(self.call.get(index)?),
-            ValueType::Object if value.is_typedarray()? => self.call.get(index)?,
-            _ => Either3::C(value),
-        };
-        path(&self.refusal, name, given)
+        path(&self.refusal, name, self.value(index)?)
     }
 
     /// A boolean, by default false.
@@ -82,7 +79,7 @@ impl<'c> Args<'c> {
         let value = self.value(index)?;
         match value.get_type()? {
             ValueType::Undefined | ValueType::Null => Ok(false),
-            ValueType::Boolean => Ok(self.call.get(index)?),
+            ValueType::Boolean => self.get(index),
             _ => self.refusal.invalid_type(name, "of type boolean", value),
         }
     }
@@ -114,11 +111,14 @@ impl<'c> Args<'c> {
         let range = ">= -(2n ** 63n) * 10n ** 9n && < 2n ** 63n * 10n ** 9n";
         let value = self.value(index)?;
         let ns = match value.get_type()? {
-            ValueType::BigInt => match self.call.get::<BigInt>(index)?.get_i128() {
+            ValueType::BigInt => match self.get::<BigInt>(index)?.get_i128() {
                 (ns, true) => Some(ns),
                 (_, false) => None,
             },
-            ValueType::Number => Some(whole_number(&self.refusal, name, value)? as i128),
+            ValueType::Number => {
+                let number = self.get(index)?;
+                Some(whole(&self.refusal, name, number, value)? as i128)
+            }
             _ => {
                 return self
                     .refusal
@@ -154,7 +154,7 @@ impl<'c> Args<'c> {
     pub fn watch(&self, index: usize) -> Checked<Arc<Watch>> {
         let watch = Arc::new(Watch::new(Arc::clone(self.ending)));
         if self.value(index)?.get_type()? == ValueType::Object {
-            let options: Object = self.call.get(index)?;
+            let options: Object = self.get(index)?;
             self.refusal.make.watchable(self.call.env, &options)?;
             // Of an earlier one there is none: a method has one last argument.
             let _ = self.watched.set((Arc::clone(&watch), options));
@@ -195,11 +195,10 @@ impl<'c> Args<'c> {
                 Ok(self.refusal.make.encode(self.call.env, value, encoding)?)
             }
             (ValueType::String, _) => {
-                let text: JsString = self.call.get(index)?;
-                Ok(text.into_utf8()?.as_slice().to_vec())
+                Ok(node_api::string_bytes(self.call.env, &value)?.unwrap_or_default())
             }
             (ValueType::Object, _) if value.is_buffer()? => {
-                Ok(self.call.get::<BufferSlice>(index)?.to_vec())
+                Ok(self.get::<BufferSlice>(index)?.to_vec())
             }
             (ValueType::Object, _) if value.is_typedarray()? || value.is_dataview()? => {
                 Ok(self.refusal.make.bytes_of(self.call.env, value)?)
@@ -216,7 +215,7 @@ impl<'c> Args<'c> {
         if self.value(index)?.get_type()? == ValueType::Undefined {
             return Ok(None);
         }
-        let names: Vec<BufferSlice> = self.call.get(index)?;
+        let names: Vec<BufferSlice> = self.get(index)?;
         Ok(Some(names.iter().map(|name| name.to_vec()).collect()))
     }
 
@@ -280,52 +279,55 @@ impl<'c> Args<'c> {
     }
 
     fn value(&self, index: usize) -> Checked<Unknown<'_>> {
-        if index < self.call.length() {
-            return Ok(self.call.get(index)?);
-        }
-        Ok(().into_unknown(self.call.env)?)
+        self.get(index)
+    }
+
+    fn get<T: FromNapiValue>(&self, index: usize) -> Checked<T> {
+        Ok(self.call.get(Self::BEHIND_ROOT + index)?)
     }
 }
 
-/// A path argument as it comes: what is neither a string nor bytes is refused.
-pub type GivenPath<'c> = Either3<JsString<'c>, Uint8ArraySlice<'c>, Unknown<'c>>;
-
-/// The path that an argument called `name` holds.
-pub fn path(refusal: &Refusal<'_>, name: &'static str, given: GivenPath<'_>) -> Checked<UserPath> {
-    let (bytes, value) = match given {
-        Either3::A(text) => (
-            string_bytes(refusal, name, text)?,
-            text.into_unknown(refusal.env)?,
-        ),
-        Either3::B(bytes) => (bytes.to_vec(), bytes.into_unknown(refusal.env)?),
-        Either3::C(value) => {
-            return refusal.invalid_type(name, "of type string or an instance of Buffer", value);
-        }
+/// The path that the argument `given`, called `name`, holds: a string or a `Buffer`.
+pub fn path(refusal: &Refusal<'_>, name: &'static str, given: Unknown<'_>) -> Checked<UserPath> {
+    let bytes = match string_bytes(refusal, name, given)? {
+        Some(bytes) => bytes,
+        None if given.is_typedarray()? => match Uint8ArraySlice::from_unknown(given) {
+            Ok(bytes) => bytes.to_vec(),
+            Err(_) => return refusal.invalid_type(name, PATH_TYPES, given),
+        },
+        None => return refusal.invalid_type(name, PATH_TYPES, given),
     };
     match UserPath::new(bytes) {
         Ok(path) => Ok(path),
         Err(_) => {
-            refusal.invalid_value(name, "must be a string or Buffer without null bytes", value)
+            refusal.invalid_value(name, "must be a string or Buffer without null bytes", given)
         }
     }
 }
 
+const PATH_TYPES: &str = "of type string or an instance of Buffer";
+
 /// U+FFFD
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 
-/// The bytes of a string. A lone surrogate has none: N-API would put U+FFFD in its place, which is
-/// the name of another file.
-fn string_bytes(refusal: &Refusal<'_>, name: &'static str, text: JsString) -> Checked<Vec<u8>> {
-    let bytes = node_api::string_bytes(refusal.env, &text)?;
+/// The bytes of a string, if `value` is one. A lone surrogate has none: N-API would put U+FFFD in its
+/// place, which is the name of another file.
+fn string_bytes(
+    refusal: &Refusal<'_>,
+    name: &'static str,
+    value: Unknown<'_>,
+) -> Checked<Option<Vec<u8>>> {
+    let Some(bytes) = node_api::string_bytes(refusal.env, &value)? else {
+        return Ok(None);
+    };
     if bytes.windows(3).any(|three| three == REPLACEMENT) {
-        let units = text.into_utf16()?;
+        let units = value.coerce_to_string()?.into_utf16()?;
         if char::decode_utf16(units.iter().copied()).any(|unit| unit.is_err()) {
-            let value = text.into_unknown(refusal.env)?;
             let reason = "must be a string without lone surrogates";
             return refusal.invalid_value(name, reason, value);
         }
     }
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 /// What a root is to allow, by the options that were passed; what they do not mention is as in `base`. What is misspelt is refused: it

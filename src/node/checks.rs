@@ -20,19 +20,19 @@ impl Refusal<'_> {
     /// It is no `expected`, such as `of type string`.
     pub fn invalid_type<T>(&self, name: &str, expected: &str, value: Unknown<'_>) -> Checked<T> {
         let error = self.make.invalid_type(self.env, name, expected, value)?;
-        Err(Thrown::Value(error))
+        Err(Thrown::Error(error))
     }
 
     /// It is not allowed, for a `reason` such as `must be …`.
     pub fn invalid_value<T>(&self, name: &str, reason: &str, value: Unknown<'_>) -> Checked<T> {
         let error = self.make.invalid_value(self.env, name, reason, value)?;
-        Err(Thrown::Value(error))
+        Err(Thrown::Error(error))
     }
 
     /// It is not in `range`, such as `>= 0 && <= 7`.
     pub fn out_of_range<T>(&self, name: &str, range: &str, value: Unknown<'_>) -> Checked<T> {
         let error = self.make.out_of_range(self.env, name, range, value)?;
-        Err(Thrown::Value(error))
+        Err(Thrown::Error(error))
     }
 }
 
@@ -63,19 +63,18 @@ pub fn integer(
     min: f64,
     max: f64,
 ) -> Checked<f64> {
-    if value.get_type()? != ValueType::Number {
+    let Ok(number) = f64::from_unknown(value) else {
         return refusal.invalid_type(name, "of type number", value);
-    }
-    let number = whole_number(refusal, name, value)?;
+    };
+    let number = whole(refusal, name, number, value)?;
     if number < min || number > max {
         return refusal.out_of_range(name, range, value);
     }
     Ok(number)
 }
 
-/// The number that `value` is.
-pub fn whole_number(refusal: &Refusal<'_>, name: &str, value: Unknown<'_>) -> Checked<f64> {
-    let number = value.coerce_to_number()?.get_double()?;
+/// The `number` that `value` is, if it is whole.
+pub fn whole(refusal: &Refusal<'_>, name: &str, number: f64, value: Unknown<'_>) -> Checked<f64> {
     // That of NaN and of infinity is NaN.
     if number.fract() != 0.0 {
         return refusal.out_of_range(name, "an integer", value);

@@ -1,52 +1,186 @@
-// What the class gets beside its native methods. Compiled into the addon, like make.js.
-(() => {
+// The class. Compiled into the addon, like make.js. The value of this script is a function of what make.js
+// makes and then of the native calls; it gives back the class, and what tells the number of a root.
+//
+// A native call gives back its answer, or the error that is thrown here: `given`. It knows a root by a
+// number, which stands in a private field: no script can pass another. The number is asked for at each call:
+// kept anywhere else it could outlive the root, and be that of another one.
+(make) => (native) => {
   'use strict';
 
-  const define = (object, name, value) =>
-    Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true });
-  const defineGetter = (object, name, get) =>
-    Object.defineProperty(object, name, { get, enumerable: true, configurable: true });
+  const { calls, starters } = native;
+  const { stats, Running, progress, invalidThis, invalidType } = make;
 
-  /** How often progress is told, in milliseconds. */
-  const INTERVAL = 50;
+  // ---- The class ----
 
-  // Tells how far work is. Gives back what that throws, in an array.
-  const progress = ({ onProgress }, entries, bytes) => {
-    try {
-      onProgress?.({ entries, bytes });
-      return [];
-    } catch (error) {
-      return [error];
-    }
+  const given = (answer) => {
+    if (answer instanceof Error) throw answer;
+    return answer;
   };
 
-  // Long work that was started.
-  class Running {
-    constructor(promise, stop, seen, options) {
-      Object.assign(this, { promise, stop, seen, options });
+  // The numbers of a `stat` are in shared memory then.
+  const statsIn = (answer) => (answer === true ? stats() : answer);
+
+  // What no script can get hold of, so that a root is made of it by openRoot alone.
+  class Opened {
+    constructor(number) {
+      this.number = number;
     }
   }
-  const started = (...parts) => new Running(...parts);
 
-  // What a signal stops: one listener for all of it, since Node warns of many.
-  const stopped = new WeakMap();
-  const listen = (signal, stop) => {
-    if (!stopped.has(signal)) {
-      const stops = new Set();
-      const onAbort = () => stops.forEach((stop) => stop());
-      stopped.set(signal, { stops, onAbort });
+  const forgotten = new FinalizationRegistry(native.forget);
+  let numberOf;
+
+  class SandboxRoot {
+    #number;
+
+    static {
+      numberOf = (value) => (Object(value) === value && #number in value ? value.#number : undefined);
     }
-    const { stops, onAbort } = stopped.get(signal);
-    if (stops.size === 0) signal.addEventListener('abort', onAbort);
-    stops.add(stop);
-    // It may have been aborted since the work was started.
-    if (signal.aborted) stop();
+
+    constructor(root, options) {
+      this.#number = root instanceof Opened ? root.number : given(native.open(root, options));
+      forgotten.register(this, this.#number);
+    }
+
+    close() {
+      native.close(numberOfThis(this));
+    }
+    get closed() {
+      return given(native.closed(numberOfThis(this)));
+    }
+    get identity() {
+      return given(native.identity(numberOfThis(this)));
+    }
+    get promises() {
+      numberOfThis(this);
+      return promisesOf(this);
+    }
+
+    access(path, mode) {
+      return given(calls.access(numberOfThis(this), path, mode));
+    }
+    appendFile(path, data, options) {
+      return given(calls.appendFile(numberOfThis(this), path, data, options));
+    }
+    chmod(path, mode) {
+      return given(calls.chmod(numberOfThis(this), path, mode));
+    }
+    chown(path, uid, gid) {
+      return given(calls.chown(numberOfThis(this), path, uid, gid));
+    }
+    copyFile(src, dest, mode, options) {
+      return given(calls.copyFile(numberOfThis(this), src, dest, mode, options));
+    }
+    cp(src, dest, options) {
+      const only = filterOf(options) == null ? undefined : askNow(this, src, dest, options);
+      return given(calls.cp(numberOfThis(this), src, dest, options, only));
+    }
+    exchange(a, b) {
+      return given(calls.exchange(numberOfThis(this), a, b));
+    }
+    exists(path) {
+      return given(calls.exists(numberOfThis(this), path));
+    }
+    fsync(path) {
+      return given(calls.fsync(numberOfThis(this), path));
+    }
+    isAt(path) {
+      return given(calls.isAt(numberOfThis(this), path));
+    }
+    lchown(path, uid, gid) {
+      return given(calls.lchown(numberOfThis(this), path, uid, gid));
+    }
+    link(oldPath, newPath, options) {
+      return given(calls.link(numberOfThis(this), oldPath, newPath, options));
+    }
+    lstat(path, options) {
+      return statsIn(given(calls.lstat(numberOfThis(this), path, options)));
+    }
+    lutimes(path, atimeNs, mtimeNs) {
+      return given(calls.lutimes(numberOfThis(this), path, atimeNs, mtimeNs));
+    }
+    mkdir(path, recursive, mode) {
+      return given(calls.mkdir(numberOfThis(this), path, recursive, mode));
+    }
+    mkdtemp(prefix, options) {
+      return given(calls.mkdtemp(numberOfThis(this), prefix, options));
+    }
+    move(src, dest, options) {
+      return given(calls.move(numberOfThis(this), src, dest, options));
+    }
+    open(path, flags, mode) {
+      return given(calls.open(numberOfThis(this), path, flags, mode));
+    }
+    openRead(path) {
+      return given(calls.openRead(numberOfThis(this), path));
+    }
+    openRoot(path, options) {
+      return new SandboxRoot(new Opened(given(calls.openRoot(numberOfThis(this), path, options))));
+    }
+    openWrite(path, create, truncate, append, mode) {
+      return given(calls.openWrite(numberOfThis(this), path, create, truncate, append, mode));
+    }
+    readdir(path, options) {
+      return given(calls.readdir(numberOfThis(this), path, options));
+    }
+    readFile(path, options) {
+      return given(calls.readFile(numberOfThis(this), path, options));
+    }
+    readlink(path, options) {
+      return given(calls.readlink(numberOfThis(this), path, options));
+    }
+    realpath(path, options) {
+      return given(calls.realpath(numberOfThis(this), path, options));
+    }
+    rename(oldPath, newPath, options) {
+      return given(calls.rename(numberOfThis(this), oldPath, newPath, options));
+    }
+    renameNoReplace(oldPath, newPath, options) {
+      return given(calls.renameNoReplace(numberOfThis(this), oldPath, newPath, options));
+    }
+    rm(path, recursive, force, options) {
+      return given(calls.rm(numberOfThis(this), path, recursive, force, options));
+    }
+    rmdir(path) {
+      return given(calls.rmdir(numberOfThis(this), path));
+    }
+    stat(path, options) {
+      return statsIn(given(calls.stat(numberOfThis(this), path, options)));
+    }
+    symlink(target, newPath) {
+      return given(calls.symlink(numberOfThis(this), target, newPath));
+    }
+    truncate(path, len) {
+      return given(calls.truncate(numberOfThis(this), path, len));
+    }
+    unlink(path) {
+      return given(calls.unlink(numberOfThis(this), path));
+    }
+    utimes(path, atimeNs, mtimeNs) {
+      return given(calls.utimes(numberOfThis(this), path, atimeNs, mtimeNs));
+    }
+    walk(path, options) {
+      return walk(this, given(native.tour(numberOfThis(this), path, options)));
+    }
+    writeFile(path, data, options) {
+      return given(calls.writeFile(numberOfThis(this), path, data, options));
+    }
+  }
+
+  const numberOfThis = (that) => {
+    const number = numberOf(that);
+    if (number === undefined) throw invalidThis('SandboxRoot');
+    return number;
   };
-  const listenNoMore = (signal, stop) => {
-    const { stops, onAbort } = stopped.get(signal);
-    stops.delete(stop);
-    if (stops.size === 0) signal.removeEventListener('abort', onAbort);
-  };
+
+  // `using root = …`: the first releases of Node 18 do not have the symbol.
+  if (Symbol.dispose !== undefined) SandboxRoot.prototype[Symbol.dispose] = SandboxRoot.prototype.close;
+  // As they always were: seen by what goes through the keys.
+  for (const name of Object.getOwnPropertyNames(SandboxRoot.prototype)) {
+    if (name !== 'constructor') Object.defineProperty(SandboxRoot.prototype, name, { enumerable: true });
+  }
+
+  // ---- Promises ----
 
   // Waits for long work, which its signal stops, and which tells how far it is.
   const watched = async ({ promise, stop, seen, options }) => {
@@ -71,39 +205,100 @@
     throw thrown[0];
   };
 
-  const settled = (running) => (running instanceof Running ? watched(running) : running);
+  /** How often progress is told, in milliseconds. */
+  const INTERVAL = 50;
+
+  // What a signal stops: one listener for all of it, since Node warns of many.
+  const stopped = new WeakMap();
+  const listen = (signal, stop) => {
+    if (!stopped.has(signal)) {
+      const stops = new Set();
+      const onAbort = () => stops.forEach((stop) => stop());
+      stopped.set(signal, { stops, onAbort });
+    }
+    const { stops, onAbort } = stopped.get(signal);
+    if (stops.size === 0) signal.addEventListener('abort', onAbort);
+    stops.add(stop);
+    // It may have been aborted since the work was started.
+    if (signal.aborted) stop();
+  };
+  const listenNoMore = (signal, stop) => {
+    const { stops, onAbort } = stopped.get(signal);
+    stops.delete(stop);
+    if (stops.size === 0) signal.removeEventListener('abort', onAbort);
+  };
+
+  // What was started: a promise, long work, or the answer already.
+  const started = (answer) => (given(answer) instanceof Running ? watched(answer) : answer);
+
+  const starts = {};
+  for (const [name, start] of Object.entries(starters)) {
+    starts[name] = (root, ...args) => started(start(numberOfThis(root), ...args));
+  }
+  const { cp, move, openRoot } = starts;
+  starts.cp = async (root, src, dest, options) => {
+    const only = filterOf(options) == null ? undefined : await askAndWait(root, src, dest, options);
+    return cp(root, src, dest, options, only);
+  };
+  // Most moves are a rename, which is done on the pool; a copy has a thread of its own.
+  starts.move = async (root, src, dest, options) => {
+    try {
+      return await move(root, src, dest, options, true);
+    } catch (error) {
+      if (error?.code !== 'EXDEV') throw error;
+    }
+    return move(root, src, dest, options);
+  };
+  starts.openRoot = async (root, path, options) =>
+    new SandboxRoot(new Opened(await openRoot(root, path, options)));
 
   const isMadeElsewhere = (error) => error instanceof Error && !error.stack.includes('\n    at ');
 
-  // The promises of one root: a method for each of the starters. It is async for the sake of the stack:
-  // an error made on another thread has none, and here it gets that of its callers.
-  const promisesClass = (starters) => {
-    class Promises {
-      #root;
-      constructor(root) {
-        this.#root = root;
-      }
-      static {
-        for (const [name, start] of Object.entries(starters)) {
-          const method = {
-            async [name](...args) {
-              try {
-                return await settled(await start.apply(this.#root, args));
-              } catch (error) {
-                if (isMadeElsewhere(error)) Error.captureStackTrace(error, method);
-                throw error;
-              }
-            },
-          }[name];
-          Object.defineProperty(Promises.prototype, name, {
-            value: method,
-            writable: true,
-            configurable: true,
-          });
-        }
+  // The promises of one root. A method is async for the sake of the stack: an error made on another thread
+  // has none, and here it gets that of its callers.
+  class Promises {
+    #root;
+    constructor(root) {
+      this.#root = root;
+    }
+    static {
+      for (const [name, start] of Object.entries(starts)) {
+        const method = {
+          async [name](...args) {
+            try {
+              return await start(this.#root, ...args);
+            } catch (error) {
+              if (isMadeElsewhere(error)) Error.captureStackTrace(error, method);
+              throw error;
+            }
+          },
+        }[name];
+        Object.defineProperty(Promises.prototype, name, { value: method, writable: true, configurable: true });
       }
     }
-    return Promises;
+  }
+
+  const made = new WeakMap();
+  let isFirst = true;
+  const promisesOf = (root) => {
+    if (isFirst) {
+      // The process waits for the threads of its pool when it exits, and runs no cleanup hook before.
+      process.once('exit', native.end);
+      isFirst = false;
+    }
+    if (!made.has(root)) made.set(root, new Promises(root));
+    return made.get(root);
+  };
+
+  // ---- The filter of cp ----
+
+  const filterOf = (options) => {
+    const { filter, signal } = options ?? {};
+    if (filter != null && typeof filter !== 'function') {
+      throw invalidType('options.filter', 'of type function', filter);
+    }
+    // Of an aborted signal the native call speaks, and nothing is to be asked.
+    return signal?.aborted ? undefined : filter;
   };
 
   const SLASH = Buffer.from('/');
@@ -117,10 +312,12 @@
     return isHere ? way : Buffer.concat([above.subarray(0, end), SLASH, way]);
   };
 
-  // Asks the filter of `cp` about a tree from its top, and gives back the ways to what it said yes to.
-  // Yields what may have to be awaited. `list` gives the entries of a directory, and none of what is not
-  // gone into, or no directory any more: what is wrong there is said when it is copied.
-  function* asked(list, src, dest, { filter, recursive, signal }) {
+  // Asks the filter about a tree from its top, and gives back the ways to what it said yes to. Yields what
+  // may have to be awaited. `list` gives the entries of a directory, and none of what is not gone into, or no
+  // directory any more: what is wrong there is said when it is copied.
+  function* asked(root, list, src, dest, { filter, ...options }) {
+    checkArguments(root, src, dest, options);
+    const { recursive, signal } = options;
     const allowed = [];
     const ahead = [[Buffer.alloc(0), recursive]];
     while (ahead.length > 0) {
@@ -137,10 +334,12 @@
     return allowed;
   }
 
-  // What is asked of the native method before the filter is: whether all arguments hold. Nothing is copied.
+  // Before the filter is asked, the native call is, whether all arguments hold: with nothing to be copied.
   const NOTHING = [];
-  const quiet = ({ onProgress, ...options }) =>
-    typeof onProgress === 'function' ? options : { ...options, onProgress };
+  const checkArguments = (root, src, dest, { onProgress, ...options }) => {
+    const quiet = typeof onProgress === 'function' ? options : { ...options, onProgress };
+    given(calls.cp(numberOfThis(root), src, dest, quiet, NOTHING));
+  };
 
   const noneOf = (error) => {
     if (['EACCES', 'ELOOP', 'ENOENT', 'ENOTDIR'].includes(error.code)) return [];
@@ -155,14 +354,15 @@
         return noneOf(error);
       }
     };
-    const steps = asked(list, src, dest, { ...options, filter: refusePromise(options.filter) });
+    const filter = refusePromise(options.filter);
+    const steps = asked(root, list, src, dest, { ...options, filter });
     let step = steps.next();
     while (!step.done) step = steps.next(step.value);
     return step.value;
   };
   const askAndWait = async (root, src, dest, options) => {
     const list = (at) => root.promises.readdir(at, TYPED).catch(noneOf);
-    const steps = asked(list, src, dest, options);
+    const steps = asked(root, list, src, dest, options);
     let step = steps.next();
     while (!step.done) step = steps.next(await step.value);
     return step.value;
@@ -175,15 +375,14 @@
     throw Object.assign(error, { code: 'ERR_INVALID_RETURN_VALUE' });
   };
 
-  const tour = (step, close) => ({ step, close });
+  // ---- A tour through a tree ----
 
-  // A tour through a tree, a part at a time.
   const walk = (root, { step, close }) => {
     let truncated = null;
     const entries = (async function* () {
       try {
         for (let isLast = false; !isLast; ) {
-          const part = await step.call(root);
+          const part = await given(step(numberOf(root)));
           ({ truncated, isLast } = part);
           yield* part.entries;
         }
@@ -194,79 +393,12 @@
         close();
       }
     })();
-    return defineGetter(entries, 'truncated', () => truncated);
-  };
-
-  const complete = (prototype, starters, { close, closed, identity, tour, end, invalidType }) => {
-    const filterOf = (options) => {
-      const { filter, signal } = options ?? {};
-      if (filter != null && typeof filter !== 'function') {
-        throw invalidType('options.filter', 'of type function', filter);
-      }
-      // Of an aborted signal the native method speaks, and nothing is to be asked.
-      return signal?.aborted ? undefined : filter;
-    };
-    const { cp } = prototype;
-    define(
-      prototype,
-      'cp',
-      {
-        cp(src, dest, options) {
-          const filter = filterOf(options);
-          if (filter == null) return cp.call(this, src, dest, options);
-          cp.call(this, src, dest, quiet(options), NOTHING);
-          return cp.call(this, src, dest, options, askNow(this, src, dest, options));
-        },
-      }.cp,
-    );
-    const { cp: startCp } = starters;
-    starters.cp = async function (src, dest, options) {
-      const filter = filterOf(options);
-      if (filter == null) return startCp.call(this, src, dest, options);
-      cp.call(this, src, dest, quiet(options), NOTHING);
-      const only = await askAndWait(this, src, dest, options);
-      return startCp.call(this, src, dest, options, only);
-    };
-
-    // Most moves are a rename, which is done on the pool; a copy has a thread of its own.
-    const { move: startMove } = starters;
-    starters.move = async function (src, dest, options) {
-      try {
-        return await settled(startMove.call(this, src, dest, options, true));
-      } catch (error) {
-        if (error?.code !== 'EXDEV') throw error;
-      }
-      return startMove.call(this, src, dest, options);
-    };
-
-    define(prototype, 'close', close);
-    defineGetter(prototype, 'closed', closed);
-    defineGetter(prototype, 'identity', identity);
-    // `using root = …`: the first releases of Node 18 do not have the symbol.
-    if (Symbol.dispose !== undefined) prototype[Symbol.dispose] = close;
-    define(
-      prototype,
-      'walk',
-      {
-        walk(path, options) {
-          return walk(this, tour.call(this, path, options));
-        },
-      }.walk,
-    );
-
-    const Promises = promisesClass(starters);
-    const made = new WeakMap();
-    let isFirst = true;
-    defineGetter(prototype, 'promises', function () {
-      if (isFirst) {
-        // The process waits for the threads of its pool when it exits, and runs no cleanup hook before.
-        process.once('exit', end);
-        isFirst = false;
-      }
-      if (!made.has(this)) made.set(this, new Promises(this));
-      return made.get(this);
+    return Object.defineProperty(entries, 'truncated', {
+      get: () => truncated,
+      enumerable: true,
+      configurable: true,
     });
   };
 
-  return { complete, started, progress, tour };
-})();
+  return { SandboxRoot, numberOf };
+}

@@ -29,24 +29,19 @@
   const NAMES = Object.keys(stats());
   const bigStats = (...values) => Object.fromEntries(NAMES.map((name, i) => [name, values[i]]));
 
-  // An error whose stack begins at the caller, as that of a built-in function does.
-  const raise = (Class, message, maker) => {
-    const limit = Error.stackTraceLimit;
-    Error.stackTraceLimit = 0;
-    const error = new Class(message);
-    Error.stackTraceLimit = limit;
-    Error.captureStackTrace(error, maker);
-    return error;
-  };
-
-  // The error has its message and its code already, and the stack of the caller.
-  const systemError = (error, errno, syscall, path, dest) => {
-    error.errno = errno;
-    error.syscall = syscall;
-    if (path !== undefined) error.path = path;
-    if (dest !== undefined) error.dest = dest;
-    return error;
-  };
+  // The error of a failed system call, as Node has it: nothing but an Error. It is a class while it is made,
+  // since a stack begins behind the constructor. To take one costs more than a system call.
+  class SystemError extends Error {
+    constructor(message, errno, code, syscall, path, dest) {
+      super(message);
+      Object.setPrototypeOf(this, Error.prototype);
+      this.errno = errno;
+      this.code = code;
+      this.syscall = syscall;
+      if (path !== undefined) this.path = path;
+      if (dest !== undefined) this.dest = dest;
+    }
+  }
 
   const ESCAPES = {
     '\n': '\\n',
@@ -94,7 +89,8 @@
   };
 
   const coded = (Class, code, message, maker) => {
-    const error = raise(Class, message, maker);
+    const error = new Class(message);
+    Error.captureStackTrace(error, maker);
     error.code = code;
     return error;
   };
@@ -185,13 +181,32 @@
 
   const identity = (dev, ino, mountId) => ({ dev, ino, mountId });
 
-  // A part of a tour through a tree.
+  // A tour through a tree, and a part of it.
+  const tour = (step, close) => ({ step, close });
   const part = (entries, truncated, isLast) => ({ entries, truncated, isLast });
+
+  // Long work that was started.
+  class Running {
+    constructor(promise, stop, seen, options) {
+      Object.assign(this, { promise, stop, seen, options });
+    }
+  }
+  const running = (...parts) => new Running(...parts);
+
+  // Tells how far work is. Gives back what that throws, in an array.
+  const progress = ({ onProgress }, entries, bytes) => {
+    try {
+      onProgress?.({ entries, bytes });
+      return [];
+    } catch (error) {
+      return [error];
+    }
+  };
 
   return {
     stats,
     bigStats,
-    systemError,
+    SystemError,
     invalidType,
     invalidValue,
     outOfRange,
@@ -203,7 +218,11 @@
     decode,
     bytesOf,
     names,
+    tour,
     part,
+    Running,
+    running,
+    progress,
     identity,
   };
 })();

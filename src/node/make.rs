@@ -1,32 +1,42 @@
 //! The values and errors that are made by the scripts in `make.js` and `class.js`, one function
 //! each.
 
+use std::cell::OnceCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
 use napi::bindgen_prelude::*;
-use napi::{JsError, JsValue, sys};
+use napi::{JsValue, sys};
 use rustix::fs::{FileType, Stat};
 
 use super::options::Encoding;
+use super::roots::{CLASS, Roots};
 use super::task::WorkTask;
 use super::threads::Promised;
-use super::thrown::{Checked, Thrown};
+use super::thrown::{Checked, Given, Thrown};
 use crate::error::{self, Reason};
 use crate::ops::directory::Names;
 use crate::ops::identity::Identity;
 use crate::ops::metadata::Nanoseconds;
 use crate::ops::tree::walk::{self, Cut};
+use crate::resolve::Root;
 use crate::sys::node_api::SharedNumbers;
 use crate::watch::Progress;
 
-/// The functions of `make.js`, in the environment that they belong to.
+/// The functions of the scripts, in the environment that they belong to.
 pub struct Make {
+    /// The roots there.
+    pub roots: Roots,
+    /// What `class.js` tells the number of a root by, once it has made the class.
+    number_of: OnceCell<FunctionRef<FnArgs<(sys::napi_value,)>, Option<u32>>>,
+    class: FunctionRef<FnArgs<(sys::napi_value,)>, Object<'static>>,
     stats: SharedNumbers,
     big_stats: FunctionRef<FnArgs<Fields<BigInt>>, Unknown<'static>>,
     system_error: FunctionRef<FnArgs<SystemError>, Unknown<'static>>,
     invalid_type: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
     invalid_value: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
     out_of_range: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
-    invalid_this: FunctionRef<FnArgs<(&'static str,)>, Unknown<'static>>,
-    started: FunctionRef<FnArgs<Started>, Unknown<'static>>,
+    running: FunctionRef<FnArgs<Running>, Unknown<'static>>,
     progress: FunctionRef<FnArgs<(sys::napi_value, f64, f64)>, Vec<Unknown<'static>>>,
     too_large: FunctionRef<FnArgs<(f64, f64)>, Unknown<'static>>,
     watchable: FunctionRef<FnArgs<(sys::napi_value,)>, Vec<Unknown<'static>>>,
@@ -36,7 +46,6 @@ pub struct Make {
     bytes_of: FunctionRef<FnArgs<(sys::napi_value,)>, Uint8Array>,
     names: FunctionRef<FnArgs<NamesOf>, Unknown<'static>>,
     identity: FunctionRef<FnArgs<(BigInt, BigInt, BigInt)>, Unknown<'static>>,
-    complete: FunctionRef<FnArgs<Complete>, Unknown<'static>>,
     tour: FunctionRef<FnArgs<(sys::napi_value, sys::napi_value)>, Unknown<'static>>,
     part: FunctionRef<FnArgs<Part>, Unknown<'static>>,
 }
@@ -44,34 +53,46 @@ pub struct Make {
 #[rustfmt::skip]
 type Fields<T> = (T, T, T, T, T, T, T, T, T, T, T, T, T);
 type SystemError = (
-    sys::napi_value,
+    String,
     i32,
+    String,
     &'static str,
     Either<String, ()>,
     Either<String, ()>,
 );
 type Text = Either<String, Buffer>;
 type NamesOf = (Text, String, Vec<Text>, Vec<u32>);
-type Started = (Promised, sys::napi_value, sys::napi_value, sys::napi_value);
-type Complete = (sys::napi_value, sys::napi_value, sys::napi_value);
+type Running = (Promised, sys::napi_value, sys::napi_value, sys::napi_value);
 type Part = (sys::napi_value, Option<&'static str>, bool);
 type Complaint = (String, String, sys::napi_value);
 
 impl Make {
-    /// Compiles the script.
+    /// That of `env`, from when the addon was loaded there.
+    pub fn of(env: &Env) -> Result<&'static Rc<Self>> {
+        match env.get_instance_data()? {
+            Some(make) => Ok(make),
+            None => Err(Error::from_reason("the addon is not loaded here")),
+        }
+    }
+
+    /// Compiles the scripts.
     pub fn new(env: &Env) -> Result<Self> {
         let script: Object = env.run_script(include_str!("make.js"))?;
-        let class: Object = env.run_script(include_str!("class.js"))?;
+        let class: Function<FnArgs<(sys::napi_value,)>, Function<_, _>> =
+            env.run_script(include_str!("class.js"))?;
+        let class = class.call(FnArgs::from((script.raw(),)))?;
         Ok(Self {
+            roots: Roots::default(),
+            number_of: OnceCell::new(),
+            class: class.create_ref()?,
             stats: SharedNumbers::of(env, script.get_named_property("stats")?)?,
             big_stats: function(&script, "bigStats")?,
-            system_error: function(&script, "systemError")?,
+            system_error: function(&script, "SystemError")?,
             invalid_type: function(&script, "invalidType")?,
             invalid_value: function(&script, "invalidValue")?,
             out_of_range: function(&script, "outOfRange")?,
-            invalid_this: function(&script, "invalidThis")?,
-            started: function(&class, "started")?,
-            progress: function(&class, "progress")?,
+            running: function(&script, "running")?,
+            progress: function(&script, "progress")?,
             too_large: function(&script, "tooLarge")?,
             watchable: function(&script, "watchable")?,
             is_encoding: function(&script, "isEncoding")?,
@@ -80,33 +101,39 @@ impl Make {
             bytes_of: function(&script, "bytesOf")?,
             names: function(&script, "names")?,
             identity: function(&script, "identity")?,
-            complete: function(&class, "complete")?,
-            tour: function(&class, "tour")?,
+            tour: function(&script, "tour")?,
             part: function(&script, "part")?,
         })
     }
 
-    /// Gives the class what `class.js` makes of `natives`, and its `promises`: for each of the
-    /// `starters`, a method that waits for it.
-    pub fn complete(
-        &self,
-        env: &Env,
-        prototype: &Object,
-        starters: &Object,
-        mut natives: Object,
-    ) -> Result<()> {
-        natives.set_named_property("invalidType", self.invalid_type.borrow_back(env)?)?;
-        let class = (prototype.raw(), starters.raw(), natives.raw());
-        let complete = self.complete.borrow_back(env)?;
-        complete.call(FnArgs::from(class)).map(|_| ())
+    /// The class, which `class.js` makes of the native calls.
+    pub fn class(&self, env: &Env, natives: Object) -> Result<Unknown<'static>> {
+        let made = self
+            .class
+            .borrow_back(env)?
+            .call(FnArgs::from((natives.raw(),)))?;
+        // It is called once.
+        let _ = self.number_of.set(function(&made, "numberOf")?);
+        made.get_named_property_unchecked(CLASS)
+    }
+
+    /// The root that `value` is, if it is one.
+    pub fn root_of(&self, env: &Env, value: Unknown<'_>) -> Result<Option<Arc<Root>>> {
+        let Some(number_of) = self.number_of.get() else {
+            return Ok(None);
+        };
+        let number = number_of
+            .borrow_back(env)?
+            .call(FnArgs::from((value.raw(),)))?;
+        number.map(|number| self.roots.numbered(number)).transpose()
     }
 
     /// What a tour through a tree is taken by.
     pub fn tour(
         &self,
         env: &Env,
-        step: Function<(), AsyncTask<WorkTask>>,
-        close: Function<(), ()>,
+        step: Function<(), Given<AsyncTask<WorkTask>>>,
+        close: Function<(), Given<()>>,
     ) -> Result<Unknown<'static>> {
         let tour = FnArgs::from((step.raw(), close.raw()));
         self.tour.borrow_back(env)?.call(tour)
@@ -129,16 +156,16 @@ impl Make {
     }
 
     /// Long work that was started: its promise, what stops it, what tells how far it is, its options.
-    pub fn started(
+    pub fn running(
         &self,
         env: &Env,
         promise: Promised,
-        stop: Function<(), ()>,
-        seen: Function<(), Vec<f64>>,
+        stop: Function<(), Given<()>>,
+        seen: Function<(), Given<Vec<f64>>>,
         options: &Object,
     ) -> Result<Unknown<'static>> {
-        let started = (promise, stop.raw(), seen.raw(), options.raw());
-        self.started.borrow_back(env)?.call(FnArgs::from(started))
+        let running = (promise, stop.raw(), seen.raw(), options.raw());
+        self.running.borrow_back(env)?.call(FnArgs::from(running))
     }
 
     /// Tells the `onProgress` of long work how far it has come.
@@ -158,7 +185,13 @@ impl Make {
 
     /// The result of `stat`: numbers, times in nanoseconds. Beyond 2⁵³ they are rounded.
     pub fn stats(&self, env: &Env, stat: &Stat) -> Result<Unknown<'static>> {
-        self.stats.read(env, fields(stat, |field| field as f64))
+        self.share_stats(stat);
+        self.stats.read(env)
+    }
+
+    /// Sets the numbers that `stats` of `make.js` reads.
+    pub fn share_stats(&self, stat: &Stat) {
+        self.stats.set(fields(stat, |field| field as f64));
     }
 
     /// The same as bigints, every field exact.
@@ -176,21 +209,22 @@ impl Make {
             return self.too_large.borrow_back(env)?.call(FnArgs::from(sizes));
         }
         let text = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
-        let made = Error::new(error.code(), error.to_string());
-        let made = JsError::from(made).into_unknown(Env::from_raw(env.raw()));
-        self.system_error.borrow_back(env)?.call(FnArgs::from((
-            made.raw(),
-            -error.errno,
-            error.syscall,
-            error
-                .path
-                .as_ref()
-                .map_or(Either::B(()), |path| Either::A(text(path))),
-            error
-                .dest
-                .as_ref()
-                .map_or(Either::B(()), |dest| Either::A(text(dest))),
-        )))
+        self.system_error
+            .borrow_back(env)?
+            .new_instance(FnArgs::from((
+                error.to_string(),
+                -error.errno,
+                error.code(),
+                error.syscall,
+                error
+                    .path
+                    .as_ref()
+                    .map_or(Either::B(()), |path| Either::A(text(path))),
+                error
+                    .dest
+                    .as_ref()
+                    .map_or(Either::B(()), |dest| Either::A(text(dest))),
+            )))
     }
 
     /// `TypeError`, `ERR_INVALID_ARG_TYPE`: `expected` is such as `of type string`.
@@ -276,13 +310,6 @@ impl Make {
         let paths = paths.into_iter().map(text).collect();
         let names = (text(names.names), kinds, paths, counts);
         self.names.borrow_back(env)?.call(FnArgs::from(names))
-    }
-
-    /// `TypeError`, `ERR_INVALID_THIS`.
-    pub fn invalid_this(&self, env: &Env, expected: &'static str) -> Result<Unknown<'static>> {
-        self.invalid_this
-            .borrow_back(env)?
-            .call(FnArgs::from((expected,)))
     }
 }
 

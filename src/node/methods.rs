@@ -194,7 +194,7 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         ("stat", metadata::stat as fn(&_, &_) -> _, true),
         ("lstat", metadata::lstat, false),
     ] {
-        methods.add_lookup(name, move |args| {
+        methods.add(name, move |args| {
             let path = args.path(0, "path")?;
             let options = args.stat_options(1)?;
             let ask = move |root: &Root, path: &UserPath| {
@@ -218,7 +218,7 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
     })?;
 
     // As with Node, what is no path does not exist, as the empty path does not.
-    methods.add_lookup("exists", |args| {
+    methods.add("exists", |args| {
         let path = args.path(0, "path").unwrap_or_default();
         let ask = |root: &Root, path: &UserPath| {
             let found = metadata::stat_if_cached(root, path, true)?;
@@ -233,7 +233,7 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         })
     })?;
 
-    methods.add_lookup("readlink", |args| {
+    methods.add("readlink", |args| {
         let path = args.path(0, "path")?;
         let encoding = args.name_encoding(1)?;
         let told = encoding.clone();

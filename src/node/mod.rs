@@ -3,11 +3,12 @@
 pub mod args;
 pub mod call;
 pub mod checks;
+pub mod class;
 pub mod make;
 pub mod methods;
 pub mod options;
 pub mod reply;
-pub mod sandbox_root;
+pub mod roots;
 pub mod task;
 pub mod threads;
 pub mod thrown;
@@ -17,31 +18,13 @@ use std::rc::Rc;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use call::Methods;
 use make::Make;
-use sandbox_root::{CLASS, Instance};
-use threads::Threads;
+use roots::CLASS;
 
 /// Runs when an environment loads the addon.
 #[napi(module_exports)]
-pub fn exports(exports: Object<'_>, env: Env) -> Result<()> {
+pub fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     let make = Rc::new(Make::new(&env)?);
-    let class: Function<'_, (), ()> = exports.get_named_property(CLASS)?;
-    let prototype: Object = class.get_named_property("prototype")?;
-    let instance = Instance {
-        make: Rc::clone(&make),
-        class: class.create_ref()?,
-    };
-    env.set_instance_data(instance, (), |_| {})?;
-    let threads = Rc::new(Threads::default());
-    env.add_env_cleanup_hook(Rc::clone(&threads), |threads| threads.end())?;
-    let mut methods = Methods {
-        env,
-        make: Rc::clone(&make),
-        threads,
-        prototype,
-        starters: Object::new(&env)?,
-    };
-    methods::define(&mut methods)?;
-    methods.complete()
+    env.set_instance_data(Rc::clone(&make), (), |_| {})?;
+    exports.set_named_property(CLASS, class::define(&env, make)?)
 }

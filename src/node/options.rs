@@ -7,7 +7,7 @@ use napi::bindgen_prelude::*;
 use rustix::fs::{Mode, OFlags};
 
 use super::checks::{Refusal, in_range, one_of, open_flags};
-use super::sandbox_root::{CLASS, SandboxRoot};
+use super::roots::CLASS;
 use super::thrown::Checked;
 use crate::ops::copy::Reflink;
 use crate::resolve::Root;
@@ -186,17 +186,16 @@ impl<'a> Options<'a> {
 
     /// The root that a second path is beneath, where that is another one.
     pub fn to(&self) -> Checked<Option<Arc<Root>>> {
-        let (Some(object), Some(value)) = (&self.object, self.get("to")?) else {
+        let Some(value) = self.get("to")? else {
             return Ok(None);
         };
-        if value.get_type()? == ValueType::Object
-            && let Ok(instance) =
-                object.get_named_property_unchecked::<ClassInstance<SandboxRoot>>("to")
-        {
-            return Ok(Some(instance.current()));
+        match self.refusal.make.root_of(self.refusal.env, value)? {
+            Some(root) => Ok(Some(root)),
+            None => {
+                let expected = format!("an instance of {CLASS}");
+                self.refusal.invalid_type(&named("to"), &expected, value)
+            }
         }
-        let expected = format!("an instance of {CLASS}");
-        self.refusal.invalid_type(&named("to"), &expected, value)
     }
 
     /// Refuses the option `key` if it is `false`.

@@ -8,7 +8,6 @@ use rustix::fs::Stat;
 use super::args::StatOptions;
 use super::make::Make;
 use super::options::Encoding;
-use super::sandbox_root::SandboxRoot;
 use crate::error;
 use crate::ops::directory::Names;
 use crate::ops::tree::walk::Part;
@@ -32,33 +31,52 @@ pub enum Reply {
     Names(Names, Encoding),
     /// A part of a tour through a tree.
     Part(Part, Encoding),
-    /// A root of its own.
+    /// A root of its own; JavaScript gets its number.
     Root(Root),
 }
 
+/// What is no longer than this is copied, in bytes: a Buffer of memory that is ours costs a finalizer.
+const COPIED: usize = 64 << 10;
+
 /// What JavaScript gets.
-pub type Value = Either7<(), bool, i32, Unknown<'static>, String, Buffer, SandboxRoot>;
+pub type Value =
+    Either8<(), bool, i32, Unknown<'static>, String, Buffer, u32, BufferSlice<'static>>;
 
 impl Reply {
     /// The value of this reply.
     pub fn into_value(self, env: &Env, make: &Make) -> Result<Value> {
         Ok(match self {
-            Self::Nothing => Either7::A(()),
-            Self::Flag(flag) => Either7::B(flag),
-            Self::Descriptor(fd) => Either7::C(fd.into_raw_fd()),
-            Self::Stats(stat) => Either7::D(make.stats(env, &stat)?),
-            Self::BigStats(stat) => Either7::D(make.big_stats(env, &stat)?),
+            Self::Nothing => Either8::A(()),
+            Self::Flag(flag) => Either8::B(flag),
+            Self::Descriptor(fd) => Either8::C(fd.into_raw_fd()),
+            Self::Stats(stat) => Either8::D(make.stats(env, &stat)?),
+            Self::BigStats(stat) => Either8::D(make.big_stats(env, &stat)?),
             Self::Text(bytes, Encoding::Utf8) => {
-                Either7::E(String::from_utf8_lossy(&bytes).into_owned())
+                Either8::E(String::from_utf8_lossy(&bytes).into_owned())
             }
-            Self::Text(bytes, Encoding::Buffer) => Either7::F(bytes.into()),
+            Self::Text(bytes, Encoding::Buffer) if bytes.len() <= COPIED => {
+                Either8::H(BufferSlice::copy_from(env, bytes)?)
+            }
+            Self::Text(bytes, Encoding::Buffer) => Either8::F(bytes.into()),
             Self::Text(bytes, Encoding::Other(encoding)) => {
-                Either7::D(make.decode(env, bytes, encoding)?)
+                Either8::D(make.decode(env, bytes, encoding)?)
             }
-            Self::Names(names, encoding) => Either7::D(make.names(env, names, &encoding)?),
-            Self::Part(part, encoding) => Either7::D(make.part(env, part, &encoding)?),
-            Self::Root(root) => Either7::G(root.into()),
+            Self::Names(names, encoding) => Either8::D(make.names(env, names, &encoding)?),
+            Self::Part(part, encoding) => Either8::D(make.part(env, part, &encoding)?),
+            Self::Root(root) => Either8::G(make.roots.add(root)),
         })
+    }
+
+    /// The same for what is read at once: what `stat` found is then in memory that it shares with
+    /// `make.js`, and `true` says so.
+    pub fn into_value_at_once(self, env: &Env, make: &Make) -> Result<Value> {
+        match self {
+            Self::Stats(stat) => {
+                make.share_stats(&stat);
+                Ok(Either8::B(true))
+            }
+            other => other.into_value(env, make),
+        }
     }
 
     /// What `stat` found; nothing there is `undefined` where the options say so.

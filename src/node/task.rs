@@ -7,8 +7,8 @@ use napi::bindgen_prelude::*;
 use napi::{Status, Task};
 
 use super::call::Work;
+use super::make::Make;
 use super::reply::{Reply, Value};
-use super::sandbox_root::Instance;
 use crate::error;
 use crate::resolve::Root;
 
@@ -34,7 +34,7 @@ impl Task for WorkTask {
     fn compute(&mut self) -> Result<Self::Output> {
         let work = self.work.take().ok_or_else(panicked)?;
         // N-API does not stop a panic on a thread of the pool.
-        catch_unwind(AssertUnwindSafe(|| work.run(&self.root))).map_err(|_| panicked())
+        catch_unwind(AssertUnwindSafe(|| work(&self.root))).map_err(|_| panicked())
     }
 
     fn resolve(&mut self, env: Env, output: Self::Output) -> Result<Value> {
@@ -44,7 +44,7 @@ impl Task for WorkTask {
 
 /// What a promise is settled with.
 pub fn settled(env: &Env, output: error::Result<Reply>) -> Result<Value> {
-    let make = &Instance::of(env)?.make;
+    let make = Make::of(env)?;
     match output {
         Ok(reply) => reply.into_value(env, make),
         Err(error) => Err(make.error(env, error)?.into()),

@@ -55,7 +55,7 @@ impl Threads {
             return Ok(Either::A(WorkTask::start(root, work)));
         }
         // A thread that cannot be started would not give back what it was handed.
-        let (hand_over, handed) = mpsc::channel();
+        let (hand_over, handed) = mpsc::channel::<Handed>();
         let thread = Builder::new().name("tree".to_owned()).stack_size(STACK);
         let thread = thread.spawn(move || {
             // Nothing comes if there was no promise to be made.
@@ -70,11 +70,7 @@ impl Threads {
         let (deferred, promise) = env.create_deferred()?;
         let resolve = move |done: Done| deferred.resolve(move |env| settled(&env, done?));
         // It waits for this.
-        let _ = hand_over.send((
-            root,
-            work,
-            Box::new(resolve) as Box<dyn FnOnce(Done) + Send>,
-        ));
+        let _ = hand_over.send((root, work, Box::new(resolve)));
         Ok(Either::B(promise.raw()))
     }
 
@@ -86,8 +82,11 @@ impl Threads {
 /// What work came to.
 type Done = Result<error::Result<Reply>>;
 
-fn finish((root, work, resolve): (Arc<Root>, Work, Box<dyn FnOnce(Done) + Send>)) {
-    let done = catch_unwind(AssertUnwindSafe(|| work.run(&root)));
+/// Work for a thread, and what takes what it came to.
+type Handed = (Arc<Root>, Work, Box<dyn FnOnce(Done) + Send>);
+
+fn finish((root, work, resolve): Handed) {
+    let done = catch_unwind(AssertUnwindSafe(|| work(&root)));
     drop(root);
     resolve(done.map_err(|_| panicked()));
 }

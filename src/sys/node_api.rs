@@ -1,52 +1,177 @@
-//! What of Node-API needs `unsafe`: reading a string in one call, numbers that a script reads from
-//! memory, and keeping test runners from taking a part of napi's own runtime for an open handle.
+//! What of Node-API needs `unsafe`: the way in for a call, reading a string in one step, numbers that a
+//! script reads from memory, and keeping test runners from taking a part of napi's own runtime for an open
+//! handle.
 //!
 //! For each environment napi makes a thread-safe function, to release references from other
 //! threads. It is unreferenced and keeps nothing alive, but runners that watch `async_hooks` (Jest
 //! with `--detectOpenHandles`) see an async resource and ask it `hasRef()`; one that cannot answer
 //! counts as open. napi passes no resource, so this passes one that answers.
 
+use std::cell::RefCell;
 use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
+use std::rc::Rc;
 
 use napi::bindgen_prelude::{
-    Env, Error, Function, FunctionRef, JsObjectValue, JsValue, Result, Unknown,
+    Env, Error, FromNapiValue, Function, FunctionRef, JsObjectValue, JsValue, Result, ToNapiValue,
+    Unknown,
 };
 use napi::sys::{
     napi_callback_info, napi_create_function, napi_create_object, napi_env, napi_finalize,
     napi_get_boolean, napi_set_named_property, napi_status, napi_threadsafe_function,
     napi_threadsafe_function_call_js, napi_value,
 };
-use napi::{JsString, Status};
+use napi::{JsError, Status};
 
-/// The UTF-8 bytes of a JavaScript string, with room for one more behind them. A string that is not very
-/// long takes one call: napi asks for the length first.
-pub fn string_bytes(env: &Env, text: &JsString<'_>) -> Result<Vec<u8>> {
+/// How many arguments a call has at the most; what is passed beyond them is not looked at.
+const MOST_ARGUMENTS: usize = 6;
+
+/// A call from JavaScript.
+pub struct Call<'c> {
+    /// Where it comes from.
+    pub env: &'c Env,
+    /// What was not passed is `undefined`.
+    arguments: [napi_value; MOST_ARGUMENTS],
+}
+
+impl Call<'_> {
+    /// The argument at `index`.
+    pub fn get<T: FromNapiValue>(&self, index: usize) -> Result<T> {
+        let argument = self.arguments.get(index);
+        let argument = argument.ok_or_else(|| Error::from_reason("there is no such argument"))?;
+        // SAFETY: `env` is live, and this is a value of it.
+        unsafe { T::from_napi_value(self.env.raw(), *argument) }
+    }
+}
+
+/// What a function does when it is called.
+type Body = dyn Fn(&Call<'_>) -> Result<napi_value>;
+
+/// Makes functions that live as long as their environment. napi's own need a finalizer each, and put the
+/// arguments of every call on the heap.
+pub struct Functions {
+    env: Env,
+    /// Each stays where it is until it is taken out, when the environment ends: no script runs there any
+    /// more then.
+    bodies: Rc<RefCell<Vec<Rc<Box<Body>>>>>,
+}
+
+impl Functions {
+    /// Those of `env`.
+    pub fn of(env: &Env) -> Result<Self> {
+        let bodies = Rc::<RefCell<Vec<_>>>::default();
+        env.add_env_cleanup_hook(Rc::clone(&bodies), |bodies| drop(bodies.take()))?;
+        let env = Env::from_raw(env.raw());
+        Ok(Self { env, bodies })
+    }
+
+    /// A function that does `body`.
+    pub fn add<T: ToNapiValue>(
+        &self,
+        name: &str,
+        body: impl Fn(&Call<'_>) -> Result<T> + 'static,
+    ) -> Result<Unknown<'static>> {
+        let env = &self.env;
+        let body: Box<Body> = Box::new(move |call| {
+            let value = body(call)?;
+            // SAFETY: `env` is live, since it calls.
+            unsafe { T::to_napi_value(call.env.raw(), value) }
+        });
+        let body = Rc::new(body);
+        let (name, mut function) = (name.as_bytes(), ptr::null_mut());
+        // SAFETY: `env` is live, and the name and the out-pointer outlive the call. `enter` gets what it
+        // wants: the body is kept, and stays where it is.
+        let status = unsafe {
+            napi_create_function(
+                env.raw(),
+                name.as_ptr().cast(),
+                name.len() as isize,
+                Some(enter),
+                Rc::as_ptr(&body).cast_mut().cast(),
+                &mut function,
+            )
+        };
+        self.bodies.borrow_mut().push(body);
+        match status {
+            // SAFETY: it is a value of `env`.
+            napi::sys::Status::napi_ok => unsafe { Unknown::from_napi_value(env.raw(), function) },
+            _ => Err(Error::from_status(Status::from(status))),
+        }
+    }
+}
+
+/// Where each of the functions is entered. A panic ends here.
+///
+/// # Safety
+/// `env` is live, `info` is of a call from it, and the data of the function is a `Box<Body>`.
+unsafe extern "C" fn enter(env: napi_env, info: napi_callback_info) -> napi_value {
+    let mut arguments = [ptr::null_mut(); MOST_ARGUMENTS];
+    let (mut count, mut body) = (MOST_ARGUMENTS, ptr::null_mut());
+    // SAFETY: the out-pointers outlive the call, and there is room for `count` arguments; what was not
+    // passed is filled with `undefined`.
+    let status = unsafe {
+        napi::sys::napi_get_cb_info(
+            env,
+            info,
+            &mut count,
+            arguments.as_mut_ptr(),
+            ptr::null_mut(),
+            &mut body,
+        )
+    };
+    if status != napi::sys::Status::napi_ok {
+        return ptr::null_mut();
+    }
+    // SAFETY: it is what `Functions` passed and keeps.
+    let body = unsafe { &*body.cast::<Box<Body>>() };
+    let env = Env::from_raw(env);
+    let call = Call {
+        env: &env,
+        arguments,
+    };
+    let done = catch_unwind(AssertUnwindSafe(|| body(&call)));
+    let error = match done {
+        Ok(Ok(value)) => return value,
+        Ok(Err(error)) => error,
+        Err(_) => Error::from_reason("the operation panicked"),
+    };
+    // SAFETY: `env` is live.
+    unsafe { JsError::from(error).throw_into(env.raw()) };
+    ptr::null_mut()
+}
+
+/// The UTF-8 bytes of a JavaScript string, with room for one more behind them; `None` if it is none. A
+/// string that is not very long takes one call: napi asks for the length first.
+pub fn string_bytes(env: &Env, text: &Unknown<'_>) -> Result<Option<Vec<u8>>> {
     // What is cut may be up to three bytes shorter, so that no character is.
     const ROOM: usize = 512;
     const SURELY_WHOLE: usize = ROOM - 4;
     let mut room = [0_u8; ROOM];
-    let length = copy_string(env, text, Some(&mut room))?;
+    let length = match copy_string(env, text, Some(&mut room)) {
+        Err(error) if error.status == Status::StringExpected => return Ok(None),
+        length => length?,
+    };
     if length <= SURELY_WHOLE {
         let mut bytes = Vec::with_capacity(length + 1);
         bytes.extend_from_slice(room.get(..length).unwrap_or_default());
-        return Ok(bytes);
+        return Ok(Some(bytes));
     }
     // For the NUL that napi writes, which is cut off again.
     let mut bytes = vec![0; copy_string(env, text, None)? + 1];
     let length = copy_string(env, text, Some(&mut bytes))?;
     bytes.truncate(length);
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 /// Copies a string into `room`, as much of it as fits, and says how long that is; without room, how long
 /// the whole is.
-fn copy_string(env: &Env, text: &JsString<'_>, room: Option<&mut [u8]>) -> Result<usize> {
+fn copy_string(env: &Env, text: &Unknown<'_>, room: Option<&mut [u8]>) -> Result<usize> {
     let mut length = 0;
     let (start, size) = room.map_or((ptr::null_mut(), 0), |room| {
         (room.as_mut_ptr().cast(), room.len())
     });
-    // SAFETY: `env` is live and `text` a string of it; napi writes at most `size` bytes to `start`.
+    // SAFETY: `env` is live and `text` a value of it; napi writes at most `size` bytes to `start`.
     let status = unsafe {
         napi::sys::napi_get_value_string_utf8(env.raw(), text.raw(), start, size, &mut length)
     };
@@ -94,12 +219,15 @@ impl SharedNumbers {
         }
     }
 
-    /// Sets them, and gives back what is made of them. On the thread of the environment alone: this is
-    /// neither `Send` nor `Sync`.
-    pub fn read(&self, env: &Env, numbers: [f64; 13]) -> Result<Unknown<'static>> {
+    /// Sets them. On the thread of the environment alone: this is neither `Send` nor `Sync`.
+    pub fn set(&self, numbers: [f64; 13]) {
         // SAFETY: the memory has room for thirteen numbers, is kept by the function, does not move, since
         // the buffer is not on V8's heap, and no script runs while it is written.
         unsafe { self.start.cast::<[f64; 13]>().write(numbers) };
+    }
+
+    /// What is made of those that were set.
+    pub fn read(&self, env: &Env) -> Result<Unknown<'static>> {
         self.reader.borrow_back(env)?.call(())
     }
 }
