@@ -12,7 +12,17 @@ const fc = require('fast-check');
 const { SandboxRoot } = require('..');
 const { PATHS, actual, expected, lstat, promised } = require('./node-twin');
 const { FULL, progress } = require('./sizes');
-const { NOBODY, isRoot, link, plant, removeTree, snapshot, tempDir, unprivileged } = require('./support');
+const {
+  NOBODY,
+  isRoot,
+  link,
+  memory,
+  plant,
+  removeTree,
+  snapshot,
+  tempDir,
+  unprivileged,
+} = require('./support');
 
 const RUNS = FULL ? 10_000 : 400;
 const CALLS = 25;
@@ -376,7 +386,7 @@ const FACES_AND_POLICIES = Object.entries(FACES).flatMap(([face, act]) =>
 );
 for (const { face, act, symlinks } of FACES_AND_POLICIES) {
   test(`random sequences of calls do what node:fs does (${face}, symlinks: '${symlinks}')`, async (t) => {
-    const [base, home] = [tempDir(t), process.cwd()];
+    const [base, home] = [tempDir(t, memory), process.cwd()];
     t.after(() => process.chdir(home));
     if (isRoot) fs.chownSync(base, NOBODY, NOBODY);
     const outcomes = {};
