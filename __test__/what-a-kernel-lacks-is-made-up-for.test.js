@@ -9,7 +9,18 @@ const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
 const { inChild } = require('./child');
-const { isRoot, NOBODY, tempDir, tool, withoutMounts } = require('./support');
+const {
+  bothWays,
+  isRoot,
+  NOBODY,
+  plantWide,
+  sandbox,
+  snapshot,
+  tempDir,
+  tool,
+  withoutMounts,
+} = require('./support');
+const { withoutAttaching } = require('./syscalls/strace');
 
 /** A command that runs another on a kernel that answers as `denials` say. */
 const kernel = (...denials) => [tool('seccomp'), ...denials.flatMap((denial) => ['--deny', denial]), '--'];
@@ -141,3 +152,43 @@ for (const how of ['tmpfs', 'bind']) {
     }
   });
 }
+
+/** Copies, lists and removes a tree while no thread can be made. `strace`: the module that sees to that. */
+async function workWithoutThreads(dir, way, strace, log) {
+  const { attach } = require(strace);
+  // The threads of the pool are there; those of Node are anyway.
+  await Promise.all(Array.from({ length: 8 }, () => fs.promises.stat('/')));
+  const root = new SandboxRoot(dir);
+  const of = way === 'at once' ? root : root.promises;
+  const denied = 'clone,clone3';
+  const tracer = await attach(process.pid, log, [`${denied}:error=EAGAIN`], '-f', '-e', `trace=${denied}`);
+  try {
+    await of.cp('wide', 'copy', { recursive: true });
+    const names = await of.readdir('wide', { recursive: true });
+    await of.rm('wide', true);
+    return names;
+  } finally {
+    const ended = require('node:events').once(tracer, 'exit');
+    tracer.kill();
+    await ended;
+  }
+}
+
+bothWays(
+  'where no thread is to be had, trees come out whole',
+  { skip: withoutAttaching() },
+  async (t, _, way) => {
+    const { dir, at } = sandbox(t);
+    const log = path.join(path.dirname(dir), 'log');
+    plantWide(at('wide'), 20);
+    const whole = snapshot(at('wide'));
+    const strace = path.join(__dirname, 'syscalls/strace.js');
+    const names = await inChild(t, workWithoutThreads, [dir, way, strace, log]);
+    assert.deepStrictEqual(names.sort(), Object.keys(whole).sort());
+    assert.deepStrictEqual(snapshot(at('copy')), whole);
+    assert.deepStrictEqual(fs.readdirSync(dir), ['copy']);
+    // A second thread for each of the three trees, and for a promise one before that.
+    const failed = fs.readFileSync(log, 'utf8').match(/EAGAIN .*\(INJECTED\)$/gm);
+    assert.strictEqual(failed?.length, way === 'at once' ? 3 : 6);
+  },
+);

@@ -84,10 +84,13 @@ class Subject {
   }
 }
 
-/** Attaches strace to the main thread of `pid`: the process that traces. What fails is in `inject`. */
-async function attach(pid, log, inject) {
+/**
+ * Attaches strace to the main thread of `pid`, with the option `-f` to every thread: the process that
+ * traces. What fails is in `inject`.
+ */
+async function attach(pid, log, inject, ...options) {
   const faults = inject.flatMap((fault) => ['-e', `inject=${fault}`]);
-  const args = ['-s', '16384', '-e', 'signal=none', '-o', log, ...faults, '-p', pid];
+  const args = ['-s', '16384', '-e', 'signal=none', '-o', log, ...faults, ...options, '-p', pid];
   const strace = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   for await (const text of strace.stderr) {
