@@ -11,10 +11,12 @@ const { inChild } = require('./child');
 const { trace } = require('./syscalls/trace');
 const { withoutStrace } = require('./syscalls/strace');
 const {
+  NOBODY,
   bothWays,
   codeOf,
   codeOfPromise,
   file,
+  isRoot,
   link,
   memory,
   outcome,
@@ -22,6 +24,7 @@ const {
   settled,
   snapshot,
   tempDir,
+  unprivileged,
   withoutMounts,
 } = require('./support');
 
@@ -461,6 +464,13 @@ bothWays('fsync takes a file and a directory, and is refused what is neither the
   for (const [at, code] of [['missing', 'ENOENT'], ['pipe', 'ENXIO'], ['tofile', 'ELOOP'], ['file/', 'ENOTDIR']])
     assert.strictEqual(await codeOfPromise(of(root).fsync(at)), code);
 }); // biome-ignore format: a list
+
+bothWays('fsync says what is wrong with a directory that may not be read, as fs.open does', async (t, of) => {
+  const { root, at } = sandbox(t, { dir: {} });
+  fs.chmodSync(at('dir'), 0o300);
+  if (isRoot) fs.chownSync(at('dir'), NOBODY, NOBODY);
+  await unprivileged(async () => assert.strictEqual(await codeOfPromise(of(root).fsync('dir')), 'EACCES'));
+});
 
 test('fsync and flush reach the disk: the kernel is told to', { skip: withoutStrace() }, (t) => {
   const { dir } = sandbox(t, TREE);

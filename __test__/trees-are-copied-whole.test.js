@@ -216,14 +216,17 @@ bothWays(
   },
 );
 
-bothWays('a file onto itself and a directory into itself are EINVAL, by whatever names', async (t, of) => {
-  const { dir, root } = sandbox(t, { file: 'x', dir: { sub: { x: 'x' }, file: 'y' } });
+bothWays('a name onto itself and a directory into itself are EINVAL, by whatever names', async (t, of) => {
+  const { dir, root } = sandbox(t, { file: 'x', tofile: link('file'), dir: { sub: { x: 'x' }, file: 'y' } });
   root.link('file', 'second');
+  root.link('tofile', 'totoo');
   const before = snapshot(dir);
   for (const [src, dest] of [
     ['file', 'file'],
     ['file', './file'],
     ['file', 'second'],
+    ['tofile', 'tofile'],
+    ['tofile', 'totoo'],
     ['second', 'file'],
     ['dir', 'dir'],
     ['dir', 'dir/'],

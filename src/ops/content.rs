@@ -58,7 +58,7 @@ pub fn fsync(root: &Root, path: &UserPath) -> Result<()> {
         let open = |flags| root.content(path, flags, Mode::empty());
         let file = open(OFlags::RDONLY).or_else(|failure| match failure.errno {
             // Any descriptor will do, and this is all that a file of mode 0200 lets us have.
-            Errno::ACCESS if failure.reason.is_none() => open(OFlags::WRONLY),
+            Errno::ACCESS if failure.reason.is_none() => open(OFlags::WRONLY).or(Err(failure)),
             _ => Err(failure),
         })?;
         Ok(on_intr(|| rustix::fs::fsync(file.fd()))?)

@@ -479,10 +479,11 @@ impl Job<'_> {
             };
             let now = kind_of(&source.lstat()?);
             // It was something else in between, and is what it was again.
-            let flipped = matches!(
-                (kind, failure.errno),
-                (FileType::RegularFile, Errno::LOOP) | (FileType::Symlink, Errno::INVAL)
-            );
+            let flipped = failure.reason.is_none()
+                && matches!(
+                    (kind, failure.errno),
+                    (FileType::RegularFile, Errno::LOOP) | (FileType::Symlink, Errno::INVAL)
+                );
             if now == kind && !flipped {
                 let is_mount = failure.reason == Some(Reason::OutsideSandbox);
                 return Err(match self.options.mount_points {
