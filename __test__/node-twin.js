@@ -4,7 +4,10 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { outcome, settled } = require('./support');
+const emulated = require('./node-emulated');
+const { O_PATH, outcome, settled } = require('./support');
+
+const { systemError } = emulated;
 
 const MODE = 0o644;
 
@@ -38,6 +41,15 @@ const PATHS = {
   writeFile: [0],
   appendFile: [0],
   move: [0, 1],
+  exchange: [0, 1],
+  exists: [0],
+  // This takes what mkdtemp makes of a prefix: the six characters stand for those that it finds.
+  mkdtemp: [0],
+  fsync: [0],
+  cp: [0, 1],
+  walk: [0],
+  openRoot: [0],
+  isAt: [0],
 };
 
 /** The same call on node:fs. */
@@ -70,7 +82,13 @@ const NODE = {
   readlink: (at) => fs.readlinkSync(at),
   // That of a root is told from the root on.
   realpath: (at) => path.relative(fs.realpathSync.native('.'), fs.realpathSync.native(at)) || '.',
-  readdir: (at) => fs.readdirSync(at).sort(),
+  readdir: (at, { recursive } = {}) => {
+    if (!recursive) return fs.readdirSync(at).sort();
+    const { entries } = emulated.walk(at);
+    return entries
+      .map(([inner]) => Buffer.from(path.posix.relative(emulated.plain(at), inner), 'latin1').toString())
+      .sort();
+  },
   open: (at, flags) => handled(fs.openSync(at, flags, MODE)),
   readFile: (at) => fs.readFileSync(at, 'latin1'),
   writeFile: (at, data, options) => fs.writeFileSync(at, data, options),
@@ -83,10 +101,24 @@ const NODE = {
     const flags = O_WRONLY | (create && O_CREAT) | (truncate && O_TRUNC) | (append && O_APPEND);
     return written(fs.openSync(at, flags, MODE));
   },
+  exchange: emulated.exchange,
+  exists: (at) => fs.existsSync(at),
+  mkdtemp: (template) => {
+    const at = fs.mkdtempSync(prefixOf(template), 'buffer');
+    return temporary(at, { lstat: fs.lstatSync, rmdir: fs.rmdirSync });
+  },
+  fsync: emulated.fsync,
+  cp: emulated.cp,
+  walk: emulated.walk,
+  openRoot: (at) => {
+    fs.closeSync(fs.openSync(at, O_PATH | fs.constants.O_DIRECTORY));
+    return listed(() => fs.readdirSync(Buffer.concat([Buffer.from(at), Buffer.from('/.')])));
+  },
+  isAt: isHere,
 };
 
 /** What a call on a root is given behind the paths, beside what the twin is given. */
-const MORE = { open: [MODE], openWrite: [MODE], readFile: ['latin1'] };
+const MORE = { open: [MODE], openWrite: [MODE], readFile: ['latin1'], mkdtemp: ['buffer'] };
 
 /** What comes out of a call on a root, in a form that can be compared. */
 const SEEN = {
@@ -96,6 +128,15 @@ const SEEN = {
   open: handled,
   openRead: opened,
   openWrite: written,
+  mkdtemp: temporary,
+  walk: walked,
+  openRoot: (root) => {
+    try {
+      return listed(() => root.readdir('.'));
+    } finally {
+      root.close();
+    }
+  },
 };
 
 /** What two files of the same history have in common. */
@@ -139,18 +180,43 @@ function written(fd) {
   }
 }
 
-const WORDING = {
-  EBUSY: [-16, 'resource busy or locked'],
-  EEXIST: [-17, 'file already exists'],
-  EISDIR: [-21, 'illegal operation on a directory'],
-  EPERM: [-1, 'operation not permitted'],
-};
+const prefixOf = (template) => template.slice(0, -'XXXXXX'.length);
 
-function systemError(code, syscall, at, dest) {
-  const [errno, wording] = WORDING[code];
-  const where = dest === undefined ? `'${at}'` : `'${at}' -> '${dest}'`;
-  const error = new Error(`${code}: ${wording}, ${syscall} ${where}`);
-  return Object.assign(error, { errno, code, syscall, path: `${at}`, dest: dest && `${dest}` });
+/** What mkdtemp has made, which goes again. */
+function temporary(at, root) {
+  const [prefix, random] = [prefixOf(at), at.slice(prefixOf(at).length)].map((part) =>
+    part.toString('latin1'),
+  );
+  const { mode } = root.lstat(at);
+  root.rmdir(at);
+  return { prefix, isRandom: /^[A-Za-z0-9]{6}$/.test(random), mode };
+}
+
+/** The entries of a walk, in the form of the twin's. */
+async function walked(walk) {
+  const entries = [];
+  for await (const { parentPath, name, type } of walk)
+    entries.push([path.posix.normalize(`${parentPath.toString('latin1')}/${name.toString('latin1')}`), type]);
+  return { entries: entries.sort(), truncated: walk.truncated };
+}
+
+/** The names in a directory that may be read, or why it may not. */
+function listed(list) {
+  const { value, error } = outcome(list);
+  return value?.sort() ?? error.code;
+}
+
+/** Whether a path leads to the working directory. */
+function isHere(at) {
+  try {
+    const fd = fs.openSync(at, O_PATH | fs.constants.O_DIRECTORY);
+    const [there, here] = [fs.fstatSync(fd), fs.statSync('.')];
+    fs.closeSync(fd);
+    return there.dev === here.dev && there.ino === here.ino;
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(error.code)) return false;
+    throw error;
+  }
 }
 
 /** A path without the slashes behind it. */
@@ -219,17 +285,23 @@ function onOneLine(result) {
 }
 
 /** What is done with a root: the arguments that the method gets, and what is seen of its result. */
-const asked = (method, args) => [...args, ...(MORE[method] ?? [])];
-const seen = (method, value) => (SEEN[method] ?? ((it) => it))(value);
+const asked = (method, [first, ...rest]) => [
+  method === 'mkdtemp' ? prefixOf(first) : first,
+  ...rest,
+  ...(MORE[method] ?? []),
+];
+const seen = (root, method, value) => (SEEN[method] ?? ((it) => it))(value, root);
 
-/** The outcome of the call on a root. */
+/** The outcome of the call on a root: for what is told bit by bit, a promise of it. */
 function actual(root, method, args) {
-  return outcome(() => seen(method, root[method](...asked(method, args))));
+  const call = () => seen(root, method, root[method](...asked(method, args)));
+  return method === 'walk' ? settled((async () => call())()) : outcome(call);
 }
 
 /** The outcome of the same call as a promise. */
 function promised(root, method, args) {
-  const call = async () => seen(method, await root.promises[method](...asked(method, args)));
+  if (method === 'walk') return actual(root, method, args);
+  const call = async () => seen(root, method, await root.promises[method](...asked(method, args)));
   return settled(call());
 }
 
