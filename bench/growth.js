@@ -101,7 +101,7 @@ function width({ SandboxRoot, floor, cpu, full }, base, place) {
       rounds: 5,
       ways: (size) => ({
         ours: { run: () => durationOf(() => root.readdir(at(size))) },
-        reference: { run: () => floor.list(`${base}/${at(size)}`) },
+        reference: { run: () => floor.list(`${base}/${at(size)}`, 1) },
         units: size,
       }),
     },
@@ -151,7 +151,7 @@ function size({ SandboxRoot, floor, full, collectGarbage }, base, place) {
     curve(
       'recursive readdir',
       () => root.readdir('tree', types),
-      () => floor.list(top),
+      () => floor.list(top, 1),
       remove,
     ),
   ];

@@ -39,18 +39,18 @@ function treeWork(bench, place, base, safe) {
   const safely = (work) => safe && (() => durationOf(() => work(safe)));
   const everyone = (work) => ({ ours: ours(bench.SandboxRoot, work), other: ours(bench.other, work) });
   const promised = (work) => everyone((root) => work(root.promises));
+  /** The same work as a plain loop. */
+  const floors = (work) => ({ floor: () => work(1), 'floor, 2 threads': () => work(2) });
   const remove = {
     fs: () => durationOf(() => fs.rmSync(top, { recursive: true })),
     GNU: () => floor.program('rm', ['-rf', top], false),
-    floor: () => floor.remove(top, 1),
-    'floor, 2 threads': () => floor.remove(top, 2),
+    ...floors((threads) => floor.remove(top, threads)),
     safe: safely((s) => s.remove('tree', { recursive: true, maxEntries: 1e9 })),
   };
   const copied = {
     fs: () => durationOf(() => fs.cpSync(top, copy, { recursive: true })),
     GNU: () => floor.program('cp', ['-r', top, copy], false),
-    floor: () => floor.copy(top, copy, 1),
-    'floor, 2 threads': () => floor.copy(top, copy, 2),
+    ...floors((threads) => floor.copy(top, copy, threads)),
   };
   const list = { recursive: true, withFileTypes: true };
   return {
@@ -63,6 +63,7 @@ function treeWork(bench, place, base, safe) {
       ways: {
         ...promised((root) => root.rm('tree', true)),
         fs: () => durationOf(() => fs.promises.rm(top, { recursive: true })),
+        ...floors((threads) => floor.remove(top, threads)),
       },
     },
     'cp -r': {
@@ -78,6 +79,7 @@ function treeWork(bench, place, base, safe) {
       ways: {
         ...promised((root) => root.cp('tree', 'copy', { recursive: true })),
         fs: () => durationOf(() => fs.promises.cp(top, copy, { recursive: true })),
+        ...floors((threads) => floor.copy(top, copy, threads)),
       },
     },
     readdir: {
@@ -87,7 +89,7 @@ function treeWork(bench, place, base, safe) {
         ...everyone((root) => root.readdir('tree', list)),
         fs: () => durationOf(() => fs.readdirSync(top, list)),
         GNU: () => floor.program('find', [top], false),
-        floor: () => floor.list(top),
+        ...floors((threads) => floor.list(top, threads)),
         safe: safely((s) => drain(s.walk('tree', { symlinkPolicy: 'include', maxEntries: 1e9 }))),
       },
     },
@@ -97,6 +99,7 @@ function treeWork(bench, place, base, safe) {
       ways: {
         ...promised((root) => root.readdir('tree', list)),
         fs: () => durationOf(() => fs.promises.readdir(top, list)),
+        ...floors((threads) => floor.list(top, threads)),
       },
     },
     walk: {
@@ -105,6 +108,7 @@ function treeWork(bench, place, base, safe) {
       ways: {
         ...everyone((root) => drain(root.walk('tree'))),
         fs: () => durationOf(() => fs.promises.readdir(top, list)),
+        ...floors((threads) => floor.list(top, threads)),
         safe: safely((s) => drain(s.walk('tree', { symlinkPolicy: 'include', maxEntries: 1e9 }))),
       },
     },

@@ -59,8 +59,8 @@ pub fn copy(from: String, to: String, threads: u32) -> Result<f64> {
 
 /// Lists the tree at `top` and keeps nothing; the nanoseconds that it took.
 #[napi]
-pub fn list(top: String) -> Result<f64> {
-    timed(|| trees::list(&top)).map_err(failed)
+pub fn list(top: String, threads: u32) -> Result<f64> {
+    timed(|| trees::list(&top, threads)).map_err(failed)
 }
 
 /// Runs a program, its output thrown away; the nanoseconds until it ended, or with `cpu` those that it ran.
