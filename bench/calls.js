@@ -10,7 +10,11 @@ const { failingLoop, loop, measure, promiseLoop } = require('./rounds');
 const ONE_MEASUREMENT = 5e5;
 const MOST_CALLS = 1024;
 const LEAST_CALLS = 8;
+/** How many promises are in flight; each measurement has them so often at least. */
+const FLIGHT = 64;
+const LEAST_FLIGHTS = 2;
 
+/** Text in one piece, as a path that is read from somewhere; the engine joins pieces when they are used. */
 const flat = (text) => Buffer.from(text).toString();
 const namesIn = (dir, name) =>
   Array.from({ length: MOST_CALLS }, (_, i) => {
@@ -36,8 +40,9 @@ function tidy(dir) {
 }
 
 /** One way of calling, which finds out in the rounds that do not count how many calls to make. */
-function way(operation, dir, run) {
-  let n = LEAST_CALLS;
+function way(operation, dir, flight, run) {
+  const least = flight > 1 ? LEAST_FLIGHTS * flight : LEAST_CALLS;
+  let n = least;
   let settled = 0;
   const touched = [operation.on, operation.second].includes('x');
   const scratch = Array.from({ length: MOST_CALLS }, (_, i) => `${dir}/x${i}`);
@@ -49,7 +54,8 @@ function way(operation, dir, run) {
     async run() {
       const took = await run(n);
       settled += 1;
-      if (settled <= 2) n = Math.min(MOST_CALLS, Math.max(LEAST_CALLS, Math.round(ONE_MEASUREMENT / took)));
+      const enough = flight * Math.round(ONE_MEASUREMENT / took / flight);
+      if (settled <= 2) n = Math.min(MOST_CALLS, Math.max(least, enough));
       return took;
     },
     clean: touched ? () => tidy(dir) : undefined,
@@ -60,11 +66,11 @@ function way(operation, dir, run) {
 const has = (subject, name) => name.split(',', 1)[0] in (subject ?? {});
 
 /** Every way of calling `operation`, by `against`. */
-function ways(bench, operation, name, at, { looped, isPromise = false, fails = false }) {
+function ways(bench, operation, name, at, { looped, flight = 1, isPromise = false, fails = false }) {
   const [on, second] = [operation.on ?? 'f', operation.second ?? 'f'].map((x) => (fails ? 'missing' : x));
   const ours = [namesIn(at.parent, on), namesIn(at.parent, second)];
   const theirs = [namesIn(at.dir, on), namesIn(at.dir, second)];
-  const make = (run) => way(fails ? {} : operation, at.dir, run);
+  const make = (run) => way(fails ? {} : operation, at.dir, flight, run);
   const subject = (root) => (isPromise ? root.promises : root);
   const call = (isPromise && operation.oursPromised) || operation.ours;
   const result = { ours: make((n) => looped(call, subject(at.root), ...ours, n)) };
@@ -74,6 +80,8 @@ function ways(bench, operation, name, at, { looped, isPromise = false, fails = f
     result.floor = make((n) =>
       bench.floor.calls(name, at.rootDir, at.parent, n, bench.cpu && !isPromise, fails),
     );
+  if (bench.against.has('floor') && flight > 1)
+    result['floor, 2 threads'] = make((n) => bench.floor.callsByTwo(name, at.rootDir, at.parent, n));
   if (bench.against.has('fs') && operation.fs)
     result.fs = isPromise
       ? make((n) => looped(operation.fsPromised ?? operation.fs, promised, ...theirs, n))
@@ -92,7 +100,13 @@ const TABLES = {
   'call in a sub-root': { setting: 'in a sub-root', looped: loop, without: ['safe'] },
   'failing call': { setting: 'deep', looped: failingLoop, fails: true, only: FAILING },
   promise: { setting: 'deep', looped: promiseLoop(1), isPromise: true },
-  '64 promises': { setting: 'deep', looped: promiseLoop(64), isPromise: true, without: ['safe'] },
+  '64 promises': {
+    setting: 'deep',
+    looped: promiseLoop(FLIGHT),
+    flight: FLIGHT,
+    isPromise: true,
+    without: ['safe'],
+  },
 };
 
 /** All rows about calls in the directory `base` of `place`. */

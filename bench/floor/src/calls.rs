@@ -129,15 +129,25 @@ fn copy_all(from: &OwnedFd, to: &OwnedFd, mut size: usize) -> Result<()> {
 pub struct Measure<'a> {
     /// How many calls.
     pub n: usize,
+    /// The number of the first, which is in names that belong to one call.
+    pub first: usize,
     /// Whether they fail, since nothing has the name.
     pub missing: bool,
     /// The clock.
     pub now: &'a dyn Fn() -> f64,
+    /// Comes back when it is time to begin.
+    pub begin: &'a dyn Fn(),
 }
 
 /// Nanoseconds of one call.
 pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Result<f64> {
-    let Measure { n, missing, now } = measure;
+    let Measure {
+        n,
+        first,
+        missing,
+        now,
+        begin,
+    } = measure;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::openat(CWD, root, flags, Mode::empty())?;
     let place = &Place {
@@ -160,8 +170,9 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
         copy_path,
         directory_path,
     ] = &["f", "l", "g", "large", "large-copy", "d"].map(|own| place.path(&name(own)));
-    let xs: &Vec<CString> = &(0..n).map(|i| text(name(&format!("x{i}")))).collect();
-    let ys: &Vec<CString> = &(0..n).map(|i| text(name(&format!("y{i}")))).collect();
+    let numbers = || first..first + n;
+    let xs: &Vec<CString> = &numbers().map(|i| text(name(&format!("x{i}")))).collect();
+    let ys: &Vec<CString> = &numbers().map(|i| text(name(&format!("y{i}")))).collect();
     let data = &[b'x'; 4096];
     let nofollow = AtFlags::SYMLINK_NOFOLLOW;
     let any_mode = Mode::from_raw_mode(0o644);
@@ -177,6 +188,7 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
 
     let mut kept = Vec::new();
     let each = |mut call: Box<dyn FnMut(usize) -> Result<()> + '_>| {
+        begin();
         let start = now();
         for i in 0..n {
             match call(i) {

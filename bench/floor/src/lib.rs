@@ -6,10 +6,13 @@ mod calls;
 mod trees;
 
 use std::process::{Command, Stdio};
+use std::sync::Barrier;
+use std::thread;
 use std::time::Instant;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
+use rustix::io::Errno;
 use rustix::time::ClockId;
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -33,10 +36,34 @@ pub fn calls(
     };
     let measure = calls::Measure {
         n: n as usize,
+        first: 0,
         missing,
         now: &|| nanoseconds(clock),
+        begin: &|| {},
     };
     calls::run(&operation, &root, &parent, measure).map_err(failed)
+}
+
+/// The same by two threads, each of which does half of them.
+#[napi]
+pub fn calls_by_two(operation: String, root: String, parent: String, n: u32) -> Result<f64> {
+    let half = n as usize / 2;
+    let both = Barrier::new(2);
+    let work = |first| {
+        let measure = calls::Measure {
+            n: half,
+            first,
+            missing: false,
+            now: &|| nanoseconds(ClockId::Monotonic),
+            begin: &|| drop(both.wait()),
+        };
+        calls::run(&operation, &root, &parent, measure)
+    };
+    let (first, second) = thread::scope(|scope| {
+        let second = scope.spawn(|| work(half));
+        (work(0), second.join().unwrap_or(Err(Errno::IO)))
+    });
+    Ok(first.map_err(failed)?.max(second.map_err(failed)?) / 2.0)
 }
 
 /// Makes `dirs` directories at `top`, with `files` files of `size` bytes in each.
