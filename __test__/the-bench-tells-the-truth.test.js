@@ -56,6 +56,12 @@ test('a run of one operation leaves nothing, and tells which targets hold', (t) 
     assert.strictEqual(row.holds, atMost === undefined ? undefined : row.median <= atMost);
   }
   for (const { mean, target, holds } of means) assert.strictEqual(holds, mean <= target);
+  // Each that has a target is judged beside the floor, but where it is compared with that itself.
+  for (const row of [...rows.filter((row) => row.target && row.against !== 'floor'), ...means]) {
+    assert.ok(row.floor > 0, JSON.stringify(row));
+    const least = Math.min(row.floor, row['floor, 2 threads'] ?? Infinity);
+    assert.strictEqual(row.beyond ?? false, !row.holds && least > row.target, JSON.stringify(row));
+  }
   assert.deepStrictEqual(
     targets.map(({ what, target }) => [what, target]),
     TARGETS.map(({ what, atMost }) => [what, atMost]),

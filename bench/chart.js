@@ -1,6 +1,6 @@
 'use strict';
-// The chart of the README: bars on a logarithmic scale, a mark where the target is. No script, no font
-// of its own, colours that a light and a dark page can both carry.
+// The chart of the README: bars on a logarithmic scale, marks where the target and the floor are. No
+// script, no font of its own, colours that a light and a dark page can both carry.
 
 const WIDTH = 760;
 const LABEL = 250;
@@ -20,16 +20,20 @@ text { font: 12px system-ui, sans-serif; fill: #1f2328; }
 .missed { fill: #d1742f; }
 .plain { fill: #6e7781; }
 .target { stroke: #cf222e; stroke-width: 2; }
+.floor { stroke: #1f2328; stroke-width: 2; stroke-dasharray: 2 2; }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3; }
   .dim { fill: #9198a1; }
   .grid { stroke: #3d444d; }
   .target { stroke: #ff7b72; }
+  .floor { stroke: #e6edf3; }
 }`;
 
-/** An SVG of `groups`: `{ title, bars: [{ label, ratio, target?, holds? }] }`, each bar from 1× to its ratio. */
+/** An SVG of `groups`: `{ title, bars: [{ label, ratio, target?, floor?, holds? }] }`, each from 1× to its ratio. */
 function chart(title, subtitle, groups) {
-  const ratios = groups.flatMap(({ bars }) => bars.flatMap((bar) => [bar.ratio, bar.target ?? bar.ratio]));
+  const ratios = groups.flatMap(({ bars }) =>
+    bars.flatMap((bar) => [bar.ratio, bar.target, bar.floor].filter(Boolean)),
+  );
   const low = Math.min(0.5, ...ratios) / 1.15;
   const high = Math.max(2, ...ratios) * 1.15;
   const scale = (x) => LABEL + ((WIDTH - LABEL - RIGHT) * Math.log(x / low)) / Math.log(high / low);
@@ -38,7 +42,7 @@ function chart(title, subtitle, groups) {
   for (const group of groups) {
     y += HEAD;
     parts.push(`<text class="head" x="0" y="${y - 9}">${escaped(group.title)}</text>`);
-    for (const { label, ratio, target, holds } of group.bars) {
+    for (const { label, ratio, holds, ...marks } of group.bars) {
       const kind = holds === undefined ? 'plain' : holds ? 'holds' : 'missed';
       const [from, to] = [scale(Math.min(1, ratio)), scale(Math.max(1, ratio))];
       parts.push(
@@ -46,9 +50,9 @@ function chart(title, subtitle, groups) {
         `<rect class="${kind}" x="${from.toFixed(1)}" y="${y + 3}" width="${(to - from).toFixed(1)}" height="14"/>`,
         `<text class="dim" x="${WIDTH}" y="${y + 14}" text-anchor="end">${ratio.toPrecision(2)}×</text>`,
       );
-      if (target !== undefined) {
-        const x = scale(target).toFixed(1);
-        parts.push(`<line class="target" x1="${x}" x2="${x}" y1="${y}" y2="${y + 20}"/>`);
+      for (const mark of ['target', 'floor'].filter((one) => marks[one])) {
+        const x = scale(marks[mark]).toFixed(1);
+        parts.push(`<line class="${mark}" x1="${x}" x2="${x}" y1="${y}" y2="${y + 20}"/>`);
       }
       y += ROW;
     }
