@@ -32,19 +32,22 @@ test('every method is measured, or said not to be', () => {
   assert.deepStrictEqual([...known].sort(), methods.sort());
 });
 
-test('a run of one operation leaves nothing, and tells which targets hold', (t) => {
-  const [disk, out] = [tempDir(t), tempDir(t)];
-  const options = ['--only', 'stat', '--rounds', '3', '--place', 'disk', '--against', 'floor,fs'];
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    [BENCH, '--this-node', ...options, '--disk', disk, '--out', out],
-    { encoding: 'utf8' },
-  );
+/** What the bench writes when it runs with `options` on this Node, and what it says. */
+function bench(t, ...options) {
+  const out = tempDir(t);
+  const args = [BENCH, '--this-node', '--rounds', '3', ...options, '--out', out];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   assert.strictEqual(status, 0, stderr);
-  assert.deepStrictEqual(fs.readdirSync(disk), []);
-  assert.match(fs.readFileSync(path.join(out, 'results.svg'), 'utf8'), /^<svg [\s\S]*<\/svg>\n$/);
+  const read = (name) => fs.readFileSync(path.join(out, name), 'utf8');
+  return { stdout, json: read('results.json'), svg: read('results.svg') };
+}
 
-  const text = fs.readFileSync(path.join(out, 'results.json'), 'utf8');
+test('a run of one operation leaves nothing, and tells which targets hold', (t) => {
+  const disk = tempDir(t);
+  const options = ['--only', 'stat', '--place', 'disk', '--against', 'floor,fs', '--disk', disk];
+  const { stdout, json: text, svg } = bench(t, ...options);
+  assert.deepStrictEqual(fs.readdirSync(disk), []);
+  assert.match(svg, /^<svg [\s\S]*<\/svg>\n$/);
   assert.ok(!text.includes(disk) && !text.includes(__dirname), 'it has a path of this machine');
   const { rows, means, targets } = JSON.parse(text);
   const tables = ['call', 'call in the root', 'call in a sub-root', 'failing call', 'promise', '64 promises'];
@@ -71,5 +74,20 @@ test('a run of one operation leaves nothing, and tells which targets hold', (t) 
     if (!TARGETS[i].mean)
       assert.strictEqual(count, about.filter((row) => targetOf(row) === TARGETS[i]).length);
     if (count > 0) assert.ok(stdout.includes(TARGETS[i].what), TARGETS[i].what);
+  }
+});
+
+test('what needs a file system of its own is measured on one, or said not to be and why', (t) => {
+  const mounts = () => fs.readFileSync('/proc/self/mounts', 'utf8');
+  const before = mounts();
+  const only = 'copyFile by reflink,promise, not cached: stat';
+  const { stdout, json } = bench(t, '--place', 'btrfs,xfs,ext4', '--only', only);
+  assert.strictEqual(mounts(), before);
+  const { rows, missing } = JSON.parse(json);
+  for (const place of ['btrfs', 'xfs', 'ext4']) {
+    const measured = rows.some((row) => row.place === place && row.against === 'fs');
+    const why = missing.find((row) => row.place === place)?.why;
+    assert.notStrictEqual(measured, why !== undefined, place);
+    if (why !== undefined) assert.ok(stdout.includes(`not measured: ${why}`), why);
   }
 });

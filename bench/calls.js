@@ -2,7 +2,6 @@
 // Rows about single calls: of each operation, in each of several settings.
 
 const fs = require('node:fs');
-const { execFileSync } = require('node:child_process');
 const { FAILING, OPERATIONS, furnish, promised, sync } = require('./operations');
 const { failingLoop, loop, measure, promiseLoop } = require('./rounds');
 
@@ -132,41 +131,45 @@ async function* calls(bench, place, base) {
   }
 }
 
-/** What is not in the dentry cache when it is asked for. Empties the caches of the machine: not by default. */
-async function* uncached(bench, place, base) {
-  const table = 'promise, not cached';
-  const NAMES = 200;
-  const names = ['stat', 'lstat', 'exists', 'readlink'].filter((name) => bench.wants(table, name));
-  if (names.length === 0) return;
-  const caches = '/proc/sys/vm/drop_caches';
-  if (!bench.full || place === 'tmpfs' || process.geteuid() !== 0) return;
-  fs.mkdirSync(base);
-  for (let i = 0; i < NAMES; i += 1) {
-    fs.mkdirSync(`${base}/d${i}`);
-    furnish(`${base}/d${i}`);
+const UNCACHED = { 'promise, not cached': 1, '64 promises, not cached': FLIGHT };
+
+/** What is not in the dentry cache when it is asked for: `forget` has the kernel forget the file system. */
+async function* uncached(bench, place, base, forget) {
+  const NAMES = 4 * FLIGHT;
+  const parents = Array.from({ length: NAMES }, (_, i) => `d${i}`);
+  for (const parent of parents) {
+    fs.mkdirSync(`${base}/${parent}`);
+    furnish(`${base}/${parent}`);
   }
-  const root = new bench.SandboxRoot(base);
-  for (const name of names) {
+  for (const [table, name] of uncached.rows) {
+    if (!bench.wants(table, name)) continue;
     const { on = 'f', ours, fs: theirs } = OPERATIONS[name];
-    const paths = Array.from({ length: NAMES }, (_, i) => flat(`d${i}/${on}`));
-    const cold = (call, subject, P) => ({
-      prepare() {
-        execFileSync('sync');
-        fs.writeFileSync(caches, '2');
-        fs.readdirSync(base);
-      },
-      run: () => promiseLoop(1)(call, subject, P, [], NAMES),
-    });
-    const ways = {
-      ours: cold(ours, root.promises, paths),
-      fs: cold(
-        theirs,
-        promised,
-        paths.map((at) => `${base}/${at}`),
-      ),
+    const looped = promiseLoop(UNCACHED[table]);
+    const paths = parents.map((parent) => flat(`${parent}/${on}`));
+    const full = paths.map((at) => flat(`${base}/${at}`));
+    let root;
+    const open = () => {
+      forget();
+      root = new bench.SandboxRoot(base);
     };
-    yield { table, operation: name, place, times: await measure(ways, 7, 1) };
+    const ways = {
+      ours: {
+        prepare: open,
+        run: () => looped(ours, root.promises, paths, [], NAMES),
+        // A file system that something is open on stays.
+        clean: () => root.close(),
+      },
+      fs: { prepare: forget, run: () => looped(theirs, promised, full, [], NAMES) },
+      floor: { prepare: forget, run: () => bench.floor.callsIn(name, base, parents, 1) },
+    };
+    // They wait for the disk more than they work: as many as Node has.
+    if (UNCACHED[table] > 1)
+      ways['floor, 4 threads'] = { prepare: forget, run: () => bench.floor.callsIn(name, base, parents, 4) };
+    yield { table, operation: name, place, times: await measure(ways, bench.treeRounds, 1) };
   }
 }
+uncached.rows = Object.keys(UNCACHED).flatMap((table) =>
+  ['stat', 'lstat', 'exists', 'readlink'].map((name) => [table, name]),
+);
 
 module.exports = { calls, uncached };

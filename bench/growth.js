@@ -228,6 +228,7 @@ const KINDS = { depth, width, size, inFlight, workers };
 
 /** The curves in the directory `base` of `place`. */
 async function* growth(bench, place, base) {
+  if (bench.other) return;
   for (const [kind, make] of Object.entries(KINDS)) {
     if (!bench.wants('growth', kind) || (isSlow(kind, place) && !bench.full)) continue;
     const dir = `${base}/${kind}`;

@@ -14,7 +14,7 @@ const AGAINST = {
   '1 MiB': '1 MiB',
 };
 
-const FLOORS = ['floor', 'floor, 2 threads'];
+const FLOORS = ['floor', 'floor, 2 threads', 'floor, 4 threads'];
 
 const rounded = (x) => Number(x.toPrecision(3));
 
@@ -40,7 +40,7 @@ function rowsOf({ table, operation, place, times, unit, values }) {
     return [judge({ ...row, median: rounded(median), low: rounded(low), high: rounded(high) })];
   }
   return Object.keys(times)
-    .filter((against) => against !== 'ours' && against !== 'floor, 2 threads')
+    .filter((against) => against !== 'ours' && !against.startsWith('floor, '))
     .map((against) => {
       const { median, low, high } = ratio(times.ours, times[against]);
       const numbers = { median: rounded(median), low: rounded(low), high: rounded(high) };
@@ -109,7 +109,7 @@ function line(row) {
   const how = `${number(median, unit).padStart(9)}  ${`${number(low, unit)} – ${number(high, unit)}`.padEnd(20)}`;
   const against_target =
     target === undefined ? '' : `at most ${number(target, unit).padEnd(8)} ${verdict(row)}`;
-  const start = `${(place ?? '').padEnd(6)} ${table.padEnd(19)} ${what}${how}${against_target.padEnd(26)}`;
+  const start = `${(place ?? '').padEnd(6)} ${table.padEnd(24)} ${what}${how}${against_target.padEnd(26)}`;
   return `${start}${floorsText(row)}`.trimEnd();
 }
 
@@ -128,10 +128,12 @@ function summaryLine({ what, target, unit, rows, hold, beyond, worst, floor }) {
   return `${state.padEnd(7)} ${start}; ${hold} of ${rows} hold${others}, worst ${number(worst, unit)}${below}`;
 }
 
-function print({ rows, means, growth, summary, notes, partial }) {
+function print({ rows, missing, means, growth, summary, notes, partial }) {
   const log = console.log;
   log('Medians of ratios in alternating rounds (ours / theirs), with their quartiles.\n');
   for (const row of rows) log(line(row));
+  for (const { table, operation, place, why } of missing)
+    log(`${place.padEnd(6)} ${table.padEnd(24)} ${operation.padEnd(24)}not measured: ${why}`);
   if (means.length > 0) log('\nGeometric means');
   for (const mean of means) {
     const { what, place, of, target } = mean;

@@ -11,7 +11,8 @@ const vm = require('node:vm');
 const { spawnSync } = require('node:child_process');
 const { calls, uncached } = require('./calls');
 const { growth } = require('./growth');
-const { loading, trees } = require('./trees');
+const mounts = require('./mounts');
+const { loading, reflinks, trees } = require('./trees');
 const { NODE, isTooOld } = require('./setup');
 const { timeBy } = require('./rounds');
 const { chartOf, json, meansOf, print, rowsOf, summaryOf } = require('./report');
@@ -21,7 +22,7 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
     against: { type: 'string', default: 'floor,fs,safe,GNU' },
     rounds: { type: 'string', default: '41' },
-    place: { type: 'string', default: 'tmpfs,disk' },
+    place: { type: 'string', default: 'tmpfs,disk,btrfs,xfs,ext4' },
     disk: { type: 'string', default: process.env.BENCH_DISK ?? os.tmpdir() },
     build: { type: 'string', default: path.join(__dirname, '..') },
     compare: { type: 'string' },
@@ -77,26 +78,41 @@ const FILE_SYSTEMS = {
   2035054128: 'overlayfs',
 };
 
-/** A file system to measure on: its name, and a directory of ours that goes again at the end. */
+/** A file system to measure on: its name, a directory on it, and what removes all that was made for it. */
 function openPlace(place) {
-  const folder = place === 'tmpfs' ? '/dev/shm' : path.resolve(options.disk);
-  const { type } = fs.statfsSync(folder);
-  return {
-    fileSystem: FILE_SYSTEMS[type] ?? type.toString(16),
-    base: fs.mkdtempSync(path.join(folder, 'bench-')),
+  const isOwn = place in mounts.KINDS;
+  const folder = place === 'disk' ? path.resolve(options.disk) : '/dev/shm';
+  const dir = fs.mkdtempSync(path.join(folder, 'bench-'));
+  const close = () => {
+    process.off('exit', close);
+    if (isOwn) mounts.unmount(dir);
+    fs.rmSync(dir, { recursive: true, force: true });
   };
+  process.once('exit', close);
+  try {
+    const { base, forget } = isOwn ? mounts.mounted(place, dir) : { base: dir };
+    const { type } = fs.statfsSync(base);
+    return { fileSystem: FILE_SYSTEMS[type] ?? type.toString(16), base, forget, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
 }
 
-async function* everything(bench, place, base) {
-  const own = (name) => {
-    fs.mkdirSync(`${base}/${name}`);
-    return `${base}/${name}`;
-  };
-  yield* calls(bench, place, own('calls'));
-  yield* uncached(bench, place, `${base}/uncached`);
-  yield* trees(bench, place, own('trees'));
-  if (place === 'tmpfs') yield* loading(bench, own('load'));
-  if (!bench.other) yield* growth(bench, place, own('growth'));
+const MEASURED = {
+  tmpfs: [calls, trees, loading, growth],
+  disk: [calls, trees, reflinks, growth],
+  btrfs: [reflinks],
+  xfs: [reflinks],
+  ext4: [uncached],
+};
+
+async function* measureAll(bench, place, { base, forget }) {
+  for (const measure of MEASURED[place]) {
+    const dir = `${base}/${measure.name}`;
+    fs.mkdirSync(dir);
+    yield* measure(bench, place, dir, forget);
+  }
 }
 
 async function main() {
@@ -122,6 +138,9 @@ async function main() {
     collectGarbage: vm.runInNewContext('gc'),
     notes,
   };
+  const places = options.place.split(',');
+  const isOwn = (place) => place in mounts.KINDS;
+  const noMounts = places.some(isOwn) ? mounts.whyNot(bench.floor) : undefined;
   if (bench.cpu) timeBy(bench.floor.cpuTime);
   bench.safe = against.has('safe') ? await fsSafe(notes) : null;
   // What was begun is removed then too.
@@ -134,13 +153,24 @@ async function main() {
   };
   const rows = [];
   const curves = [];
-  for (const place of options.place.split(',')) {
-    const { fileSystem, base } = openPlace(place);
-    results.fileSystems[place] = fileSystem;
-    const remove = () => fs.rmSync(base, { recursive: true, force: true });
-    process.once('exit', remove);
+  const missing = [];
+  for (const place of places) {
+    const only =
+      isOwn(place) &&
+      MEASURED[place].flatMap((measure) => measure.rows).filter(([...row]) => bench.wants(...row));
+    if (only?.length === 0) continue;
+    let opened;
     try {
-      for await (const measured of everything(bench, place, base)) {
+      if (isOwn(place) && noMounts) throw new Error(noMounts);
+      opened = openPlace(place);
+    } catch (error) {
+      if (!isOwn(place)) throw error;
+      missing.push(...only.map(([table, operation]) => ({ table, operation, place, why: error.message })));
+      continue;
+    }
+    results.fileSystems[place] = opened.fileSystem;
+    try {
+      for await (const measured of measureAll(bench, place, opened)) {
         if (measured.points) curves.push(measured);
         else rows.push(...rowsOf(measured));
         process.stderr.write(
@@ -148,13 +178,12 @@ async function main() {
         );
       }
     } finally {
-      process.off('exit', remove);
-      remove();
+      opened.close();
     }
   }
   const means = meansOf(rows);
   const summary = summaryOf(rows, means);
-  print({ rows, means, growth: curves, summary, notes, partial: options.only !== undefined });
+  print({ rows, missing, means, growth: curves, summary, notes, partial: options.only !== undefined });
   const out = options.out ?? (options.only || options.compare ? undefined : __dirname);
   if (out === undefined) return;
   Object.assign(results, {
@@ -162,6 +191,7 @@ async function main() {
     targets: summary,
     means,
     rows,
+    missing,
     growth: curves,
     notes,
   });

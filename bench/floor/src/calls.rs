@@ -168,8 +168,9 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
         other_path,
         large_path,
         copy_path,
+        clone_path,
         directory_path,
-    ] = &["f", "l", "g", "large", "large-copy", "d"].map(|own| place.path(&name(own)));
+    ] = &["f", "l", "g", "large", "large-copy", "clone", "d"].map(|own| place.path(&name(own)));
     let numbers = || first..first + n;
     let xs: &Vec<CString> = &numbers().map(|i| text(name(&format!("x{i}")))).collect();
     let ys: &Vec<CString> = &numbers().map(|i| text(name(&format!("y{i}")))).collect();
@@ -312,6 +313,14 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
         "fsync" => Box::new(|_| rustix::fs::fsync(place.content(file_path, OFlags::RDONLY)?.0)),
         "copyFile" => Box::new(copy(file_path, other_path)),
         "copyFile 64 MiB" => Box::new(copy(large_path, copy_path)),
+        "copyFile by reflink" => Box::new(|_| {
+            let (from, _) = place.content(large_path, OFlags::RDONLY)?;
+            let (to, _) = place.content(clone_path, OFlags::WRONLY)?;
+            rustix::fs::fchmod(&to, any_mode)?;
+            // Else the blocks are shared already, and there is nothing to do.
+            rustix::fs::ftruncate(&to, 0)?;
+            rustix::fs::ioctl_ficlone(&to, &from)
+        }),
         "cp" => Box::new(|i| {
             let (from, size) = place.content(file_path, OFlags::RDONLY)?;
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;

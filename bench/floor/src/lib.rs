@@ -6,6 +6,7 @@ mod calls;
 mod trees;
 
 use std::process::{Command, Stdio};
+use std::ptr::null;
 use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
@@ -49,21 +50,63 @@ pub fn calls(
 pub fn calls_by_two(operation: String, root: String, parent: String, n: u32) -> Result<f64> {
     let half = n as usize / 2;
     let both = Barrier::new(2);
-    let work = |first| {
+    on_threads([0, half], |first| {
         let measure = calls::Measure {
             n: half,
             first,
             missing: false,
             now: &|| nanoseconds(ClockId::Monotonic),
-            begin: &|| drop(both.wait()),
+            begin: &|| {
+                both.wait();
+            },
         };
         calls::run(&operation, &root, &parent, measure)
-    };
-    let (first, second) = thread::scope(|scope| {
-        let second = scope.spawn(|| work(half));
-        (work(0), second.join().unwrap_or(Err(Errno::IO)))
-    });
-    Ok(first.map_err(failed)?.max(second.map_err(failed)?) / 2.0)
+    })
+    .map_err(failed)
+}
+
+/// Does `operation` once in each of the directories `parents`, on so many threads; the nanoseconds of one.
+#[napi]
+pub fn calls_in(
+    operation: String,
+    root: String,
+    parents: Vec<String>,
+    threads: u32,
+) -> Result<f64> {
+    let parts = parents.chunks(parents.len().div_ceil(threads as usize));
+    on_threads(parts, |part| {
+        let each = part.iter().map(|parent| {
+            let measure = calls::Measure {
+                n: 1,
+                first: 0,
+                missing: false,
+                now: &|| nanoseconds(ClockId::Monotonic),
+                begin: &|| {},
+            };
+            calls::run(&operation, &root, parent, measure)
+        });
+        Ok(each.sum::<rustix::io::Result<f64>>()? / part.len() as f64)
+    })
+    .map_err(failed)
+}
+
+/// What a call takes where a thread for each of `parts` makes as many: `work` tells what one takes it.
+fn on_threads<Part: Send>(
+    parts: impl IntoIterator<Item = Part>,
+    work: impl Fn(Part) -> rustix::io::Result<f64> + Sync,
+) -> rustix::io::Result<f64> {
+    let work = &work;
+    let all = thread::scope(|scope| {
+        let threads = parts
+            .into_iter()
+            .map(|part| scope.spawn(move || work(part)));
+        let threads = threads.collect::<Vec<_>>();
+        let each = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or(Err(Errno::IO)));
+        each.collect::<rustix::io::Result<Vec<_>>>()
+    })?;
+    Ok(all.iter().copied().fold(0.0, f64::max) / all.len() as f64)
 }
 
 /// Makes `dirs` directories at `top`, with `files` files of `size` bytes in each.
@@ -107,6 +150,22 @@ pub fn program(name: String, args: Vec<String>, cpu: bool) -> Result<f64> {
     match status.success() {
         true => Ok(now() - start),
         false => Err(failed(format!("{name}: {status}"))),
+    }
+}
+
+/// From here on, what this thread and those that it starts mount is mounted for this process alone, and
+/// is gone with it, however it ends. Threads that are there already do not see it.
+#[napi]
+pub fn mount_privately() -> Result<()> {
+    let all = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: the names are strings, and a change of propagation reads nothing else.
+    let done = unsafe {
+        libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(c"none".as_ptr(), c"/".as_ptr(), null(), all, null()) == 0
+    };
+    match done {
+        true => Ok(()),
+        false => Err(failed(std::io::Error::last_os_error())),
     }
 }
 
