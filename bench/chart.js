@@ -3,7 +3,7 @@
 // script, no font of its own, colours that a light and a dark page can both carry.
 
 const WIDTH = 760;
-const LABEL = 250;
+const LABEL = 270;
 const RIGHT = 60;
 const ROW = 22;
 const HEAD = 34;

@@ -14,6 +14,12 @@ const AGAINST = {
   '1 MiB': '1 MiB',
 };
 
+/** `fs, Node 20` is that of another Node than this one. */
+const versus = (against) => {
+  const [who, ...which] = against.split(',');
+  return [AGAINST[who] ?? who, ...which].join();
+};
+
 const FLOORS = ['floor', 'floor, 2 threads', 'floor, 4 threads'];
 
 const rounded = (x) => Number(x.toPrecision(3));
@@ -105,7 +111,7 @@ const floorsText = (row) =>
 
 function line(row) {
   const { place, table, operation, against, median, low, high, target, unit } = row;
-  const what = `${operation}`.padEnd(24) + (unit ? '' : (AGAINST[against] ?? against)).padEnd(22);
+  const what = `${operation}`.padEnd(24) + (unit ? '' : versus(against)).padEnd(22);
   const how = `${number(median, unit).padStart(9)}  ${`${number(low, unit)} – ${number(high, unit)}`.padEnd(20)}`;
   const against_target =
     target === undefined ? '' : `at most ${number(target, unit).padEnd(8)} ${verdict(row)}`;
@@ -176,6 +182,13 @@ function chartOf({ node, kernel, fileSystems, rows, means }) {
     const row = here.find((r) => r.table === table && r.operation === operation && r.against === against);
     return row && bar(label, row.median, row);
   };
+  const oneByNode = (label, operation) => {
+    const others = here.filter((row) => row.operation === operation && row.against.startsWith('fs, '));
+    return [
+      one(label, 'tree', operation, 'fs'),
+      ...others.map((row) => bar(`${label}${row.against.slice('fs'.length)}`, row.median, row)),
+    ];
+  };
   const targeted = (label, what) => {
     const found = means.find((m) => m.what === what && m.place === place);
     return found && bar(label, found.mean, found);
@@ -203,11 +216,11 @@ function chartOf({ node, kernel, fileSystems, rows, means }) {
     {
       title: 'Trees and content',
       bars: [
-        one('rm -r, against fs.rmSync', 'tree', 'rm -r', 'fs'),
+        ...oneByNode('rm -r, against fs.rmSync', 'rm -r'),
         one('rm -r, against rm -rf', 'tree', 'rm -r', 'GNU'),
-        one('cp -r, against fs.cpSync', 'tree', 'cp -r', 'fs'),
+        ...oneByNode('cp -r, against fs.cpSync', 'cp -r'),
         one('cp -r, against GNU cp -r', 'tree', 'cp -r', 'GNU'),
-        one('readdir, against fs.readdirSync', 'tree', 'readdir', 'fs'),
+        ...oneByNode('readdir, against fs.readdirSync', 'readdir'),
         one('readdir, against find', 'tree', 'readdir', 'GNU'),
         one('readFile 64 MiB', 'content', 'readFile 64 MiB', 'fs'),
         one('copyFile 64 MiB', 'content', 'copyFile 64 MiB', 'fs'),

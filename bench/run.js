@@ -12,6 +12,7 @@ const { spawnSync } = require('node:child_process');
 const { calls, uncached } = require('./calls');
 const { growth } = require('./growth');
 const mounts = require('./mounts');
+const anotherNode = require('./another-node');
 const { loading, reflinks, trees } = require('./trees');
 const { NODE, isTooOld } = require('./setup');
 const { timeBy } = require('./rounds');
@@ -137,11 +138,14 @@ async function main() {
     wants: wanted(options.only),
     collectGarbage: vm.runInNewContext('gc'),
     notes,
+    otherNodes: {},
   };
   const places = options.place.split(',');
   const isOwn = (place) => place in mounts.KINDS;
   const noMounts = places.some(isOwn) ? mounts.whyNot(bench.floor) : undefined;
   if (bench.cpu) timeBy(bench.floor.cpuTime);
+  for (const [major, file] of Object.entries(against.has('fs') ? anotherNode.otherNodes() : {}))
+    bench.otherNodes[major] = anotherNode.start(file);
   bench.safe = against.has('safe') ? await fsSafe(notes) : null;
   // What was begun is removed then too.
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));

@@ -41,14 +41,21 @@ function treeWork(bench, place, base, safe) {
   const promised = (work) => everyone((root) => work(root.promises));
   /** The same work as a plain loop. */
   const floors = (work) => ({ floor: () => work(1), 'floor, 2 threads': () => work(2) });
+  /** The same function of node:fs, in the other Nodes at hand. */
+  const elsewhere = (name, ...args) =>
+    Object.fromEntries(
+      Object.entries(bench.otherNodes).map(([node, call]) => [`fs, Node ${node}`, () => call(name, ...args)]),
+    );
   const remove = {
     fs: () => durationOf(() => fs.rmSync(top, { recursive: true })),
+    ...elsewhere('rmSync', top, { recursive: true }),
     GNU: () => floor.program('rm', ['-rf', top], false),
     ...floors((threads) => floor.remove(top, threads)),
     safe: safely((s) => s.remove('tree', { recursive: true, maxEntries: 1e9 })),
   };
   const copied = {
     fs: () => durationOf(() => fs.cpSync(top, copy, { recursive: true })),
+    ...elsewhere('cpSync', top, copy, { recursive: true }),
     GNU: () => floor.program('cp', ['-r', top, copy], false),
     ...floors((threads) => floor.copy(top, copy, threads)),
   };
@@ -88,6 +95,7 @@ function treeWork(bench, place, base, safe) {
       ways: {
         ...everyone((root) => root.readdir('tree', list)),
         fs: () => durationOf(() => fs.readdirSync(top, list)),
+        ...elsewhere('readdirSync', top, list),
         GNU: () => floor.program('find', [top], false),
         ...floors((threads) => floor.list(top, threads)),
         safe: safely((s) => drain(s.walk('tree', { symlinkPolicy: 'include', maxEntries: 1e9 }))),
