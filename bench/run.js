@@ -8,7 +8,7 @@ const { parseArgs } = require('node:util');
 const { pathToFileURL } = require('node:url');
 const v8 = require('node:v8');
 const vm = require('node:vm');
-const { spawnSync } = require('node:child_process');
+const { spawn } = require('node:child_process');
 const { calls, uncached } = require('./calls');
 const { growth } = require('./growth');
 const mounts = require('./mounts');
@@ -100,6 +100,23 @@ function openPlace(place) {
   }
 }
 
+/** Tells how many CPUs have been busy since, on average, with neither this process nor what it started. */
+function othersBusy(floor) {
+  const all = () =>
+    os
+      .cpus()
+      .reduce((sum, { times: { idle, ...busy } }) => sum + Object.values(busy).reduce((a, b) => a + b), 0);
+  const own = () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e3 + floor.childrenRan() / 1e6;
+  };
+  const [begin, before] = [performance.now(), all() - own()];
+  return () => (all() - own() - before) / (performance.now() - begin);
+}
+
+/** More than what the kernel does by itself. */
+const BUSY = 0.3;
+
 const MEASURED = {
   tmpfs: [calls, trees, loading, growth],
   disk: [calls, trees, reflinks, growth],
@@ -155,6 +172,7 @@ async function main() {
     cores: os.availableParallelism?.(),
     fileSystems: {},
   };
+  const busy = othersBusy(bench.floor);
   const rows = [];
   const curves = [];
   const missing = [];
@@ -185,6 +203,10 @@ async function main() {
       opened.close();
     }
   }
+  if (busy() > BUSY)
+    notes.push(
+      `others kept ${busy().toFixed(1)} CPUs busy. Rows of promises and trees, which use more than one, tell little then.`,
+    );
   const means = meansOf(rows);
   const summary = summaryOf(rows, means);
   print({ rows, missing, means, growth: curves, summary, notes, partial: options.only !== undefined });
@@ -205,8 +227,13 @@ async function main() {
 
 if (isTooOld && !options['this-node'] && fs.existsSync(NODE)) {
   // All of it on the Node that fs-safe needs, so that every ratio is of one Node.
-  const { status } = spawnSync(NODE, process.argv.slice(1), { stdio: 'inherit' });
-  process.exitCode = status ?? 1;
+  const child = spawn(NODE, process.argv.slice(1), { stdio: 'inherit' });
+  // It cleans up behind itself. What a terminal sends, it gets too.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => child.kill());
+  child.on('close', (status) => {
+    process.exitCode = status ?? 1;
+  });
 } else {
   main();
 }

@@ -169,8 +169,9 @@ pub fn mount_privately() -> Result<()> {
     }
 }
 
-/// How long all programs ran that this process has started and that have ended.
-fn children_ran() -> f64 {
+/// How many nanoseconds all programs ran that this process has started and that have ended.
+#[napi]
+pub fn children_ran() -> f64 {
     // SAFETY: all of the structure is numbers, and getrusage(2) fills it.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
