@@ -8,7 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
 const { promised } = require('./operations');
-const { durationOf, loop, measure, promiseLoop, spread } = require('./rounds');
+const { cpuTimeOf, durationOf, loop, measure, promiseLoop, spread } = require('./rounds');
 
 const CALLS = 300;
 /** What rises by more than this, and by so much more than the reference does, is neither flat nor linear. */
@@ -109,7 +109,8 @@ function width({ SandboxRoot, floor, cpu, full }, base, place) {
 }
 
 /** Larger trees: what one entry costs. */
-function size({ SandboxRoot, floor, full, collectGarbage }, base, place) {
+function size({ SandboxRoot, floor, cpu, full, collectGarbage }, base, place) {
+  const timed = cpu ? cpuTimeOf : durationOf;
   const root = new SandboxRoot(base);
   const sizes = powers(1000, largest(full, place));
   const FILES = 50;
@@ -127,11 +128,12 @@ function size({ SandboxRoot, floor, full, collectGarbage }, base, place) {
     what: `${what} by tree size`,
     unit: 'entry',
     sizes,
-    reference: 'floor',
+    // On as many threads as ours, for how many of them run at a time is up to the machine.
+    reference: 'floor, 2 threads',
     rounds: 3,
     ways: (entries) => ({
-      ours: { prepare: plant(entries), run: () => durationOf(ours), clean },
-      reference: { prepare: plant(entries), run: reference, clean },
+      ours: { prepare: plant(entries), run: () => timed(ours), clean },
+      reference: { prepare: plant(entries), run: () => timed(reference), clean },
       units: entries,
     }),
   });
@@ -140,18 +142,18 @@ function size({ SandboxRoot, floor, full, collectGarbage }, base, place) {
     curve(
       'rm -r',
       () => root.rm('tree', true),
-      () => floor.remove(top, 1),
+      () => floor.remove(top, 2),
     ),
     curve(
       'cp -r',
       () => root.cp('tree', 'copy', { recursive: true }),
-      () => floor.copy(top, copy, 1),
+      () => floor.copy(top, copy, 2),
       removeBoth,
     ),
     curve(
       'recursive readdir',
       () => root.readdir('tree', types),
-      () => floor.list(top, 1),
+      () => floor.list(top, 2),
       remove,
     ),
   ];

@@ -81,6 +81,14 @@ async function durationOf(work) {
   return Number(hrtime.bigint() - start);
 }
 
+/** The nanoseconds for which all threads run while `work` does. */
+function cpuTimeOf(work) {
+  const before = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) * 1e3;
+}
+
 /** The median and the quartiles. */
 function spread(values) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -102,6 +110,7 @@ const ratio = (ours, theirs) =>
 const geometricMean = (values) => Math.exp(values.reduce((sum, x) => sum + Math.log(x), 0) / values.length);
 
 module.exports = {
+  cpuTimeOf,
   durationOf,
   failingLoop,
   geometricMean,
