@@ -77,6 +77,12 @@ function meansOf(rows) {
   });
 }
 
+/** What a row, or a mean, is about. */
+const nameOf = ({ place, table, operation, against }) =>
+  [place, table && `${table}:`, operation, table && place && `(${versus(against)})`]
+    .filter(Boolean)
+    .join(' ');
+
 /** For each target, how many of its rows hold, how many not even the floor reaches, and the worst. */
 function summaryOf(rows, means) {
   return TARGETS.map((target) => {
@@ -94,6 +100,7 @@ function summaryOf(rows, means) {
       hold: about.filter(({ holds }) => holds).length,
       beyond: about.filter(({ beyond }) => beyond).length,
       worst: worst && value(worst),
+      ...(worst && { worstIs: nameOf(worst) }),
       ...(worst && Number.isFinite(least(worst)) && { floor: least(worst) }),
     };
   });
@@ -113,9 +120,8 @@ function line(row) {
   const { place, table, operation, against, median, low, high, target, unit } = row;
   const what = `${operation}`.padEnd(24) + (unit ? '' : versus(against)).padEnd(22);
   const how = `${number(median, unit).padStart(9)}  ${`${number(low, unit)} – ${number(high, unit)}`.padEnd(20)}`;
-  const against_target =
-    target === undefined ? '' : `at most ${number(target, unit).padEnd(8)} ${verdict(row)}`;
-  const start = `${(place ?? '').padEnd(6)} ${table.padEnd(24)} ${what}${how}${against_target.padEnd(26)}`;
+  const judgement = target === undefined ? '' : `at most ${number(target, unit).padEnd(8)} ${verdict(row)}`;
+  const start = `${(place ?? '').padEnd(6)} ${table.padEnd(24)} ${what}${how}${judgement.padEnd(26)}`;
   return `${start}${floorsText(row)}`.trimEnd();
 }
 
@@ -125,13 +131,13 @@ function growthLine({ what, unit, place, reference, points, flat }) {
   return `${place.padEnd(6)} ${what}, per ${unit}: ${state}\n         ours  ${of('ours')}\n         ${reference}  ${of('reference')}`;
 }
 
-function summaryLine({ what, target, unit, rows, hold, beyond, worst, floor }) {
+function summaryLine({ what, target, unit, rows, hold, beyond, worst, worstIs, floor }) {
   const start = `${what}: at most ${number(target, unit)}`;
   if (rows === 0) return `-       ${start}; not measured`;
   const state = verdict({ holds: hold === rows, beyond: hold + beyond === rows });
   const below = floor === undefined ? '' : `, where the floor takes ${number(floor)}`;
   const others = beyond > 0 ? `, ${beyond} beyond` : '';
-  return `${state.padEnd(7)} ${start}; ${hold} of ${rows} hold${others}, worst ${number(worst, unit)}${below}`;
+  return `${state.padEnd(7)} ${start}; ${hold} of ${rows} hold${others}, worst ${number(worst, unit)}${below}, ${worstIs}`;
 }
 
 function print({ rows, missing, means, growth, summary, notes, partial }) {

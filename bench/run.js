@@ -79,19 +79,20 @@ const FILE_SYSTEMS = {
   2035054128: 'overlayfs',
 };
 
+const isOwn = (place) => place in mounts.KINDS;
+
 /** A file system to measure on: its name, a directory on it, and what removes all that was made for it. */
 function openPlace(place) {
-  const isOwn = place in mounts.KINDS;
   const folder = place === 'disk' ? path.resolve(options.disk) : '/dev/shm';
   const dir = fs.mkdtempSync(path.join(folder, 'bench-'));
   const close = () => {
     process.off('exit', close);
-    if (isOwn) mounts.unmount(dir);
+    if (isOwn(place)) mounts.unmount(dir);
     fs.rmSync(dir, { recursive: true, force: true });
   };
   process.once('exit', close);
   try {
-    const { base, forget } = isOwn ? mounts.mounted(place, dir) : { base: dir };
+    const { base, forget } = isOwn(place) ? mounts.mounted(place, dir) : { base: dir };
     const { type } = fs.statfsSync(base);
     return { fileSystem: FILE_SYSTEMS[type] ?? type.toString(16), base, forget, close };
   } catch (error) {
@@ -114,9 +115,10 @@ function othersBusy(floor) {
   return () => (all() - own() - before) / (performance.now() - begin);
 }
 
-/** More than what the kernel does by itself. */
+/** How many they are at the least to be told: the kernel does things by itself. */
 const BUSY = 0.3;
 
+/** What is measured where. For the bench's own file systems, `rows` of each are the tables and operations. */
 const MEASURED = {
   tmpfs: [calls, trees, loading, growth],
   disk: [calls, trees, reflinks, growth],
@@ -154,11 +156,9 @@ async function main() {
     treeRounds: Math.max(3, Math.round(Number(options.rounds) / 6)),
     wants: wanted(options.only),
     collectGarbage: vm.runInNewContext('gc'),
-    notes,
     otherNodes: {},
   };
   const places = options.place.split(',');
-  const isOwn = (place) => place in mounts.KINDS;
   const noMounts = places.some(isOwn) ? mounts.whyNot(bench.floor) : undefined;
   if (bench.cpu) timeBy(bench.floor.cpuTime);
   for (const [major, file] of Object.entries(against.has('fs') ? anotherNode.otherNodes() : {}))
@@ -177,17 +177,18 @@ async function main() {
   const curves = [];
   const missing = [];
   for (const place of places) {
-    const only =
-      isOwn(place) &&
-      MEASURED[place].flatMap((measure) => measure.rows).filter(([...row]) => bench.wants(...row));
-    if (only?.length === 0) continue;
     let opened;
+    let asked;
     try {
-      if (isOwn(place) && noMounts) throw new Error(noMounts);
+      if (isOwn(place)) {
+        asked = MEASURED[place].flatMap(({ rows }) => rows).filter((row) => bench.wants(...row));
+        if (asked.length === 0) continue;
+        if (noMounts) throw new Error(noMounts);
+      }
       opened = openPlace(place);
     } catch (error) {
       if (!isOwn(place)) throw error;
-      missing.push(...only.map(([table, operation]) => ({ table, operation, place, why: error.message })));
+      missing.push(...asked.map(([table, operation]) => ({ table, operation, place, why: error.message })));
       continue;
     }
     results.fileSystems[place] = opened.fileSystem;
