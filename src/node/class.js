@@ -273,7 +273,11 @@
             }
           },
         }[name];
-        Object.defineProperty(Promises.prototype, name, { value: method, writable: true, configurable: true });
+        Object.defineProperty(Promises.prototype, name, {
+          value: method,
+          writable: true,
+          configurable: true,
+        });
       }
     }
   }
@@ -401,4 +405,4 @@
   };
 
   return { SandboxRoot, numberOf };
-}
+};
