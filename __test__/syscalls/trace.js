@@ -37,14 +37,16 @@ function trace(dir, args, { wrapper = [], inject = [] } = {}) {
 /** The calls of one thread and when each was made, without those of the runtime. */
 function callsOf(text) {
   const isOfTheRuntime = runtime();
-  return text.split('\n').flatMap((whole) => {
+  const calls = text.split('\n').flatMap((whole) => {
     const [, at = 0, line] = /^(?:(\d+\.\d+) )?(.*)$/s.exec(whole);
     const call = parse(line);
     if (call === null || isOfTheRuntime(call)) return [];
     // A descriptor is there when the call that gives it has ended: then others know its number.
     const lasted = opensOne(call) ? Number(/<([\d.]+)>$/.exec(line)?.[1] ?? 0) : 0;
-    return [{ ...call, at: Number(at) + lasted }];
+    return [{ ...call, at: Number(at), until: Number(at) + lasted }];
   });
+  // But no later than the next call of this thread: the clock is not finer than they are.
+  return calls.map(({ until, ...call }, i) => ({ ...call, at: Math.min(until, calls[i + 1]?.at ?? until) }));
 }
 
 const opensOne = ({ name, args }) => name.startsWith('open') || args[1] === 'F_DUPFD_CLOEXEC';
