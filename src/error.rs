@@ -206,16 +206,20 @@ pub struct Error {
 
 impl Error {
     /// The symbolic name, such as `ENOENT`.
-    pub fn code(&self) -> String {
+    pub fn code(&self) -> Cow<'static, str> {
         match errno::describe(self.errno) {
-            Some((code, _)) => code.to_owned(),
-            None => format!("E{}", self.errno),
+            Some((code, _)) => code.into(),
+            None => format!("E{}", self.errno).into(),
         }
     }
 
-    fn message(&self) -> String {
+    /// What it says, in one line.
+    pub fn message(&self) -> String {
         let wording = errno::describe(self.errno).map_or("unknown error", |(_, wording)| wording);
-        let mut message = format!("{}: {wording}", self.code());
+        let mut message = String::with_capacity(128);
+        message.push_str(&self.code());
+        message.push_str(": ");
+        message.push_str(wording);
         if let Some(reason) = self.reason {
             message.push_str(" (");
             message.push_str(&reason.wording());
@@ -239,11 +243,12 @@ impl Error {
 
 /// Appends `path`, its line breaks escaped: callers parse a message as one line.
 fn push_on_one_line(message: &mut String, path: &[u8]) {
-    for c in String::from_utf8_lossy(path).chars() {
-        match c {
-            '\n' | '\r' | '\u{2028}' | '\u{2029}' => message.extend(c.escape_default()),
-            c => message.push(c),
-        }
+    let path = String::from_utf8_lossy(path);
+    let is_break = |c| matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}');
+    for part in path.split_inclusive(is_break) {
+        let line = part.trim_end_matches(is_break);
+        message.push_str(line);
+        message.extend(part[line.len()..].chars().flat_map(char::escape_default));
     }
 }
 

@@ -27,7 +27,7 @@
   Object.defineProperty(stats, 'fields', { value: fields });
 
   const NAMES = Object.keys(stats());
-  const bigStats = (...values) => Object.fromEntries(NAMES.map((name, i) => [name, values[i]]));
+  const bigStats = (values) => Object.fromEntries(NAMES.map((name, i) => [name, values[i]]));
 
   // The error of a failed system call, as Node has it: nothing but an Error. It is a class while it is made,
   // since a stack begins behind the constructor. To take one costs more than a system call.

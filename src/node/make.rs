@@ -10,6 +10,7 @@ use napi::{JsValue, sys};
 use rustix::fs::{FileType, Stat};
 
 use super::options::Encoding;
+use super::reply::text_of;
 use super::roots::{CLASS, Roots};
 use super::task::WorkTask;
 use super::threads::Promised;
@@ -31,7 +32,7 @@ pub struct Make {
     number_of: OnceCell<FunctionRef<FnArgs<(sys::napi_value,)>, Option<u32>>>,
     class: FunctionRef<FnArgs<(sys::napi_value,)>, Object<'static>>,
     stats: SharedNumbers,
-    big_stats: FunctionRef<FnArgs<Fields<BigInt>>, Unknown<'static>>,
+    big_stats: FunctionRef<FnArgs<(Vec<BigInt>,)>, Unknown<'static>>,
     system_error: FunctionRef<FnArgs<SystemError>, Unknown<'static>>,
     invalid_type: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
     invalid_value: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
@@ -50,8 +51,6 @@ pub struct Make {
     part: FunctionRef<FnArgs<Part>, Unknown<'static>>,
 }
 
-#[rustfmt::skip]
-type Fields<T> = (T, T, T, T, T, T, T, T, T, T, T, T, T);
 type SystemError = (
     String,
     i32,
@@ -191,14 +190,20 @@ impl Make {
 
     /// Sets the numbers that `stats` of `make.js` reads.
     pub fn share_stats(&self, stat: &Stat) {
-        self.stats.set(fields(stat, |field| field as f64));
+        // From 64 bits it takes one instruction.
+        let number = |field| match i64::try_from(field) {
+            Ok(field) => field as f64,
+            Err(_) => field as f64,
+        };
+        self.stats.set(fields(stat, number));
     }
 
     /// The same as bigints, every field exact.
     pub fn big_stats(&self, env: &Env, stat: &Stat) -> Result<Unknown<'static>> {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m] = fields(stat, BigInt::from);
-        let fields = FnArgs::from((a, b, c, d, e, f, g, h, i, j, k, l, m));
-        self.big_stats.borrow_back(env)?.call(fields)
+        let fields = fields(stat, BigInt::from).into_iter().collect::<Vec<_>>();
+        self.big_stats
+            .borrow_back(env)?
+            .call(FnArgs::from((fields,)))
     }
 
     /// The `Error` of a failed system call, as Node makes it; that of a file that is too large is
@@ -208,22 +213,17 @@ impl Make {
             let sizes = (size as f64, most as f64);
             return self.too_large.borrow_back(env)?.call(FnArgs::from(sizes));
         }
-        let text = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
+        let text =
+            |path: Option<Vec<u8>>| path.map_or(Either::B(()), |path| Either::A(text_of(path)));
         self.system_error
             .borrow_back(env)?
             .new_instance(FnArgs::from((
-                error.to_string(),
+                error.message(),
                 -error.errno,
-                error.code(),
+                error.code().into_owned(),
                 error.syscall,
-                error
-                    .path
-                    .as_ref()
-                    .map_or(Either::B(()), |path| Either::A(text(path))),
-                error
-                    .dest
-                    .as_ref()
-                    .map_or(Either::B(()), |dest| Either::A(text(dest))),
+                text(error.path),
+                text(error.dest),
             )))
     }
 
@@ -303,7 +303,7 @@ impl Make {
     pub fn names(&self, env: &Env, names: Names, encoding: &Encoding) -> Result<Unknown<'static>> {
         let text = |bytes: Vec<u8>| match encoding {
             Encoding::Buffer => Either::B(Buffer::from(bytes)),
-            _ => Either::A(String::from_utf8_lossy(&bytes).into_owned()),
+            _ => Either::A(text_of(bytes)),
         };
         let kinds = names.kinds.into_iter().map(letter_of).collect();
         let (paths, counts) = names.parents.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();

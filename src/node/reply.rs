@@ -51,9 +51,7 @@ impl Reply {
             Self::Descriptor(fd) => Either8::C(fd.into_raw_fd()),
             Self::Stats(stat) => Either8::D(make.stats(env, &stat)?),
             Self::BigStats(stat) => Either8::D(make.big_stats(env, &stat)?),
-            Self::Text(bytes, Encoding::Utf8) => {
-                Either8::E(String::from_utf8_lossy(&bytes).into_owned())
-            }
+            Self::Text(bytes, Encoding::Utf8) => Either8::E(text_of(bytes)),
             Self::Text(bytes, Encoding::Buffer) if bytes.len() <= COPIED => {
                 Either8::H(BufferSlice::copy_from(env, bytes)?)
             }
@@ -90,6 +88,12 @@ impl Reply {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The string that `bytes` are; what is not UTF-8 in them is U+FFFD.
+pub fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 impl From<()> for Reply {

@@ -47,10 +47,21 @@ impl Nanoseconds {
 
 impl From<Nanoseconds> for Timespec {
     fn from(Nanoseconds(ns): Nanoseconds) -> Self {
-        Self {
+        // Dividing 128 bits is slow, and those of most years fit into 64.
+        let (seconds, fraction) = match i64::try_from(ns) {
+            Ok(ns) => {
+                let per_second = PER_SECOND as i64;
+                (ns.div_euclid(per_second), ns.rem_euclid(per_second))
+            }
             // In range, since `new` lets nothing else through.
-            tv_sec: ns.div_euclid(PER_SECOND) as i64,
-            tv_nsec: ns.rem_euclid(PER_SECOND) as _,
+            Err(_) => (
+                ns.div_euclid(PER_SECOND) as i64,
+                ns.rem_euclid(PER_SECOND) as i64,
+            ),
+        };
+        Self {
+            tv_sec: seconds,
+            tv_nsec: fraction as _,
         }
     }
 }
