@@ -163,7 +163,8 @@ async function failAndLook(sizes, support, { dir, failing, total, nobody, symlin
       await Promise.all(running);
     }
   };
-  await run(5000);
+  // An engine that has failed often takes more for itself than one that has not.
+  await run(Math.max(5000, total / 4));
   const before = await state();
   await run(total);
   return { before, after: await state(), codes };

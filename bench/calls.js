@@ -64,6 +64,12 @@ function way(operation, dir, flight, run) {
 /** Whether this build has the method: an earlier one may not. */
 const has = (subject, name) => name.split(',', 1)[0] in (subject ?? {});
 
+/** What a failing call cannot do without, beside its system calls: an error, with a stack, that is thrown. */
+function fail(_, path) {
+  const error = new Error(`ENOENT: no such file or directory, stat '${path}'`);
+  throw Object.assign(error, { errno: -2, code: 'ENOENT', syscall: 'stat', path });
+}
+
 /** Every way of calling `operation`, by `against`. */
 function ways(bench, operation, name, at, { looped, flight = 1, isPromise = false, fails = false }) {
   const [on, second] = [operation.on ?? 'f', operation.second ?? 'f'].map((x) => (fails ? 'missing' : x));
@@ -75,9 +81,10 @@ function ways(bench, operation, name, at, { looped, flight = 1, isPromise = fals
   const result = { ours: make((n) => looped(call, subject(at.root), ...ours, n)) };
   if (at.other && has(subject(at.other), name))
     result.other = make((n) => looped(call, subject(at.other), ...ours, n));
+  const failing = fails && name !== 'exists' ? (n) => failingLoop(fail, null, ...ours, n) : () => 0;
   if (bench.against.has('floor'))
-    result.floor = make((n) =>
-      bench.floor.calls(name, at.rootDir, at.parent, n, bench.cpu && !isPromise, fails),
+    result.floor = make(
+      (n) => bench.floor.calls(name, at.rootDir, at.parent, n, bench.cpu && !isPromise, fails) + failing(n),
     );
   if (bench.against.has('floor') && flight > 1)
     result['floor, 2 threads'] = make((n) => bench.floor.callsByTwo(name, at.rootDir, at.parent, n));

@@ -10,7 +10,7 @@ const ROUNDS = 31;
 
 const addon = { exports: {} };
 process.dlopen(addon, path.resolve(__dirname, '../../target/release/libcall_cost.so'));
-const { Sandbox, floor, core } = addon.exports;
+const { Sandbox, floor, core, openRoot, share } = addon.exports;
 
 const base = fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir();
 const root = fs.mkdtempSync(path.join(base, 'call-cost-'));
@@ -18,6 +18,34 @@ fs.mkdirSync(path.join(root, 'a/b'), { recursive: true });
 fs.writeFileSync(path.join(root, 'a/b/c'), '');
 
 const sandbox = new Sandbox(root);
+const fields = new Float64Array(new ArrayBuffer(13 * 8));
+share(fields);
+const { numbered } = Sandbox.prototype;
+class Numbered {
+  #number = openRoot(root);
+  nothing(at) {
+    numbered(this.#number, at);
+  }
+  object(at) {
+    numbered(this.#number, at);
+    return {
+      dev: fields[0],
+      ino: fields[1],
+      mode: fields[2],
+      nlink: fields[3],
+      uid: fields[4],
+      gid: fields[5],
+      rdev: fields[6],
+      size: fields[7],
+      blksize: fields[8],
+      blocks: fields[9],
+      atimeNs: fields[10],
+      mtimeNs: fields[11],
+      ctimeNs: fields[12],
+    };
+  }
+}
+const ours = new Numbered();
 const absolute = path.join(root, 'a/b/c');
 const loop = (call) => () => {
   for (let i = 0; i < CALLS; i++) call();
@@ -30,6 +58,8 @@ const ways = {
   closure: loop(() => sandbox.closure('a/b/c')),
   'raw callback': loop(() => sandbox.raw('a/b/c')),
   'raw callback, type tag checked': loop(() => sandbox.rawTagged('a/b/c')),
+  'a number in a private field': loop(() => ours.nothing('a/b/c')),
+  'the same, object made by its method': loop(() => ours.object('a/b/c')),
   '#[napi] &self, napi(object)': loop(() => sandbox.napiSelfObject('a/b/c')),
   'closure, 13 named fields set': loop(() => sandbox.closureObject('a/b/c')),
   'closure, object made by a JS function': loop(() => sandbox.closureMade('a/b/c')),

@@ -406,3 +406,4 @@
 
   return { SandboxRoot, numberOf };
 };
+//# sourceURL=openat2:class

@@ -226,3 +226,4 @@
     identity,
   };
 })();
+//# sourceURL=openat2:make

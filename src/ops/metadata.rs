@@ -125,8 +125,8 @@ pub fn access(root: &Root, path: &UserPath, mode: Access) -> Result<()> {
         if mode.contains(Access::WRITE_OK) {
             root.for_change()?;
         }
-        if mode == Access::EXISTS && describe_in_root(root, path, true)?.is_some() {
-            return Ok(());
+        if mode == Access::EXISTS {
+            return find(root, path);
         }
         let fd = root.existing(path)?;
         let done = on_intr(|| sys::access_o_path(fd.as_fd(), mode));
@@ -138,9 +138,14 @@ pub fn access(root: &Root, path: &UserPath, mode: Access) -> Result<()> {
 
 /// Whether something is at `path`; a symlink counts as what it leads to.
 pub fn exists(root: &Root, path: &UserPath) -> bool {
-    match describe_in_root(root, path, true) {
-        Ok(None) => root.existing(path).is_ok(),
-        found => found.is_ok(),
+    find(root, path).is_ok()
+}
+
+/// Finds out whether something is at `path`, and if not, why.
+fn find(root: &Root, path: &UserPath) -> Result<(), Failure> {
+    match describe_in_root(root, path, true)? {
+        Some(_) => Ok(()),
+        None => root.existing(path).map(drop),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every export does the same work: `cocalc_openat2::ops::metadata::stat`. They differ in how the
 //! receiver is found, how the path is read and how the result is handed back. `run.js` times them.
 
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr;
 
@@ -206,6 +207,57 @@ unsafe extern "C" fn raw_nothing(
     ptr::null_mut()
 }
 
+thread_local! {
+    /// Roots by number, and the memory that a script reads numbers from.
+    static ROOTS: RefCell<Vec<Root>> = const { RefCell::new(Vec::new()) };
+    static SHARED: Cell<*mut [f64; 13]> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// Takes the memory in which `numbered` leaves what it found: thirteen numbers that stay where they are.
+#[napi]
+pub fn share(mut fields: Float64Array) {
+    SHARED.set(unsafe { fields.as_mut() }.as_mut_ptr().cast());
+    std::mem::forget(fields);
+}
+
+/// Opens a root: its number.
+#[napi]
+pub fn open_root(root: String) -> Result<u32> {
+    let root = Sandbox::new(root)?.root;
+    ROOTS.with_borrow_mut(|roots| {
+        roots.push(root);
+        Ok(roots.len() as u32 - 1)
+    })
+}
+
+/// A raw callback of the number of a root and a path.
+unsafe extern "C" fn numbered(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    let mut argc = 2;
+    let mut args = [ptr::null_mut(); 2];
+    let mut text = [0u8; 4096];
+    let (mut number, mut length) = (0, 0);
+    unsafe {
+        sys::napi_get_cb_info(
+            env,
+            info,
+            &mut argc,
+            args.as_mut_ptr(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+        );
+        sys::napi_get_value_uint32(env, args[0], &mut number);
+        sys::napi_get_value_string_utf8(env, args[1], text.as_mut_ptr().cast(), 4096, &mut length);
+    }
+    let found = ROOTS.with_borrow(|roots| stat(&roots[number as usize], text[..length].to_vec()));
+    if let Ok(found) = found {
+        unsafe { SHARED.get().write(fields(&found)) };
+    }
+    ptr::null_mut()
+}
+
 type Make<'a> = Function<
     'a,
     FnArgs<(
@@ -269,5 +321,6 @@ pub fn exports(exports: Object, env: Env) -> Result<()> {
         method("raw", raw)?,
         method("rawTagged", raw_tagged)?,
         method("rawNothing", raw_nothing)?,
+        method("numbered", numbered)?,
     ])
 }

@@ -225,7 +225,7 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
     };
     each(match operation {
         // One name in an open directory needs no lookup; else to open the thing itself is the least.
-        "stat" | "exists" | "lstat" if parent.is_empty() => {
+        "stat" | "exists" | "access" | "lstat" if parent.is_empty() => {
             let name = if operation == "lstat" { link } else { file };
             Box::new(move |_| {
                 black_box(rustix::fs::statat(&place.root, name, nofollow)?);
@@ -241,11 +241,7 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
             black_box(rustix::fs::fstat(fd)?);
             Ok(())
         }),
-        "exists" => Box::new(|_| place.openat2(file_path, HANDLE).map(drop)),
-        "access" => Box::new(|_| {
-            let fd = place.openat2(file_path, HANDLE)?;
-            on_handle(libc::SYS_faccessat2, &fd, libc::F_OK)
-        }),
+        "exists" | "access" => Box::new(|_| place.openat2(file_path, HANDLE).map(drop)),
         "readlink" => {
             let mut room = [0u8; 256];
             Box::new(move |_| {
