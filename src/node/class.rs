@@ -34,58 +34,68 @@ pub fn define(env: &Env, make: Rc<Make>) -> Result<Unknown<'static>> {
     };
     methods::define(&mut methods)?;
 
-    let mut natives = Object::new(env)?;
-    natives.set_named_property("calls", methods.calls)?;
-    natives.set_named_property("starters", methods.starters)?;
-    let functions = methods.functions;
+    let mut natives = Natives {
+        functions: methods.functions,
+        object: Object::new(env)?,
+    };
+    natives.object.set_named_property("calls", methods.calls)?;
+    natives
+        .object
+        .set_named_property("starters", methods.starters)?;
 
     let of = Rc::clone(&make);
-    let open = lasting(&functions, "open", move |call| Roots::open(call, &of))?;
-    natives.set_named_property("open", open)?;
+    natives.add("open", move |call| Roots::open(call, &of))?;
 
     let of = Rc::clone(&make);
-    let close = lasting(&functions, "close", move |call| {
+    natives.add("close", move |call| {
         of.roots.close(call.get(0)?);
         Ok(())
     })?;
-    natives.set_named_property("close", close)?;
 
     let of = Rc::clone(&make);
-    let forget = lasting(&functions, "forget", move |call| {
+    natives.add("forget", move |call| {
         of.roots.forget(call.get(0)?);
         Ok(())
     })?;
-    natives.set_named_property("forget", forget)?;
 
     let of = Rc::clone(&make);
-    let closed = lasting(&functions, "closed", move |call| {
-        Ok(of.roots.of(call)?.is_closed())
-    })?;
-    natives.set_named_property("closed", closed)?;
+    natives.add("closed", move |call| Ok(of.roots.of(call)?.is_closed()))?;
 
     let of = Rc::clone(&make);
-    let identity = lasting(
-        &functions,
-        "identity",
-        move |call| match identity::identity(&*of.roots.of(call)?) {
+    natives.add("identity", move |call| {
+        match identity::identity(&*of.roots.of(call)?) {
             Ok(identity) => Ok(of.identity(call.env, identity)?),
             Err(error) => Err(Thrown::Error(of.error(call.env, error)?)),
-        },
-    )?;
-    natives.set_named_property("identity", identity)?;
+        }
+    })?;
 
     let of = Rc::clone(&make);
     let ending = Arc::clone(threads.ending());
-    let tour = lasting(&functions, "tour", move |call| tour(call, &of, &ending))?;
-    natives.set_named_property("tour", tour)?;
+    natives.add("tour", move |call| tour(call, &of, &ending))?;
 
-    let end = lasting(&functions, "end", move |_| {
+    natives.add("end", move |_| {
         threads.end();
         Ok(())
     })?;
-    natives.set_named_property("end", end)?;
 
-    make.class(env, natives)
+    make.class(env, natives.object)
+}
+
+/// The native calls, while they are made.
+struct Natives<'e> {
+    functions: Functions,
+    object: Object<'e>,
+}
+
+impl Natives<'_> {
+    fn add<T: ToNapiValue>(
+        &mut self,
+        name: &str,
+        body: impl Fn(&Call<'_>) -> Checked<T> + 'static,
+    ) -> Result<()> {
+        let function = lasting(&self.functions, name, body)?;
+        self.object.set_named_property(name, function)
+    }
 }
 
 /// A tour through a tree: `{ step, close }`. A step is called with the root, whose descriptor is kept open
