@@ -222,6 +222,7 @@ async function main() {
     growth: curves,
     notes,
   });
+  fs.mkdirSync(out, { recursive: true });
   fs.writeFileSync(path.join(out, 'results.json'), json(results));
   fs.writeFileSync(path.join(out, 'results.svg'), chartOf(results));
 }

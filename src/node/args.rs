@@ -320,7 +320,8 @@ fn string_bytes(
     let Some(bytes) = node_api::string_bytes(refusal.env, &value)? else {
         return Ok(None);
     };
-    if bytes.windows(3).any(|three| three == REPLACEMENT) {
+    let may_have_one = bytes.contains(&REPLACEMENT[0]);
+    if may_have_one && bytes.windows(3).any(|three| three == REPLACEMENT) {
         let units = value.coerce_to_string()?.into_utf16()?;
         if char::decode_utf16(units.iter().copied()).any(|unit| unit.is_err()) {
             let reason = "must be a string without lone surrogates";

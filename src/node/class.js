@@ -34,7 +34,8 @@
     #number;
 
     static {
-      numberOf = (value) => (Object(value) === value && #number in value ? value.#number : undefined);
+      numberOf = (value) =>
+        typeof value === 'object' && value !== null && #number in value ? value.#number : undefined;
     }
 
     constructor(root, options) {
