@@ -1,7 +1,6 @@
 'use strict';
 
 const { openSync, readSync, closeSync } = require('node:fs');
-const { version } = require('./package.json');
 
 // Every require is a literal string, so that bundlers see what can be loaded.
 const LOCAL = {
@@ -44,6 +43,7 @@ function libc() {
 
 function packaged(target) {
   const [manifest, binding] = PACKAGED[target]();
+  const { version } = require('./package.json');
   if (manifest.version === version) return binding;
   throw new Error(`its version is ${manifest.version}, but @cocalc/openat2 is ${version}`);
 }

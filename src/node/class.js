@@ -1,10 +1,10 @@
 // The class. Compiled into the addon, like make.js. The value of this script is a function of what make.js
-// makes and then of the native calls; it gives back the class, and what tells the number of a root.
+// makes and of the native calls; it gives back the class, and what tells the number of a root.
 //
 // A native call gives back its answer, or the error that is thrown here: `given`. It knows a root by a
 // number, which stands in a private field: no script can pass another. The number is asked for at each call:
 // kept anywhere else it could outlive the root, and be that of another one.
-(make) => (native) => {
+(make, native) => {
   'use strict';
 
   const { calls, starters } = native;
@@ -174,7 +174,7 @@
     return number;
   };
 
-  // `using root = …`: the first releases of Node 18 do not have the symbol.
+  // `using root = new SandboxRoot(path)`: the first releases of Node 18 do not have the symbol.
   if (Symbol.dispose !== undefined) SandboxRoot.prototype[Symbol.dispose] = SandboxRoot.prototype.close;
   // As they always were: seen by what goes through the keys.
   for (const name of Object.getOwnPropertyNames(SandboxRoot.prototype)) {
@@ -232,64 +232,72 @@
   // What was started: a promise, long work, or the answer already.
   const started = (answer) => (given(answer) instanceof Running ? watched(answer) : answer);
 
-  const starts = {};
-  for (const [name, start] of Object.entries(starters)) {
-    starts[name] = (root, ...args) => started(start(numberOfThis(root), ...args));
-  }
-  const { cp, move, openRoot } = starts;
-  starts.cp = async (root, src, dest, options) => {
-    const only = filterOf(options) == null ? undefined : await askAndWait(root, src, dest, options);
-    return cp(root, src, dest, options, only);
-  };
-  // Most moves are a rename, which is done on the pool; a copy has a thread of its own.
-  starts.move = async (root, src, dest, options) => {
-    try {
-      return await move(root, src, dest, options, true);
-    } catch (error) {
-      if (error?.code !== 'EXDEV') throw error;
+  // What starts each of the methods.
+  const allStarts = () => {
+    const starts = {};
+    for (const [name, start] of Object.entries(starters)) {
+      starts[name] = (root, ...args) => started(start(numberOfThis(root), ...args));
     }
-    return move(root, src, dest, options);
+    const { cp, move, openRoot } = starts;
+    starts.cp = async (root, src, dest, options) => {
+      const only = filterOf(options) == null ? undefined : await askAndWait(root, src, dest, options);
+      return cp(root, src, dest, options, only);
+    };
+    // Most moves are a rename, which is done on the pool; a copy has a thread of its own.
+    starts.move = async (root, src, dest, options) => {
+      try {
+        return await move(root, src, dest, options, true);
+      } catch (error) {
+        if (error?.code !== 'EXDEV') throw error;
+      }
+      return move(root, src, dest, options);
+    };
+    starts.openRoot = async (root, path, options) =>
+      new SandboxRoot(new Opened(await openRoot(root, path, options)));
+    return starts;
   };
-  starts.openRoot = async (root, path, options) =>
-    new SandboxRoot(new Opened(await openRoot(root, path, options)));
 
   const isMadeElsewhere = (error) => error instanceof Error && !error.stack.includes('\n    at ');
 
   // The promises of one root. A method is async for the sake of the stack: an error made on another thread
   // has none, and here it gets that of its callers.
-  class Promises {
-    #root;
-    constructor(root) {
-      this.#root = root;
-    }
-    static {
-      for (const [name, start] of Object.entries(starts)) {
-        const method = {
-          async [name](...args) {
-            try {
-              return await start(this.#root, ...args);
-            } catch (error) {
-              if (isMadeElsewhere(error)) Error.captureStackTrace(error, method);
-              throw error;
-            }
-          },
-        }[name];
-        Object.defineProperty(Promises.prototype, name, {
-          value: method,
-          writable: true,
-          configurable: true,
-        });
+  const promisesClass = () => {
+    class Promises {
+      #root;
+      constructor(root) {
+        this.#root = root;
+      }
+      static {
+        for (const [name, start] of Object.entries(allStarts())) {
+          const method = {
+            async [name](...args) {
+              try {
+                return await start(this.#root, ...args);
+              } catch (error) {
+                if (isMadeElsewhere(error)) Error.captureStackTrace(error, method);
+                throw error;
+              }
+            },
+          }[name];
+          Object.defineProperty(Promises.prototype, name, {
+            value: method,
+            writable: true,
+            configurable: true,
+          });
+        }
       }
     }
-  }
+    return Promises;
+  };
 
   const made = new WeakMap();
-  let isFirst = true;
+  let Promises;
   const promisesOf = (root) => {
-    if (isFirst) {
+    if (Promises === undefined) {
+      // Made when it is wanted: not every program does.
+      Promises = promisesClass();
       // The process waits for the threads of its pool when it exits, and runs no cleanup hook before.
       process.once('exit', native.end);
-      isFirst = false;
     }
     if (!made.has(root)) made.set(root, new Promises(root));
     return made.get(root);

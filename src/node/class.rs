@@ -21,8 +21,8 @@ use crate::resolve::Root;
 use crate::sys::node_api::{Call, Functions};
 use crate::watch::Watch;
 
-/// The class `SandboxRoot` of `env`.
-pub fn define(env: &Env, make: Rc<Make>) -> Result<Unknown<'static>> {
+/// The class `SandboxRoot` of `env`; `script` is what `make.js` makes.
+pub fn define(env: &Env, script: &Object, make: Rc<Make>) -> Result<Unknown<'static>> {
     let threads = Rc::new(Threads::default());
     env.add_env_cleanup_hook(Rc::clone(&threads), |threads| threads.end())?;
     let mut methods = Methods {
@@ -78,7 +78,7 @@ pub fn define(env: &Env, make: Rc<Make>) -> Result<Unknown<'static>> {
         Ok(())
     })?;
 
-    make.class(env, natives.object)
+    make.class(env, script, &natives.object)
 }
 
 /// The native calls, while they are made.

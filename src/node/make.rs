@@ -30,7 +30,6 @@ pub struct Make {
     pub roots: Roots,
     /// What `class.js` tells the number of a root by, once it has made the class.
     number_of: OnceCell<FunctionRef<FnArgs<(sys::napi_value,)>, Option<u32>>>,
-    class: FunctionRef<FnArgs<(sys::napi_value,)>, Object<'static>>,
     stats: SharedNumbers,
     big_stats: FunctionRef<FnArgs<(Vec<BigInt>,)>, Unknown<'static>>,
     system_error: FunctionRef<FnArgs<SystemError>, Unknown<'static>>,
@@ -74,16 +73,12 @@ impl Make {
         }
     }
 
-    /// Compiles the scripts.
-    pub fn new(env: &Env) -> Result<Self> {
+    /// Compiles `make.js`: what it makes, for `class.js`, and what takes it from here.
+    pub fn new(env: &Env) -> Result<(Object<'_>, Self)> {
         let script: Object = env.run_script(include_str!("make.js"))?;
-        let class: Function<FnArgs<(sys::napi_value,)>, Function<_, _>> =
-            env.run_script(include_str!("class.js"))?;
-        let class = class.call(FnArgs::from((script.raw(),)))?;
-        Ok(Self {
+        let make = Self {
             roots: Roots::default(),
             number_of: OnceCell::new(),
-            class: class.create_ref()?,
             stats: SharedNumbers::of(env, script.get_named_property("stats")?)?,
             big_stats: function(&script, "bigStats")?,
             system_error: function(&script, "SystemError")?,
@@ -102,15 +97,15 @@ impl Make {
             identity: function(&script, "identity")?,
             tour: function(&script, "tour")?,
             part: function(&script, "part")?,
-        })
+        };
+        Ok((script, make))
     }
 
-    /// The class, which `class.js` makes of the native calls.
-    pub fn class(&self, env: &Env, natives: Object) -> Result<Unknown<'static>> {
-        let made = self
-            .class
-            .borrow_back(env)?
-            .call(FnArgs::from((natives.raw(),)))?;
+    /// The class, which `class.js` makes of what `make.js` makes and of the native calls.
+    pub fn class(&self, env: &Env, script: &Object, natives: &Object) -> Result<Unknown<'static>> {
+        let class: Function<FnArgs<(sys::napi_value, sys::napi_value)>, Object> =
+            env.run_script(include_str!("class.js"))?;
+        let made = class.call(FnArgs::from((script.raw(), natives.raw())))?;
         // It is called once.
         let _ = self.number_of.set(function(&made, "numberOf")?);
         made.get_named_property_unchecked(CLASS)

@@ -24,7 +24,8 @@ use roots::CLASS;
 /// Runs when an environment loads the addon.
 #[napi(module_exports)]
 pub fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
-    let make = Rc::new(Make::new(&env)?);
+    let (script, make) = Make::new(&env)?;
+    let make = Rc::new(make);
     env.set_instance_data(Rc::clone(&make), (), |_| {})?;
-    exports.set_named_property(CLASS, class::define(&env, make)?)
+    exports.set_named_property(CLASS, class::define(&env, &script, make)?)
 }
