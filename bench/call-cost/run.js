@@ -4,6 +4,7 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const vm = require('node:vm');
 
 const CALLS = 20_000;
 const ROUNDS = 31;
@@ -18,8 +19,11 @@ fs.mkdirSync(path.join(root, 'a/b'), { recursive: true });
 fs.writeFileSync(path.join(root, 'a/b/c'), '');
 
 const sandbox = new Sandbox(root);
-const fields = new Float64Array(new ArrayBuffer(13 * 8));
-share(fields);
+// The object is made as the addon makes it.
+const { stats } = vm.runInThisContext(
+  fs.readFileSync(path.join(__dirname, '../../src/node/make.js'), 'utf8'),
+);
+share(stats.fields);
 const { numbered } = Sandbox.prototype;
 class Numbered {
   #number = openRoot(root);
@@ -28,21 +32,7 @@ class Numbered {
   }
   object(at) {
     numbered(this.#number, at);
-    return {
-      dev: fields[0],
-      ino: fields[1],
-      mode: fields[2],
-      nlink: fields[3],
-      uid: fields[4],
-      gid: fields[5],
-      rdev: fields[6],
-      size: fields[7],
-      blksize: fields[8],
-      blocks: fields[9],
-      atimeNs: fields[10],
-      mtimeNs: fields[11],
-      ctimeNs: fields[12],
-    };
+    return stats();
   }
 }
 const ours = new Numbered();
