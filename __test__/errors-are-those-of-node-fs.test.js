@@ -8,6 +8,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { isDeepStrictEqual } = require('node:util');
 const { SandboxRoot } = require('..');
+const { inChild } = require('./child');
 const { PATHS: PATHS_OF, actual, expected, promised } = require('./node-twin');
 const {
   NOBODY,
@@ -200,3 +201,31 @@ async function compareAll(t, base, call, method) {
   assert.deepStrictEqual(wrong.slice(0, 3), [], `${wrong.length} calls differ from node:fs`);
   assert.ok(codes.has(undefined) && codes.size > 3, 'both success and several errors were seen');
 }
+
+/** What fails, with the classes of errors as they were, and as a program may have changed them. */
+function failAmongOtherErrors(dir) {
+  const root = new SandboxRoot(dir);
+  const codes = () =>
+    [() => root.unlink('missing'), () => root.unlink(1), () => new SandboxRoot(`${dir}/missing`)].map(
+      (fail) => {
+        try {
+          return `given back: ${fail()}`;
+        } catch ({ code }) {
+          return code;
+        }
+      },
+    );
+  const seen = [codes()];
+  for (const name of ['Error', 'TypeError', 'RangeError'])
+    Object.defineProperty(globalThis[name], Symbol.hasInstance, { value: () => false });
+  seen.push(codes());
+  for (const name of ['Error', 'TypeError', 'RangeError']) globalThis[name] = class Other {};
+  seen.push(codes());
+  return seen;
+}
+
+test('an error is thrown, whatever a program does to the classes of errors', async (t) => {
+  const seen = await inChild(t, failAmongOtherErrors, [tempDir(t)]);
+  const codes = ['ENOENT', 'ERR_INVALID_ARG_TYPE', 'ENOENT'];
+  assert.deepStrictEqual(seen, [codes, codes, codes]);
+});

@@ -7,13 +7,17 @@
 (make, native) => {
   'use strict';
 
+  // Those of now: a program may put others in their place, and change what `instanceof` says.
+  const { Error, TypeError } = globalThis;
+  const isError = Function.prototype[Symbol.hasInstance].bind(Error);
+
   const { calls, starters } = native;
   const { stats, Running, progress, invalidThis, invalidType } = make;
 
   // ---- The class ----
 
   const given = (answer) => {
-    if (answer instanceof Error) throw answer;
+    if (isError(answer)) throw answer;
     return answer;
   };
 
@@ -257,7 +261,7 @@
     return starts;
   };
 
-  const isMadeElsewhere = (error) => error instanceof Error && !error.stack.includes('\n    at ');
+  const isMadeElsewhere = (error) => isError(error) && !error.stack.includes('\n    at ');
 
   // The promises of one root. A method is async for the sake of the stack: an error made on another thread
   // has none, and here it gets that of its callers.

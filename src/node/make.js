@@ -4,6 +4,9 @@
 (() => {
   'use strict';
 
+  // Those of now: a program may put others in their place.
+  const { Error, TypeError, RangeError } = globalThis;
+
   // The numbers of a `stat` come through memory that is shared with make.rs: thirteen arguments would
   // each be a value to make. A buffer of its own does not move.
   const fields = new Float64Array(new ArrayBuffer(13 * Float64Array.BYTES_PER_ELEMENT));
