@@ -7,8 +7,9 @@
 (make, native) => {
   'use strict';
 
-  // Those of now: a program may put others in their place, and change what `instanceof` says.
+  // biome-ignore lint/suspicious/noShadowRestrictedNames: those of now; a program may put others in their place.
   const { Error, TypeError } = globalThis;
+  // And change what `instanceof` says.
   const isError = Function.prototype[Symbol.hasInstance].bind(Error);
 
   const { calls, starters } = native;

@@ -4,7 +4,7 @@
 (() => {
   'use strict';
 
-  // Those of now: a program may put others in their place.
+  // biome-ignore lint/suspicious/noShadowRestrictedNames: those of now; a program may put others in their place.
   const { Error, TypeError, RangeError } = globalThis;
 
   // The numbers of a `stat` come through memory that is shared with make.rs: thirteen arguments would
