@@ -12,7 +12,7 @@ use super::make::Make;
 use super::reply::{Reply, Value};
 use super::task::WorkTask;
 use super::threads::{Promised, Threads};
-use super::thrown::{Checked, Given, Thrown, give};
+use super::thrown::{Answer, Checked, Given, give};
 use crate::error;
 use crate::path::UserPath;
 use crate::resolve::Root;
@@ -119,8 +119,9 @@ impl Methods<'_> {
     fn add_method(&mut self, name: &'static str, method: Method) -> Result<()> {
         let method = Rc::new(method);
         let started = Rc::clone(&method);
-        let call = lasting(&self.functions, name, move |call| method.call(call))?;
-        let start = lasting(&self.functions, name, move |call| started.start(call))?;
+        let (functions, make) = (&self.functions, &self.make);
+        let call = lasting(functions, make, name, move |call| method.call(call))?;
+        let start = lasting(functions, make, name, move |call| started.start(call))?;
         self.calls.set_named_property(name, call)?;
         self.starters.set_named_property(name, start)
     }
@@ -129,19 +130,25 @@ impl Methods<'_> {
 /// A function that lives as long as its environment, for `class.js`: see [`give`].
 pub fn lasting<T: ToNapiValue>(
     functions: &Functions,
+    make: &Rc<Make>,
     name: &str,
-    body: impl Fn(&Call<'_>) -> Checked<T> + 'static,
+    body: impl Fn(&Call<'_>) -> Checked<Answer<T>> + 'static,
 ) -> Result<Unknown<'static>> {
-    functions.add(name, move |call| give(call.env, body(call)))
+    let make = Rc::clone(make);
+    functions.add(name, move |call| give(call.env, &make, body(call)))
 }
 
 /// A function that goes when nobody has it any more, for `class.js`: see [`give`].
 pub fn passing<'e, T: ToNapiValue>(
     env: &'e Env,
+    make: &Rc<Make>,
     name: &str,
     body: impl Fn(&FunctionCallContext<'_>) -> Checked<T> + 'static,
-) -> Result<Function<'e, (), Given<T>>> {
-    env.create_function_from_closure(name, move |call| give(call.env, body(&call)))
+) -> Result<Function<'e, (), Option<Given<T>>>> {
+    let make = Rc::clone(make);
+    env.create_function_from_closure(name, move |call| {
+        give(call.env, &make, body(&call).map(Answer::Value))
+    })
 }
 
 /// What is behind a method and its promise.
@@ -156,31 +163,28 @@ struct Method {
 type Read<Answer> = dyn Fn(&Args<'_>, &Root) -> Checked<Answer>;
 
 impl Method {
-    fn call(&self, call: &Call<'_>) -> Checked<Value> {
-        let root = self.make.roots.of(call)?;
+    fn call(&self, call: &Call<'_>) -> Checked<Answer<Value>> {
+        let root = self.make.root(call)?;
         let args = Args::new(call, &self.make, self.threads.ending(), root.policy());
         let done = (self.run)(&args, &root)?;
         if let Some((watch, options)) = args.watched() {
             self.make.progress(call.env, options, watch.progress())?;
         }
-        match done {
-            Ok(reply) => Ok(reply.into_value_at_once(call.env, &self.make)?),
-            Err(error) => Err(Thrown::Error(self.make.error(call.env, error)?)),
-        }
+        Ok(done?.into_answer(call.env, &self.make)?)
     }
 
     /// A promise, long work, or the answer.
-    fn start(&self, call: &Call<'_>) -> Checked<Either3<Promised, Unknown<'static>, Value>> {
+    fn start(
+        &self,
+        call: &Call<'_>,
+    ) -> Checked<Answer<Either3<Promised, Unknown<'static>, Value>>> {
         let env = call.env;
-        let root = self.make.roots.of(call)?;
+        let root = self.make.root(call)?;
         let args = Args::new(call, &self.make, self.threads.ending(), root.policy());
         let work = match (self.start)(&args, &root)? {
             Started::Work(work) => work,
-            Started::Answered(Ok(reply)) => {
-                return Ok(Either3::C(reply.into_value(env, &self.make)?));
-            }
-            Started::Answered(Err(error)) => {
-                return Err(Thrown::Error(self.make.error(env, error)?));
+            Started::Answered(done) => {
+                return Ok(done?.into_answer(env, &self.make)?.map(Either3::C));
             }
         };
         let promise = match args.is_about_a_tree() {
@@ -188,19 +192,19 @@ impl Method {
             false => Either::A(WorkTask::start(root, work)),
         };
         let Some((watch, options)) = args.watched() else {
-            return Ok(Either3::A(promise));
+            return Ok(Answer::Value(Either3::A(promise)));
         };
         let stopped = Arc::clone(watch);
-        let stop = passing(env, "stop", move |_| {
+        let stop = passing(env, &self.make, "stop", move |_| {
             stopped.stop();
             Ok(())
         })?;
         let watch = Arc::clone(watch);
-        let seen = passing(env, "seen", move |_| {
+        let seen = passing(env, &self.make, "seen", move |_| {
             let Progress { entries, bytes } = watch.progress();
             Ok(vec![entries as f64, bytes as f64])
         })?;
         let running = self.make.running(env, promise, stop, seen, options)?;
-        Ok(Either3::B(running))
+        Ok(Answer::Value(Either3::B(running)))
     }
 }

@@ -20,19 +20,19 @@ impl Refusal<'_> {
     /// It is no `expected`, such as `of type string`.
     pub fn invalid_type<T>(&self, name: &str, expected: &str, value: Unknown<'_>) -> Checked<T> {
         let error = self.make.invalid_type(self.env, name, expected, value)?;
-        Err(Thrown::Error(error))
+        Err(Thrown::Value(error))
     }
 
     /// It is not allowed, for a `reason` such as `must be …`.
     pub fn invalid_value<T>(&self, name: &str, reason: &str, value: Unknown<'_>) -> Checked<T> {
         let error = self.make.invalid_value(self.env, name, reason, value)?;
-        Err(Thrown::Error(error))
+        Err(Thrown::Value(error))
     }
 
     /// It is not in `range`, such as `>= 0 && <= 7`.
     pub fn out_of_range<T>(&self, name: &str, range: &str, value: Unknown<'_>) -> Checked<T> {
         let error = self.make.out_of_range(self.env, name, range, value)?;
-        Err(Thrown::Error(error))
+        Err(Thrown::Value(error))
     }
 }
 

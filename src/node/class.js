@@ -1,29 +1,41 @@
 // The class. Compiled into the addon, like make.js. The value of this script is a function of what make.js
 // makes and of the native calls; it gives back the class, and what tells the number of a root.
 //
-// A native call gives back its answer, or the error that is thrown here: `given`. It knows a root by a
-// number, which stands in a private field: no script can pass another. The number is asked for at each call:
-// kept anywhere else it could outlive the root, and be that of another one.
+// A native call knows a root by a number, which stands in a private field: no script can pass another. The
+// number is asked for at each call: kept anywhere else it could outlive the root, and be that of another one.
 (make, native) => {
   'use strict';
 
   // biome-ignore lint/suspicious/noShadowRestrictedNames: those of now; a program may put others in their place.
   const { Error, TypeError } = globalThis;
-  // And change what `instanceof` says.
-  const isError = Function.prototype[Symbol.hasInstance].bind(Error);
 
-  const { calls, starters } = native;
-  const { stats, Running, progress, invalidThis, invalidType } = make;
+  const { outcome, stats, SystemError, Running, progress, invalidType } = make;
 
   // ---- The class ----
 
-  const given = (answer) => {
-    if (isError(answer)) throw answer;
-    return answer;
-  };
+  // What a native call comes to: `Outcome` of make.rs.
+  const ANSWERED = 0;
+  const STATS = 1;
+  const THROWN = 2;
 
-  // The numbers of a `stat` are in shared memory then.
-  const statsIn = (answer) => (answer === true ? stats() : answer);
+  // The method that does a native call with the number of the root that `this` is, and gives back what is made
+  // of the answer. It makes and throws the error itself, so that the stack begins here.
+  const method = (name, call, made) =>
+    ({
+      [name](...args) {
+        const answer = call(numberOf(this), ...args);
+        switch (outcome()) {
+          case ANSWERED:
+            return made === undefined ? answer : made(answer, this);
+          case STATS:
+            return stats();
+          case THROWN:
+            throw answer;
+          default:
+            throw new SystemError(answer);
+        }
+      },
+    })[name];
 
   // What no script can get hold of, so that a root is made of it by openRoot alone.
   class Opened {
@@ -33,6 +45,7 @@
   }
 
   const forgotten = new FinalizationRegistry(native.forget);
+  const open = method('open', native.open);
   let numberOf;
 
   class SandboxRoot {
@@ -44,147 +57,43 @@
     }
 
     constructor(root, options) {
-      this.#number = root instanceof Opened ? root.number : given(native.open(root, options));
+      this.#number = root instanceof Opened ? root.number : open(root, options);
       forgotten.register(this, this.#number);
     }
+  }
 
-    close() {
-      native.close(numberOfThis(this));
-    }
+  const rootOf = (number) => new SandboxRoot(new Opened(number));
+
+  const isClosed = method('closed', native.closed);
+  const identity = method('identity', native.identity);
+  const copy = method('cp', native.calls.cp);
+
+  const members = {
     get closed() {
-      return given(native.closed(numberOfThis(this)));
-    }
+      return isClosed.call(this);
+    },
     get identity() {
-      return given(native.identity(numberOfThis(this)));
-    }
+      return identity.call(this);
+    },
     get promises() {
-      numberOfThis(this);
+      // Refuses what is no root.
+      isClosed.call(this);
       return promisesOf(this);
-    }
-
-    access(path, mode) {
-      return given(calls.access(numberOfThis(this), path, mode));
-    }
-    appendFile(path, data, options) {
-      return given(calls.appendFile(numberOfThis(this), path, data, options));
-    }
-    chmod(path, mode) {
-      return given(calls.chmod(numberOfThis(this), path, mode));
-    }
-    chown(path, uid, gid) {
-      return given(calls.chown(numberOfThis(this), path, uid, gid));
-    }
-    copyFile(src, dest, mode, options) {
-      return given(calls.copyFile(numberOfThis(this), src, dest, mode, options));
-    }
+    },
+  };
+  for (const [name, call] of Object.entries(native.calls)) members[name] = method(name, call);
+  members.close = method('close', native.close);
+  members.openRoot = method('openRoot', native.calls.openRoot, rootOf);
+  members.walk = method('walk', native.tour, (tour, root) => walk(root, tour));
+  members.cp = {
     cp(src, dest, options) {
       const only = filterOf(options) == null ? undefined : askNow(this, src, dest, options);
-      return given(calls.cp(numberOfThis(this), src, dest, options, only));
-    }
-    exchange(a, b) {
-      return given(calls.exchange(numberOfThis(this), a, b));
-    }
-    exists(path) {
-      return given(calls.exists(numberOfThis(this), path));
-    }
-    fsync(path) {
-      return given(calls.fsync(numberOfThis(this), path));
-    }
-    isAt(path) {
-      return given(calls.isAt(numberOfThis(this), path));
-    }
-    lchown(path, uid, gid) {
-      return given(calls.lchown(numberOfThis(this), path, uid, gid));
-    }
-    link(oldPath, newPath, options) {
-      return given(calls.link(numberOfThis(this), oldPath, newPath, options));
-    }
-    lstat(path, options) {
-      return statsIn(given(calls.lstat(numberOfThis(this), path, options)));
-    }
-    lutimes(path, atimeNs, mtimeNs) {
-      return given(calls.lutimes(numberOfThis(this), path, atimeNs, mtimeNs));
-    }
-    mkdir(path, recursive, mode) {
-      return given(calls.mkdir(numberOfThis(this), path, recursive, mode));
-    }
-    mkdtemp(prefix, options) {
-      return given(calls.mkdtemp(numberOfThis(this), prefix, options));
-    }
-    move(src, dest, options) {
-      return given(calls.move(numberOfThis(this), src, dest, options));
-    }
-    open(path, flags, mode) {
-      return given(calls.open(numberOfThis(this), path, flags, mode));
-    }
-    openRead(path) {
-      return given(calls.openRead(numberOfThis(this), path));
-    }
-    openRoot(path, options) {
-      return new SandboxRoot(new Opened(given(calls.openRoot(numberOfThis(this), path, options))));
-    }
-    openWrite(path, create, truncate, append, mode) {
-      return given(calls.openWrite(numberOfThis(this), path, create, truncate, append, mode));
-    }
-    readdir(path, options) {
-      return given(calls.readdir(numberOfThis(this), path, options));
-    }
-    readFile(path, options) {
-      return given(calls.readFile(numberOfThis(this), path, options));
-    }
-    readlink(path, options) {
-      return given(calls.readlink(numberOfThis(this), path, options));
-    }
-    realpath(path, options) {
-      return given(calls.realpath(numberOfThis(this), path, options));
-    }
-    rename(oldPath, newPath, options) {
-      return given(calls.rename(numberOfThis(this), oldPath, newPath, options));
-    }
-    renameNoReplace(oldPath, newPath, options) {
-      return given(calls.renameNoReplace(numberOfThis(this), oldPath, newPath, options));
-    }
-    rm(path, recursive, force, options) {
-      return given(calls.rm(numberOfThis(this), path, recursive, force, options));
-    }
-    rmdir(path) {
-      return given(calls.rmdir(numberOfThis(this), path));
-    }
-    stat(path, options) {
-      return statsIn(given(calls.stat(numberOfThis(this), path, options)));
-    }
-    symlink(target, newPath) {
-      return given(calls.symlink(numberOfThis(this), target, newPath));
-    }
-    truncate(path, len) {
-      return given(calls.truncate(numberOfThis(this), path, len));
-    }
-    unlink(path) {
-      return given(calls.unlink(numberOfThis(this), path));
-    }
-    utimes(path, atimeNs, mtimeNs) {
-      return given(calls.utimes(numberOfThis(this), path, atimeNs, mtimeNs));
-    }
-    walk(path, options) {
-      return walk(this, given(native.tour(numberOfThis(this), path, options)));
-    }
-    writeFile(path, data, options) {
-      return given(calls.writeFile(numberOfThis(this), path, data, options));
-    }
-  }
-
-  const numberOfThis = (that) => {
-    const number = numberOf(that);
-    if (number === undefined) throw invalidThis('SandboxRoot');
-    return number;
-  };
-
+      return copy.call(this, src, dest, options, only);
+    },
+  }.cp;
   // `using root = new SandboxRoot(path)`: the first releases of Node 18 do not have the symbol.
-  if (Symbol.dispose !== undefined) SandboxRoot.prototype[Symbol.dispose] = SandboxRoot.prototype.close;
-  // As they always were: seen by what goes through the keys.
-  for (const name of Object.getOwnPropertyNames(SandboxRoot.prototype)) {
-    if (name !== 'constructor') Object.defineProperty(SandboxRoot.prototype, name, { enumerable: true });
-  }
+  if (Symbol.dispose !== undefined) members[Symbol.dispose] = members.close;
+  Object.defineProperties(SandboxRoot.prototype, Object.getOwnPropertyDescriptors(members));
 
   // ---- Promises ----
 
@@ -235,34 +144,33 @@
   };
 
   // What was started: a promise, long work, or the answer already.
-  const started = (answer) => (given(answer) instanceof Running ? watched(answer) : answer);
+  const started = (answer) => (answer instanceof Running ? watched(answer) : answer);
 
-  // What starts each of the methods.
+  // What starts each of the methods, with a root as `this`.
   const allStarts = () => {
     const starts = {};
-    for (const [name, start] of Object.entries(starters)) {
-      starts[name] = (root, ...args) => started(start(numberOfThis(root), ...args));
-    }
+    for (const [name, start] of Object.entries(native.starters)) starts[name] = method(name, start, started);
     const { cp, move, openRoot } = starts;
-    starts.cp = async (root, src, dest, options) => {
-      const only = filterOf(options) == null ? undefined : await askAndWait(root, src, dest, options);
-      return cp(root, src, dest, options, only);
+    starts.cp = async function (src, dest, options) {
+      const only = filterOf(options) == null ? undefined : await askAndWait(this, src, dest, options);
+      return cp.call(this, src, dest, options, only);
     };
     // Most moves are a rename, which is done on the pool; a copy has a thread of its own.
-    starts.move = async (root, src, dest, options) => {
+    starts.move = async function (src, dest, options) {
       try {
-        return await move(root, src, dest, options, true);
+        return await move.call(this, src, dest, options, true);
       } catch (error) {
         if (error?.code !== 'EXDEV') throw error;
       }
-      return move(root, src, dest, options);
+      return move.call(this, src, dest, options);
     };
-    starts.openRoot = async (root, path, options) =>
-      new SandboxRoot(new Opened(await openRoot(root, path, options)));
+    starts.openRoot = async function (...args) {
+      return rootOf(await openRoot.call(this, ...args));
+    };
     return starts;
   };
 
-  const isMadeElsewhere = (error) => isError(error) && !error.stack.includes('\n    at ');
+  const isMadeElsewhere = (error) => error instanceof Error && !error.stack.includes('\n    at ');
 
   // The promises of one root. A method is async for the sake of the stack: an error made on another thread
   // has none, and here it gets that of its callers.
@@ -277,7 +185,7 @@
           const method = {
             async [name](...args) {
               try {
-                return await start(this.#root, ...args);
+                return await start.call(this.#root, ...args);
               } catch (error) {
                 if (isMadeElsewhere(error)) Error.captureStackTrace(error, method);
                 throw error;
@@ -356,7 +264,7 @@
   const NOTHING = [];
   const checkArguments = (root, src, dest, { onProgress, ...options }) => {
     const quiet = typeof onProgress === 'function' ? options : { ...options, onProgress };
-    given(calls.cp(numberOfThis(root), src, dest, quiet, NOTHING));
+    copy.call(root, src, dest, quiet, NOTHING);
   };
 
   const noneOf = (error) => {
@@ -396,11 +304,12 @@
   // ---- A tour through a tree ----
 
   const walk = (root, { step, close }) => {
+    const next = method('step', step);
     let truncated = null;
     const entries = (async function* () {
       try {
         for (let isLast = false; !isLast; ) {
-          const part = await given(step(numberOf(root)));
+          const part = await next.call(root);
           ({ truncated, isLast } = part);
           yield* part.entries;
         }

@@ -14,7 +14,7 @@ use super::reply::Reply;
 use super::roots::Roots;
 use super::task::WorkTask;
 use super::threads::Threads;
-use super::thrown::{Checked, Thrown};
+use super::thrown::{Answer, Checked};
 use crate::ops::identity;
 use crate::ops::tree::walk::{Limits, Tour};
 use crate::resolve::Root;
@@ -36,6 +36,7 @@ pub fn define(env: &Env, script: &Object, make: Rc<Make>) -> Result<Unknown<'sta
 
     let mut natives = Natives {
         functions: methods.functions,
+        make: methods.make,
         object: Object::new(env)?,
     };
     natives.object.set_named_property("calls", methods.calls)?;
@@ -48,6 +49,7 @@ pub fn define(env: &Env, script: &Object, make: Rc<Make>) -> Result<Unknown<'sta
 
     let of = Rc::clone(&make);
     natives.add("close", move |call| {
+        of.root(call)?;
         of.roots.close(call.get(0)?);
         Ok(())
     })?;
@@ -59,14 +61,12 @@ pub fn define(env: &Env, script: &Object, make: Rc<Make>) -> Result<Unknown<'sta
     })?;
 
     let of = Rc::clone(&make);
-    natives.add("closed", move |call| Ok(of.roots.of(call)?.is_closed()))?;
+    natives.add("closed", move |call| Ok(of.root(call)?.is_closed()))?;
 
     let of = Rc::clone(&make);
     natives.add("identity", move |call| {
-        match identity::identity(&*of.roots.of(call)?) {
-            Ok(identity) => Ok(of.identity(call.env, identity)?),
-            Err(error) => Err(Thrown::Error(of.error(call.env, error)?)),
-        }
+        let identity = identity::identity(&*of.root(call)?)?;
+        Ok(of.identity(call.env, identity)?)
     })?;
 
     let of = Rc::clone(&make);
@@ -84,6 +84,7 @@ pub fn define(env: &Env, script: &Object, make: Rc<Make>) -> Result<Unknown<'sta
 /// The native calls, while they are made.
 struct Natives<'e> {
     functions: Functions,
+    make: Rc<Make>,
     object: Object<'e>,
 }
 
@@ -93,7 +94,8 @@ impl Natives<'_> {
         name: &str,
         body: impl Fn(&Call<'_>) -> Checked<T> + 'static,
     ) -> Result<()> {
-        let function = lasting(&self.functions, name, body)?;
+        let body = move |call: &Call<'_>| body(call).map(Answer::Value);
+        let function = lasting(&self.functions, &self.make, name, body)?;
         self.object.set_named_property(name, function)
     }
 }
@@ -102,7 +104,7 @@ impl Natives<'_> {
 /// by nothing in between, and gives back the promise of a part.
 fn tour(call: &Call<'_>, make: &Rc<Make>, ending: &Arc<AtomicBool>) -> Checked<Unknown<'static>> {
     let env = call.env;
-    let root = make.roots.of(call)?;
+    let root = make.root(call)?;
     let args = Args::new(call, make, ending, root.policy());
     let path = args.path(0, "path")?;
     let options = args.options(1)?;
@@ -119,7 +121,7 @@ fn tour(call: &Call<'_>, make: &Rc<Make>, ending: &Arc<AtomicBool>) -> Checked<U
     let closed = Arc::clone(&tour);
     let watch = Arc::new(Watch::new(Arc::clone(ending)));
     let of = Rc::clone(make);
-    let step = passing(env, "step", move |call| {
+    let step = passing(env, make, "step", move |call| {
         let root = of.roots.numbered(call.get(0)?)?;
         let (tour, watch, encoding) = (Arc::clone(&tour), Arc::clone(&watch), encoding.clone());
         let work: Work = Box::new(move |root: &Root| {
@@ -131,7 +133,7 @@ fn tour(call: &Call<'_>, make: &Rc<Make>, ending: &Arc<AtomicBool>) -> Checked<U
         });
         Ok(WorkTask::start(root, work))
     })?;
-    let close = passing(env, "close", move |_| {
+    let close = passing(env, make, "close", move |_| {
         closed.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(())
     })?;

@@ -7,38 +7,40 @@
   // biome-ignore lint/suspicious/noShadowRestrictedNames: those of now; a program may put others in their place.
   const { Error, TypeError, RangeError } = globalThis;
 
-  // The numbers of a `stat` come through memory that is shared with make.rs: thirteen arguments would
-  // each be a value to make. A buffer of its own does not move.
-  const fields = new Float64Array(new ArrayBuffer(13 * Float64Array.BYTES_PER_ELEMENT));
+  // Memory that is shared with make.rs: what a native call came to, and the numbers of a `stat`. Thirteen
+  // arguments would each be a value to make. A buffer of its own does not move.
+  const shared = new Float64Array(new ArrayBuffer(14 * Float64Array.BYTES_PER_ELEMENT));
+  const outcome = () => shared[0];
   const stats = () => ({
-    dev: fields[0],
-    ino: fields[1],
-    mode: fields[2],
-    nlink: fields[3],
-    uid: fields[4],
-    gid: fields[5],
-    rdev: fields[6],
-    size: fields[7],
-    blksize: fields[8],
-    blocks: fields[9],
-    atimeNs: fields[10],
-    mtimeNs: fields[11],
-    ctimeNs: fields[12],
+    dev: shared[1],
+    ino: shared[2],
+    mode: shared[3],
+    nlink: shared[4],
+    uid: shared[5],
+    gid: shared[6],
+    rdev: shared[7],
+    size: shared[8],
+    blksize: shared[9],
+    blocks: shared[10],
+    atimeNs: shared[11],
+    mtimeNs: shared[12],
+    ctimeNs: shared[13],
   });
 
   // Where make.rs finds it; kept by the function itself.
-  Object.defineProperty(stats, 'fields', { value: fields });
+  Object.defineProperty(stats, 'shared', { value: shared });
 
   const NAMES = Object.keys(stats());
   const bigStats = (values) => Object.fromEntries(NAMES.map((name, i) => [name, values[i]]));
 
   // The error of a failed system call, as Node has it: nothing but an Error. It is a class while it is made,
-  // since a stack begins behind the constructor. To take one costs more than a system call.
+  // since a stack begins behind the constructor. Its parts come as one string, with a NUL between them.
   class SystemError extends Error {
-    constructor(message, errno, code, syscall, path, dest) {
+    constructor(parts) {
+      const [message, errno, code, syscall, path, dest] = parts.split('\0');
       super(message);
       Object.setPrototypeOf(this, Error.prototype);
-      this.errno = errno;
+      this.errno = Number(errno);
       this.code = code;
       this.syscall = syscall;
       if (path !== undefined) this.path = path;
@@ -207,6 +209,7 @@
   };
 
   return {
+    outcome,
     stats,
     bigStats,
     SystemError,

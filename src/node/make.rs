@@ -2,6 +2,7 @@
 //! each.
 
 use std::cell::OnceCell;
+use std::fmt::Write;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use crate::ops::identity::Identity;
 use crate::ops::metadata::Nanoseconds;
 use crate::ops::tree::walk::{self, Cut};
 use crate::resolve::Root;
-use crate::sys::node_api::SharedNumbers;
+use crate::sys::node_api::{Call, SharedNumbers};
 use crate::watch::Progress;
 
 /// The functions of the scripts, in the environment that they belong to.
@@ -30,12 +31,13 @@ pub struct Make {
     pub roots: Roots,
     /// What `class.js` tells the number of a root by, once it has made the class.
     number_of: OnceCell<FunctionRef<FnArgs<(sys::napi_value,)>, Option<u32>>>,
-    stats: SharedNumbers,
+    stats: SharedNumbers<14>,
     big_stats: FunctionRef<FnArgs<(Vec<BigInt>,)>, Unknown<'static>>,
-    system_error: FunctionRef<FnArgs<SystemError>, Unknown<'static>>,
+    system_error: FunctionRef<FnArgs<(String,)>, Unknown<'static>>,
     invalid_type: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
     invalid_value: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
     out_of_range: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
+    invalid_this: FunctionRef<FnArgs<(String,)>, Unknown<'static>>,
     running: FunctionRef<FnArgs<Running>, Unknown<'static>>,
     progress: FunctionRef<FnArgs<(sys::napi_value, f64, f64)>, Vec<Unknown<'static>>>,
     too_large: FunctionRef<FnArgs<(f64, f64)>, Unknown<'static>>,
@@ -50,14 +52,6 @@ pub struct Make {
     part: FunctionRef<FnArgs<Part>, Unknown<'static>>,
 }
 
-type SystemError = (
-    String,
-    i32,
-    String,
-    &'static str,
-    Either<String, ()>,
-    Either<String, ()>,
-);
 type Text = Either<String, Buffer>;
 type NamesOf = (Text, String, Vec<Text>, Vec<u32>);
 type Running = (Promised, sys::napi_value, sys::napi_value, sys::napi_value);
@@ -85,6 +79,7 @@ impl Make {
             invalid_type: function(&script, "invalidType")?,
             invalid_value: function(&script, "invalidValue")?,
             out_of_range: function(&script, "outOfRange")?,
+            invalid_this: function(&script, "invalidThis")?,
             running: function(&script, "running")?,
             progress: function(&script, "progress")?,
             too_large: function(&script, "tooLarge")?,
@@ -122,12 +117,20 @@ impl Make {
         number.map(|number| self.roots.numbered(number)).transpose()
     }
 
+    /// The root that `call` is about: the first argument is its number, if `this` was one.
+    pub fn root(&self, call: &Call<'_>) -> Checked<Arc<Root>> {
+        match call.get(0) {
+            Ok(number) => Ok(self.roots.numbered(number)?),
+            Err(_) => Err(Thrown::Value(self.invalid_this(call.env)?)),
+        }
+    }
+
     /// What a tour through a tree is taken by.
     pub fn tour(
         &self,
         env: &Env,
-        step: Function<(), Given<AsyncTask<WorkTask>>>,
-        close: Function<(), Given<()>>,
+        step: Function<(), Option<Given<AsyncTask<WorkTask>>>>,
+        close: Function<(), Option<Given<()>>>,
     ) -> Result<Unknown<'static>> {
         let tour = FnArgs::from((step.raw(), close.raw()));
         self.tour.borrow_back(env)?.call(tour)
@@ -154,8 +157,8 @@ impl Make {
         &self,
         env: &Env,
         promise: Promised,
-        stop: Function<(), Given<()>>,
-        seen: Function<(), Given<Vec<f64>>>,
+        stop: Function<(), Option<Given<()>>>,
+        seen: Function<(), Option<Given<Vec<f64>>>>,
         options: &Object,
     ) -> Result<Unknown<'static>> {
         let running = (promise, stop.raw(), seen.raw(), options.raw());
@@ -185,12 +188,18 @@ impl Make {
 
     /// Sets the numbers that `stats` of `make.js` reads.
     pub fn share_stats(&self, stat: &Stat) {
-        // From 64 bits it takes one instruction.
-        let number = |field| match i64::try_from(field) {
+        let fields = fields(stat, |field| match i64::try_from(field) {
+            // From 64 bits it takes one instruction.
             Ok(field) => field as f64,
             Err(_) => field as f64,
-        };
-        self.stats.set(fields(stat, number));
+        });
+        self.stats.write(|[_, numbers @ ..]| *numbers = fields);
+    }
+
+    /// Tells the scripts what a native call comes to.
+    pub fn share_outcome(&self, outcome: Outcome) {
+        self.stats
+            .write(|[first, ..]| *first = f64::from(outcome as u8));
     }
 
     /// The same as bigints, every field exact.
@@ -201,25 +210,28 @@ impl Make {
             .call(FnArgs::from((fields,)))
     }
 
-    /// The `Error` of a failed system call, as Node makes it; that of a file that is too large is
-    /// none of the system's.
-    pub fn error(&self, env: &Env, error: error::Error) -> Result<Unknown<'static>> {
-        if let Some(Reason::TooLarge { size, most }) = error.reason {
-            let sizes = (size as f64, most as f64);
-            return self.too_large.borrow_back(env)?.call(FnArgs::from(sizes));
+    /// The `Error` of a failed operation.
+    pub fn error(&self, env: &Env, error: &error::Error) -> Result<Unknown<'static>> {
+        if let Some(error) = self.too_large(env, error)? {
+            return Ok(error);
         }
-        let text =
-            |path: Option<Vec<u8>>| path.map_or(Either::B(()), |path| Either::A(text_of(path)));
-        self.system_error
-            .borrow_back(env)?
-            .new_instance(FnArgs::from((
-                error.message(),
-                -error.errno,
-                error.code().into_owned(),
-                error.syscall,
-                text(error.path),
-                text(error.dest),
-            )))
+        let parts = FnArgs::from((parts(error),));
+        self.system_error.borrow_back(env)?.new_instance(parts)
+    }
+
+    /// The `Error` of a file that is too large: none of the system's.
+    pub fn too_large(&self, env: &Env, error: &error::Error) -> Result<Option<Unknown<'static>>> {
+        let Some(Reason::TooLarge { size, most }) = error.reason else {
+            return Ok(None);
+        };
+        let sizes = FnArgs::from((size as f64, most as f64));
+        self.too_large.borrow_back(env)?.call(sizes).map(Some)
+    }
+
+    /// `TypeError`, `ERR_INVALID_THIS`.
+    pub fn invalid_this(&self, env: &Env) -> Result<Unknown<'static>> {
+        let expected = FnArgs::from((CLASS.to_owned(),));
+        self.invalid_this.borrow_back(env)?.call(expected)
     }
 
     /// `TypeError`, `ERR_INVALID_ARG_TYPE`: `expected` is such as `of type string`.
@@ -306,6 +318,37 @@ impl Make {
         let names = (text(names.names), kinds, paths, counts);
         self.names.borrow_back(env)?.call(FnArgs::from(names))
     }
+}
+
+/// What a native call comes to, in the numbers that `class.js` knows.
+#[derive(Clone, Copy)]
+pub enum Outcome {
+    /// What it gives back.
+    Answered,
+    /// What `stat` found: in the numbers that are shared.
+    Stats,
+    /// What it gives back is thrown.
+    Thrown,
+    /// What it gives back are the parts of a `SystemError`, which is thrown.
+    Failed,
+}
+
+/// What `SystemError` of `make.js` is made of, as one string.
+pub fn parts(error: &error::Error) -> String {
+    let mut parts = error.message();
+    // What is written to a string does not fail.
+    let _ = write!(
+        parts,
+        "\0{}\0{}\0{}",
+        -error.errno,
+        error.code(),
+        error.syscall
+    );
+    for path in [&error.path, &error.dest].into_iter().flatten() {
+        parts.push('\0');
+        parts.push_str(&String::from_utf8_lossy(path));
+    }
+    parts
 }
 
 /// What a script says it would throw, in an array since it may be any value.

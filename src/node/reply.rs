@@ -8,6 +8,7 @@ use rustix::fs::Stat;
 use super::args::StatOptions;
 use super::make::Make;
 use super::options::Encoding;
+use super::thrown::Answer;
 use crate::error;
 use crate::ops::directory::Names;
 use crate::ops::tree::walk::Part;
@@ -65,15 +66,12 @@ impl Reply {
         })
     }
 
-    /// The same for what is read at once: what `stat` found is then in memory that it shares with
-    /// `make.js`, and `true` says so.
-    pub fn into_value_at_once(self, env: &Env, make: &Make) -> Result<Value> {
+    /// The answer that this reply is, if it is given at once.
+    pub fn into_answer(self, env: &Env, make: &Make) -> Result<Answer<Value>> {
         match self {
-            Self::Stats(stat) => {
-                make.share_stats(&stat);
-                Ok(Either8::B(true))
-            }
-            other => other.into_value(env, make),
+            Self::Nothing => Ok(Answer::Nothing),
+            Self::Stats(stat) => Ok(Answer::Stats(stat)),
+            other => other.into_value(env, make).map(Answer::Value),
         }
     }
 

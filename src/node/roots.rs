@@ -10,7 +10,7 @@ use slab::Slab;
 use super::args;
 use super::checks::Refusal;
 use super::make::Make;
-use super::thrown::{Checked, Thrown};
+use super::thrown::Checked;
 use crate::error;
 use crate::policy::Policy;
 use crate::resolve::Root;
@@ -24,18 +24,16 @@ pub const CLASS: &str = "SandboxRoot";
 pub struct Roots(RefCell<Slab<Arc<Root>>>);
 
 impl Roots {
-    /// Opens the directory at the path that is the first argument: the number of its root.
+    /// Opens the directory at the path behind the number, which is none: the number of its root.
     pub fn open(call: &Call<'_>, make: &Make) -> Checked<u32> {
         let refusal = Refusal {
             env: call.env,
             make,
         };
-        let path = args::path(&refusal, "root", call.get(0)?)?;
-        let policy = args::policy(&refusal, call.get(1)?, Policy::default())?;
-        match error::Call::on("open", &path).run(|| Root::open(&path, policy)) {
-            Ok(root) => Ok(make.roots.add(root)),
-            Err(error) => Err(Thrown::Error(make.error(call.env, error)?)),
-        }
+        let path = args::path(&refusal, "root", call.get(1)?)?;
+        let policy = args::policy(&refusal, call.get(2)?, Policy::default())?;
+        let root = error::Call::on("open", &path).run(|| Root::open(&path, policy))?;
+        Ok(make.roots.add(root))
     }
 
     /// Takes in `root`, and gives it a number.
@@ -44,12 +42,7 @@ impl Roots {
         self.0.borrow_mut().insert(Arc::new(root)) as u32
     }
 
-    /// The root with the number that is the first argument, for one call: it stays open until its end.
-    pub fn of(&self, call: &Call<'_>) -> Result<Arc<Root>> {
-        self.numbered(call.get(0)?)
-    }
-
-    /// The root with this number.
+    /// The root with this number, for one call: it stays open until its end.
     pub fn numbered(&self, number: u32) -> Result<Arc<Root>> {
         let roots = self.0.borrow();
         let root = roots.get(number as usize).map(Arc::clone);

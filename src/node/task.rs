@@ -47,7 +47,7 @@ pub fn settled(env: &Env, output: error::Result<Reply>) -> Result<Value> {
     let make = Make::of(env)?;
     match output {
         Ok(reply) => reply.into_value(env, make),
-        Err(error) => Err(make.error(env, error)?.into()),
+        Err(error) => Err(make.error(env, &error)?.into()),
     }
 }
 

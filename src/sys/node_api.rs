@@ -31,6 +31,8 @@ const MOST_ARGUMENTS: usize = 6;
 pub struct Call<'c> {
     /// Where it comes from.
     pub env: &'c Env,
+    /// How many arguments were passed.
+    pub count: usize,
     /// What was not passed is `undefined`.
     arguments: [napi_value; MOST_ARGUMENTS],
 }
@@ -66,17 +68,17 @@ impl Functions {
         Ok(Self { env, bodies })
     }
 
-    /// A function that does `body`.
+    /// A function that does `body`; `None` is `undefined`.
     pub fn add<T: ToNapiValue>(
         &self,
         name: &str,
-        body: impl Fn(&Call<'_>) -> Result<T> + 'static,
+        body: impl Fn(&Call<'_>) -> Result<Option<T>> + 'static,
     ) -> Result<Unknown<'static>> {
         let env = &self.env;
-        let body: Box<Body> = Box::new(move |call| {
-            let value = body(call)?;
+        let body: Box<Body> = Box::new(move |call| match body(call)? {
             // SAFETY: `env` is live, since it calls.
-            unsafe { T::to_napi_value(call.env.raw(), value) }
+            Some(value) => unsafe { T::to_napi_value(call.env.raw(), value) },
+            None => Ok(ptr::null_mut()),
         });
         let body = Rc::new(body);
         let (name, mut function) = (name.as_bytes(), ptr::null_mut());
@@ -128,6 +130,7 @@ unsafe extern "C" fn enter(env: napi_env, info: napi_callback_info) -> napi_valu
     let env = Env::from_raw(env);
     let call = Call {
         env: &env,
+        count,
         arguments,
     };
     let done = catch_unwind(AssertUnwindSafe(|| body(&call)));
@@ -181,18 +184,18 @@ fn copy_string(env: &Env, text: &Unknown<'_>, room: Option<&mut [u8]>) -> Result
     }
 }
 
-/// Thirteen numbers in memory that a function of a script reads.
-pub struct SharedNumbers {
-    start: NonNull<f64>,
+/// Numbers in memory that a function of a script reads.
+pub struct SharedNumbers<const N: usize> {
+    start: NonNull<[f64; N]>,
     /// Keeps the memory: it is that function's.
     reader: FunctionRef<(), Unknown<'static>>,
 }
 
-impl SharedNumbers {
-    /// Those that `reader` reads, a function with a property `fields`: a constant of it, and a
+impl<const N: usize> SharedNumbers<N> {
+    /// Those that `reader` reads, a function with a property `shared`: a constant of it, and a
     /// `Float64Array` with a buffer of its own.
     pub fn of(env: &Env, reader: Function<'_, (), Unknown<'static>>) -> Result<Self> {
-        let array: Unknown = reader.get_named_property_unchecked("fields")?;
+        let array: Unknown = reader.get_named_property_unchecked("shared")?;
         let (mut kind, mut length, mut start) = (0, 0, ptr::null_mut());
         // SAFETY: `env` is live, and the out-pointers outlive the call; the others may be null.
         let status = unsafe {
@@ -210,20 +213,21 @@ impl SharedNumbers {
             Some(start)
                 if status == napi::sys::Status::napi_ok
                     && kind == napi::sys::TypedarrayType::float64_array
-                    && length == 13 =>
+                    && length == N =>
             {
                 let reader = reader.create_ref()?;
                 Ok(Self { start, reader })
             }
-            _ => Err(Error::from_reason("no Float64Array of thirteen")),
+            _ => Err(Error::from_reason("no Float64Array of this length")),
         }
     }
 
-    /// Sets them. On the thread of the environment alone: this is neither `Send` nor `Sync`.
-    pub fn set(&self, numbers: [f64; 13]) {
-        // SAFETY: the memory has room for thirteen numbers, is kept by the function, does not move, since
-        // the buffer is not on V8's heap, and no script runs while it is written.
-        unsafe { self.start.cast::<[f64; 13]>().write(numbers) };
+    /// Writes what `with` writes. On the thread of the environment alone: this is neither `Send` nor `Sync`.
+    pub fn write(&self, with: impl FnOnce(&mut [f64; N])) {
+        let mut start = self.start;
+        // SAFETY: the memory has room for `N` numbers, is kept by the function, does not move, since the
+        // buffer is not on V8's heap, and no script runs while it is written, and nothing else writes.
+        with(unsafe { start.as_mut() });
     }
 
     /// What is made of those that were set.
