@@ -76,17 +76,19 @@ impl<'c> Args<'c> {
 
     /// A boolean, by default false.
     pub fn flag(&self, index: usize, name: &'static str) -> Checked<bool> {
-        let value = self.value(index)?;
-        match value.get_type()? {
+        match self.kind(index)? {
             ValueType::Undefined | ValueType::Null => Ok(false),
             ValueType::Boolean => self.get(index),
-            _ => self.refusal.invalid_type(name, "of type boolean", value),
+            _ => {
+                let value = self.value(index)?;
+                self.refusal.invalid_type(name, "of type boolean", value)
+            }
         }
     }
 
     /// The mode of a file that is made: permission bits, `default` where none are given.
     pub fn mode_or(&self, index: usize, name: &'static str, default: u32) -> Checked<Mode> {
-        match self.value(index)?.get_type()? {
+        match self.kind(index)? {
             ValueType::Undefined | ValueType::Null => Ok(Mode::from_raw_mode(default)),
             _ => self.mode(index, name),
         }
@@ -142,18 +144,18 @@ impl<'c> Args<'c> {
 
     /// The options at `index`: an object, or nothing.
     pub fn options(&self, index: usize) -> Checked<Options<'_>> {
-        Options::new(&self.refusal, self.value(index)?, false)
+        self.bag(index, false)
     }
 
     /// The options at `index`, for which an encoding may stand by itself.
     pub fn options_or_encoding(&self, index: usize) -> Checked<Options<'_>> {
-        Options::new(&self.refusal, self.value(index)?, true)
+        self.bag(index, true)
     }
 
     /// What follows and stops long work, by the options at `index`.
     pub fn watch(&self, index: usize) -> Checked<Arc<Watch>> {
         let watch = Arc::new(Watch::new(Arc::clone(self.ending)));
-        if self.value(index)?.get_type()? == ValueType::Object {
+        if self.kind(index)? == ValueType::Object {
             let options: Object = self.get(index)?;
             self.refusal.make.watchable(self.call.env, &options)?;
             // Of an earlier one there is none: a method has one last argument.
@@ -180,10 +182,9 @@ impl<'c> Args<'c> {
 
     /// How a file is opened, by default for reading.
     pub fn open_flags(&self, index: usize, name: &'static str) -> Checked<OFlags> {
-        let value = self.value(index)?;
-        match value.get_type()? {
+        match self.kind(index)? {
             ValueType::Undefined | ValueType::Null => Ok(OFlags::RDONLY),
-            _ => open_flags(&self.refusal, name, value),
+            _ => open_flags(&self.refusal, name, self.value(index)?),
         }
     }
 
@@ -212,7 +213,7 @@ impl<'c> Args<'c> {
 
     /// Names relative to the top of a tree, as bytes; `None` where nothing is passed.
     pub fn names(&self, index: usize) -> Checked<Option<Vec<Vec<u8>>>> {
-        if self.value(index)?.get_type()? == ValueType::Undefined {
+        if self.kind(index)? == ValueType::Undefined {
             return Ok(None);
         }
         let names: Vec<BufferSlice> = self.get(index)?;
@@ -234,7 +235,7 @@ impl<'c> Args<'c> {
 
     /// What access(2) is asked, by default whether something is there.
     pub fn access(&self, index: usize, name: &'static str) -> Checked<Access> {
-        match self.value(index)?.get_type()? {
+        match self.kind(index)? {
             ValueType::Undefined | ValueType::Null => Ok(Access::EXISTS),
             _ => {
                 let bits = self.integer(index, name, ">= 0 && <= 7", 0.0, 7.0)?;
@@ -276,6 +277,25 @@ impl<'c> Args<'c> {
         max: f64,
     ) -> Checked<f64> {
         integer(&self.refusal, name, self.value(index)?, range, min, max)
+    }
+
+    fn bag(&self, index: usize, word: bool) -> Checked<Options<'_>> {
+        match self.is_passed(index) {
+            true => Options::new(&self.refusal, self.value(index)?, word),
+            false => Ok(Options::none(&self.refusal)),
+        }
+    }
+
+    /// The type of an argument. That of one that was not passed is known without asking.
+    fn kind(&self, index: usize) -> Checked<ValueType> {
+        match self.is_passed(index) {
+            true => Ok(self.value(index)?.get_type()?),
+            false => Ok(ValueType::Undefined),
+        }
+    }
+
+    fn is_passed(&self, index: usize) -> bool {
+        Self::BEHIND_ROOT + index < self.call.count
     }
 
     fn value(&self, index: usize) -> Checked<Unknown<'_>> {

@@ -32,6 +32,15 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
+    /// What is there when nothing is passed.
+    pub fn none(refusal: &'a Refusal<'a>) -> Self {
+        Self {
+            refusal,
+            object: None,
+            word: None,
+        }
+    }
+
     /// The bag that `value` is; `word`: a string may stand for the option `encoding`.
     pub fn new(refusal: &'a Refusal<'a>, value: Unknown<'a>, word: bool) -> Checked<Self> {
         let (object, word) = match value.get_type()? {
