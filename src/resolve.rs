@@ -170,7 +170,7 @@ impl Root {
         }
         // By its name, what is mounted there would be reached: only openat2 sees the mount.
         if self.policy.mounts == Allowed::No {
-            return Ok(Found::Target(self.handle(path, OFlags::NOFOLLOW)?));
+            return Ok(Found::Target(self.handle_of(&parsed, OFlags::NOFOLLOW)?));
         }
         Ok(Found::Name(self.entry_of(parsed, Errno::BUSY)?))
     }
@@ -184,8 +184,13 @@ impl Root {
     /// A descriptor of what is at `path` that is good for nothing but naming it (`O_PATH`). `flags` may
     /// have `DIRECTORY`, and `NOFOLLOW` for a symlink itself.
     pub fn handle(&self, path: &UserPath, flags: OFlags) -> Result<OwnedFd, Failure> {
+        self.handle_of(&self.parse(path)?, flags)
+    }
+
+    /// As [`Root::handle`], for a path that is parsed already.
+    pub fn handle_of(&self, path: &RelPath<'_>, flags: OFlags) -> Result<OwnedFd, Failure> {
         let flags = OFlags::PATH | flags & (OFlags::DIRECTORY | OFlags::NOFOLLOW);
-        self.openat2(&self.parse(path)?.whole(), flags, Mode::empty())
+        self.openat2(&path.whole(), flags, Mode::empty())
     }
 
     /// As [`Root::handle`], if the kernel has all of the path in memory: nothing is waited for. `None` where

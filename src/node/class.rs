@@ -127,7 +127,7 @@ fn tour(call: &Call<'_>, make: &Rc<Make>, ending: &Arc<AtomicBool>) -> Checked<U
         let work: Work = Box::new(move |root: &Root| {
             let mut tour = tour.lock().unwrap_or_else(PoisonError::into_inner);
             match tour.as_mut() {
-                Some(tour) => Ok(Reply::Part(tour.next(root, &watch)?, encoding)),
+                Some(tour) => Ok(Reply::Part(Box::new(tour.next(root, &watch)?), encoding)),
                 None => Ok(Reply::Nothing),
             }
         });

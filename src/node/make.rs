@@ -189,9 +189,8 @@ impl Make {
     /// Sets the numbers that `stats` of `make.js` reads.
     pub fn share_stats(&self, stat: &Stat) {
         let fields = fields(stat, |field| match i64::try_from(field) {
-            // From 64 bits it takes one instruction.
             Ok(field) => field as f64,
-            Err(_) => field as f64,
+            Err(_) => rounded(field),
         });
         self.stats.write(|[_, numbers @ ..]| *numbers = fields);
     }
@@ -390,6 +389,12 @@ fn fields<T>(stat: &Stat, number: impl Fn(i128) -> T) -> [T; 13] {
         time(stat.st_mtime, stat.st_mtime_nsec),
         time(stat.st_ctime, stat.st_ctime_nsec),
     ]
+}
+
+/// From 64 bits it takes one instruction.
+#[cold]
+fn rounded(number: i128) -> f64 {
+    number as f64
 }
 
 fn function<Args: JsValuesTupleIntoVec, Return: FromNapiValue>(

@@ -268,7 +268,7 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         let watch = args.watch_tree(1, options.recursive)?;
         Ok(move |root: &Root| {
             let names = walk::read_directory(root, &path, options, &watch)?;
-            Ok(Reply::Names(names, encoding))
+            Ok(Reply::Names(Box::new(names), encoding))
         })
     })?;
 

@@ -22,16 +22,16 @@ pub enum Reply {
     Flag(bool),
     /// An open file. From when it is told, it is the caller's to close.
     Descriptor(OwnedFd),
-    /// What `stat` found, in numbers.
-    Stats(Stat),
+    /// What `stat` found, in numbers. Boxed, as all that is large: a reply is moved a few times.
+    Stats(Box<Stat>),
     /// What `stat` found, in bigints.
-    BigStats(Stat),
+    BigStats(Box<Stat>),
     /// A name, a path or the content of a file, as the caller wants it told.
     Text(Vec<u8>, Encoding),
     /// The names in directories.
-    Names(Names, Encoding),
+    Names(Box<Names>, Encoding),
     /// A part of a tour through a tree.
-    Part(Part, Encoding),
+    Part(Box<Part>, Encoding),
     /// A root of its own; JavaScript gets its number.
     Root(Root),
 }
@@ -60,8 +60,8 @@ impl Reply {
             Self::Text(bytes, Encoding::Other(encoding)) => {
                 Either8::D(make.decode(env, bytes, encoding)?)
             }
-            Self::Names(names, encoding) => Either8::D(make.names(env, names, &encoding)?),
-            Self::Part(part, encoding) => Either8::D(make.part(env, part, &encoding)?),
+            Self::Names(names, encoding) => Either8::D(make.names(env, *names, &encoding)?),
+            Self::Part(part, encoding) => Either8::D(make.part(env, *part, &encoding)?),
             Self::Root(root) => Either8::G(make.roots.add(root)),
         })
     }
@@ -78,8 +78,8 @@ impl Reply {
     /// What `stat` found; nothing there is `undefined` where the options say so.
     pub fn stats(found: error::Result<Stat>, options: StatOptions) -> error::Result<Self> {
         match found {
-            Ok(stat) if options.bigint => Ok(Self::BigStats(stat)),
-            Ok(stat) => Ok(Self::Stats(stat)),
+            Ok(stat) if options.bigint => Ok(Self::BigStats(Box::new(stat))),
+            Ok(stat) => Ok(Self::Stats(Box::new(stat))),
             Err(error) if error.errno == libc::ENOENT && !options.throw_if_no_entry => {
                 Ok(Self::Nothing)
             }

@@ -40,7 +40,7 @@ pub enum Answer<T> {
     /// This value.
     Value(T),
     /// What `stat` found: in memory that is shared.
-    Stats(Stat),
+    Stats(Box<Stat>),
 }
 
 impl<T> Answer<T> {

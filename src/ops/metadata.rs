@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::path::DecInt;
 
 use crate::error::{Call, Failure, Result};
-use crate::path::UserPath;
+use crate::path::{RelPath, UserPath};
 use crate::policy::Allowed;
 use crate::resolve::{Found, Root};
 use crate::retry::on_intr;
@@ -80,27 +80,32 @@ pub fn lstat(root: &Root, path: &UserPath) -> Result<Stat> {
 ///
 /// The thing itself is opened, and not its parent: that is the cheaper way.
 fn describe(root: &Root, path: &UserPath, follow: bool) -> Result<Stat, Failure> {
-    if let Some(stat) = describe_in_root(root, path, follow)? {
+    let path = root.parse(path)?;
+    if let Some(stat) = describe_in_root(root, &path, follow)? {
         return Ok(stat);
     }
     let flags = match follow {
         true => OFlags::empty(),
         false => OFlags::NOFOLLOW,
     };
-    Ok(rustix::fs::fstat(root.handle(path, flags)?)?)
+    Ok(rustix::fs::fstat(root.handle_of(&path, flags)?)?)
 }
 
 /// The same for the root, and for a name directly in it; `None` for what has to be looked up.
-fn describe_in_root(root: &Root, path: &UserPath, follow: bool) -> Result<Option<Stat>, Failure> {
-    let parsed = root.parse(path)?;
-    if parsed.is_root() {
+fn describe_in_root(
+    root: &Root,
+    path: &RelPath<'_>,
+    follow: bool,
+) -> Result<Option<Stat>, Failure> {
+    if path.is_root() {
         return Ok(Some(rustix::fs::fstat(root.fd()?)?));
     }
-    let is_name_in_root = parsed.has_leaf() && parsed.parent().is_none();
-    if !is_name_in_root || parsed.wants_directory() || root.policy().mounts == Allowed::No {
+    let is_name_in_root = path.has_leaf() && path.parent().is_none();
+    if !is_name_in_root || path.wants_directory() || root.policy().mounts == Allowed::No {
         return Ok(None);
     }
-    let stat = root.entry_of(parsed, Errno::BUSY)?.at().lstat()?;
+    let entry = root.entry_of(path.clone(), Errno::BUSY)?;
+    let stat = entry.at().lstat()?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Symlink if follow && root.policy().follows() => Ok(None),
         FileType::Symlink if follow => Err(Errno::LOOP.into()),
@@ -143,9 +148,10 @@ pub fn exists(root: &Root, path: &UserPath) -> bool {
 
 /// Finds out whether something is at `path`, and if not, why.
 fn find(root: &Root, path: &UserPath) -> Result<(), Failure> {
-    match describe_in_root(root, path, true)? {
+    let path = root.parse(path)?;
+    match describe_in_root(root, &path, true)? {
         Some(_) => Ok(()),
-        None => root.existing(path).map(drop),
+        None => root.existing_of(&path).map(drop),
     }
 }
 

@@ -9,9 +9,11 @@
 
 use std::cell::RefCell;
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
+use std::slice;
 
 use napi::bindgen_prelude::{
     Env, Error, FromNapiValue, Function, FunctionRef, JsObjectValue, JsValue, Result, ToNapiValue,
@@ -150,36 +152,56 @@ pub fn string_bytes(env: &Env, text: &Unknown<'_>) -> Result<Option<Vec<u8>>> {
     // What is cut may be up to three bytes shorter, so that no character is.
     const ROOM: usize = 512;
     const SURELY_WHOLE: usize = ROOM - 4;
-    let mut room = [0_u8; ROOM];
-    let length = match copy_string(env, text, Some(&mut room)) {
+    let mut room = [MaybeUninit::uninit(); ROOM];
+    let copied = match copy_string(env, text, &mut room) {
         Err(error) if error.status == Status::StringExpected => return Ok(None),
-        length => length?,
+        copied => copied?,
     };
-    if length <= SURELY_WHOLE {
-        let mut bytes = Vec::with_capacity(length + 1);
-        bytes.extend_from_slice(room.get(..length).unwrap_or_default());
+    if copied.len() <= SURELY_WHOLE {
+        let mut bytes = Vec::with_capacity(copied.len() + 1);
+        bytes.extend_from_slice(copied);
         return Ok(Some(bytes));
     }
-    // For the NUL that napi writes, which is cut off again.
-    let mut bytes = vec![0; copy_string(env, text, None)? + 1];
-    let length = copy_string(env, text, Some(&mut bytes))?;
-    bytes.truncate(length);
-    Ok(Some(bytes))
+    let mut length = 0;
+    // SAFETY: `env` is live and `text` a value of it; without room napi tells the length alone.
+    check(unsafe {
+        napi::sys::napi_get_value_string_utf8(
+            env.raw(),
+            text.raw(),
+            ptr::null_mut(),
+            0,
+            &mut length,
+        )
+    })?;
+    // With room for the NUL that napi writes.
+    let mut room = vec![MaybeUninit::uninit(); length + 1];
+    copy_string(env, text, &mut room).map(|bytes| Some(bytes.to_vec()))
 }
 
-/// Copies a string into `room`, as much of it as fits, and says how long that is; without room, how long
-/// the whole is.
-fn copy_string(env: &Env, text: &Unknown<'_>, room: Option<&mut [u8]>) -> Result<usize> {
+/// Copies a string into `room`, as much of it as fits.
+fn copy_string<'r>(
+    env: &Env,
+    text: &Unknown<'_>,
+    room: &'r mut [MaybeUninit<u8>],
+) -> Result<&'r [u8]> {
     let mut length = 0;
-    let (start, size) = room.map_or((ptr::null_mut(), 0), |room| {
-        (room.as_mut_ptr().cast(), room.len())
-    });
-    // SAFETY: `env` is live and `text` a value of it; napi writes at most `size` bytes to `start`.
-    let status = unsafe {
-        napi::sys::napi_get_value_string_utf8(env.raw(), text.raw(), start, size, &mut length)
-    };
+    // SAFETY: `env` is live and `text` a value of it; napi writes within the room.
+    check(unsafe {
+        napi::sys::napi_get_value_string_utf8(
+            env.raw(),
+            text.raw(),
+            room.as_mut_ptr().cast(),
+            room.len(),
+            &mut length,
+        )
+    })?;
+    // SAFETY: it has written this much.
+    Ok(unsafe { slice::from_raw_parts(room.as_ptr().cast(), length) })
+}
+
+fn check(status: napi_status) -> Result<()> {
     match status {
-        napi::sys::Status::napi_ok => Ok(length),
+        napi::sys::Status::napi_ok => Ok(()),
         _ => Err(Error::from_status(Status::from(status))),
     }
 }
