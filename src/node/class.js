@@ -7,7 +7,7 @@
   'use strict';
 
   // biome-ignore lint/suspicious/noShadowRestrictedNames: those of now; a program may put others in their place.
-  const { Error, TypeError } = globalThis;
+  const { Error, Promise, TypeError } = globalThis;
 
   const { outcome, stats, SystemError, Running, progress, invalidType } = make;
 
@@ -184,8 +184,11 @@
         for (const [name, start] of Object.entries(allStarts())) {
           const method = {
             async [name](...args) {
+              const answer = start.call(this.#root, ...args);
+              // What was answered already waits for nothing, not even for the next turn.
+              if (!(answer instanceof Promise)) return answer;
               try {
-                return await start.call(this.#root, ...args);
+                return await answer;
               } catch (error) {
                 if (isMadeElsewhere(error)) Error.captureStackTrace(error, method);
                 throw error;
