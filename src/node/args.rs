@@ -42,7 +42,7 @@ pub struct Args<'c> {
 
 /// What long work shares with those who wait for it, and the options that have its `signal` and its
 /// `onProgress`, both checked.
-pub type Watched<'c> = (Arc<Watch>, Object<'c>);
+pub type Watched<'c> = (Arc<Watch>, Unknown<'c>);
 
 impl<'c> Args<'c> {
     /// The number of the root comes first.
@@ -156,8 +156,8 @@ impl<'c> Args<'c> {
     pub fn watch(&self, index: usize) -> Checked<Arc<Watch>> {
         let watch = Arc::new(Watch::new(Arc::clone(self.ending)));
         if self.kind(index)? == ValueType::Object {
-            let options: Object = self.get(index)?;
-            self.refusal.make.watchable(self.call.env, &options)?;
+            let options: Unknown = self.get(index)?;
+            self.refusal.make.watchable(self.call.env, options)?;
             // Of an earlier one there is none: a method has one last argument.
             let _ = self.watched.set((Arc::clone(&watch), options));
         }

@@ -9,14 +9,14 @@ use napi::bindgen_prelude::*;
 
 use super::args::Args;
 use super::make::Make;
-use super::reply::{Reply, Value};
+use super::reply::Reply;
 use super::task::WorkTask;
-use super::threads::{Promised, Threads};
-use super::thrown::{Answer, Checked, Given, give};
+use super::threads::Threads;
+use super::thrown::{Answer, Checked, give};
 use crate::error;
 use crate::path::UserPath;
 use crate::resolve::Root;
-use crate::sys::node_api::{Call, Functions};
+use crate::sys::node_api::{Call, Functions, value};
 use crate::watch::Progress;
 
 /// What a call is to do, once its arguments hold.
@@ -128,27 +128,30 @@ impl Methods<'_> {
 }
 
 /// A function that lives as long as its environment, for `class.js`: see [`give`].
-pub fn lasting<T: ToNapiValue>(
+pub fn lasting(
     functions: &Functions,
     make: &Rc<Make>,
     name: &str,
-    body: impl Fn(&Call<'_>) -> Checked<Answer<T>> + 'static,
+    body: impl Fn(&Call<'_>) -> Checked<Answer> + 'static,
 ) -> Result<Unknown<'static>> {
     let make = Rc::clone(make);
-    functions.add(name, move |call| give(call.env, &make, body(call)))
+    let body = move |call: &Call<'_>| give(call.env, &make, body(call));
+    functions.add(name, Box::new(body))
 }
 
 /// A function that goes when nobody has it any more, for `class.js`: see [`give`].
-pub fn passing<'e, T: ToNapiValue>(
-    env: &'e Env,
+pub fn passing(
+    env: &Env,
     make: &Rc<Make>,
     name: &str,
-    body: impl Fn(&FunctionCallContext<'_>) -> Checked<T> + 'static,
-) -> Result<Function<'e, (), Option<Given<T>>>> {
+    body: impl Fn(&FunctionCallContext<'_>) -> Checked<Unknown<'static>> + 'static,
+) -> Result<Unknown<'static>> {
     let make = Rc::clone(make);
-    env.create_function_from_closure(name, move |call| {
-        give(call.env, &make, body(&call).map(Answer::Value))
-    })
+    let function: Function<'_, (), Option<Unknown<'static>>> = env
+        .create_function_from_closure(name, move |call| {
+            give(call.env, &make, body(&call).map(Answer::Value))
+        })?;
+    value(env, function)
 }
 
 /// What is behind a method and its promise.
@@ -163,48 +166,43 @@ struct Method {
 type Read<Answer> = dyn Fn(&Args<'_>, &Root) -> Checked<Answer>;
 
 impl Method {
-    fn call(&self, call: &Call<'_>) -> Checked<Answer<Value>> {
+    fn call(&self, call: &Call<'_>) -> Checked<Answer> {
         let root = self.make.root(call)?;
         let args = Args::new(call, &self.make, self.threads.ending(), root.policy());
         let done = (self.run)(&args, &root)?;
         if let Some((watch, options)) = args.watched() {
-            self.make.progress(call.env, options, watch.progress())?;
+            self.make.progress(call.env, *options, watch.progress())?;
         }
         Ok(done?.into_answer(call.env, &self.make)?)
     }
 
     /// A promise, long work, or the answer.
-    fn start(
-        &self,
-        call: &Call<'_>,
-    ) -> Checked<Answer<Either3<Promised, Unknown<'static>, Value>>> {
+    fn start(&self, call: &Call<'_>) -> Checked<Answer> {
         let env = call.env;
         let root = self.make.root(call)?;
         let args = Args::new(call, &self.make, self.threads.ending(), root.policy());
         let work = match (self.start)(&args, &root)? {
             Started::Work(work) => work,
-            Started::Answered(done) => {
-                return Ok(done?.into_answer(env, &self.make)?.map(Either3::C));
-            }
+            Started::Answered(done) => return Ok(done?.into_answer(env, &self.make)?),
         };
         let promise = match args.is_about_a_tree() {
             true => self.threads.start(env, root, work)?,
-            false => Either::A(WorkTask::start(root, work)),
+            false => WorkTask::start(env, root, work)?,
         };
         let Some((watch, options)) = args.watched() else {
-            return Ok(Answer::Value(Either3::A(promise)));
+            return Ok(Answer::Value(promise));
         };
         let stopped = Arc::clone(watch);
-        let stop = passing(env, &self.make, "stop", move |_| {
+        let stop = passing(env, &self.make, "stop", move |call| {
             stopped.stop();
-            Ok(())
+            Ok(value(call.env, ())?)
         })?;
         let watch = Arc::clone(watch);
-        let seen = passing(env, &self.make, "seen", move |_| {
+        let seen = passing(env, &self.make, "seen", move |call| {
             let Progress { entries, bytes } = watch.progress();
-            Ok(vec![entries as f64, bytes as f64])
+            Ok(value(call.env, vec![entries as f64, bytes as f64])?)
         })?;
-        let running = self.make.running(env, promise, stop, seen, options)?;
-        Ok(Answer::Value(Either3::B(running)))
+        let running = self.make.running(env, promise, stop, seen, *options)?;
+        Ok(Answer::Value(running))
     }
 }

@@ -18,7 +18,7 @@ use super::thrown::{Answer, Checked};
 use crate::ops::identity;
 use crate::ops::tree::walk::{Limits, Tour};
 use crate::resolve::Root;
-use crate::sys::node_api::{Call, Functions};
+use crate::sys::node_api::{Call, Functions, value};
 use crate::watch::Watch;
 
 /// The class `SandboxRoot` of `env`; `script` is what `make.js` makes.
@@ -45,28 +45,34 @@ pub fn define(env: &Env, script: &Object, make: Rc<Make>) -> Result<Unknown<'sta
         .set_named_property("starters", methods.starters)?;
 
     let of = Rc::clone(&make);
-    natives.add("open", move |call| Roots::open(call, &of))?;
+    natives.add("open", move |call| {
+        let number = Roots::open(call, &of)?;
+        Ok(Answer::Value(value(call.env, number)?))
+    })?;
 
     let of = Rc::clone(&make);
     natives.add("close", move |call| {
         of.root(call)?;
         of.roots.close(call.get(0)?);
-        Ok(())
+        Ok(Answer::Nothing)
     })?;
 
     let of = Rc::clone(&make);
     natives.add("forget", move |call| {
         of.roots.forget(call.get(0)?);
-        Ok(())
+        Ok(Answer::Nothing)
     })?;
 
     let of = Rc::clone(&make);
-    natives.add("closed", move |call| Ok(of.root(call)?.is_closed()))?;
+    natives.add("closed", move |call| {
+        let is_closed = of.root(call)?.is_closed();
+        Ok(Answer::Value(value(call.env, is_closed)?))
+    })?;
 
     let of = Rc::clone(&make);
     natives.add("identity", move |call| {
         let identity = identity::identity(&*of.root(call)?)?;
-        Ok(of.identity(call.env, identity)?)
+        Ok(Answer::Value(of.identity(call.env, identity)?))
     })?;
 
     let of = Rc::clone(&make);
@@ -75,7 +81,7 @@ pub fn define(env: &Env, script: &Object, make: Rc<Make>) -> Result<Unknown<'sta
 
     natives.add("end", move |_| {
         threads.end();
-        Ok(())
+        Ok(Answer::Nothing)
     })?;
 
     make.class(env, script, &natives.object)
@@ -89,12 +95,11 @@ struct Natives<'e> {
 }
 
 impl Natives<'_> {
-    fn add<T: ToNapiValue>(
+    fn add(
         &mut self,
         name: &str,
-        body: impl Fn(&Call<'_>) -> Checked<T> + 'static,
+        body: impl Fn(&Call<'_>) -> Checked<Answer> + 'static,
     ) -> Result<()> {
-        let body = move |call: &Call<'_>| body(call).map(Answer::Value);
         let function = lasting(&self.functions, &self.make, name, body)?;
         self.object.set_named_property(name, function)
     }
@@ -102,7 +107,7 @@ impl Natives<'_> {
 
 /// A tour through a tree: `{ step, close }`. A step is called with the root, whose descriptor is kept open
 /// by nothing in between, and gives back the promise of a part.
-fn tour(call: &Call<'_>, make: &Rc<Make>, ending: &Arc<AtomicBool>) -> Checked<Unknown<'static>> {
+fn tour(call: &Call<'_>, make: &Rc<Make>, ending: &Arc<AtomicBool>) -> Checked<Answer> {
     let env = call.env;
     let root = make.root(call)?;
     let args = Args::new(call, make, ending, root.policy());
@@ -131,11 +136,11 @@ fn tour(call: &Call<'_>, make: &Rc<Make>, ending: &Arc<AtomicBool>) -> Checked<U
                 None => Ok(Reply::Nothing),
             }
         });
-        Ok(WorkTask::start(root, work))
+        Ok(WorkTask::start(call.env, root, work)?)
     })?;
-    let close = passing(env, make, "close", move |_| {
+    let close = passing(env, make, "close", move |call| {
         closed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(())
+        Ok(value(call.env, ())?)
     })?;
-    Ok(make.tour(env, step, close)?)
+    Ok(Answer::Value(make.tour(env, step, close)?))
 }

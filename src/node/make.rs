@@ -13,50 +13,54 @@ use rustix::fs::{FileType, Stat};
 use super::options::Encoding;
 use super::reply::text_of;
 use super::roots::{CLASS, Roots};
-use super::task::WorkTask;
-use super::threads::Promised;
-use super::thrown::{Checked, Given, Thrown};
+use super::thrown::{Checked, Thrown};
 use crate::error::{self, Reason};
 use crate::ops::directory::Names;
 use crate::ops::identity::Identity;
 use crate::ops::metadata::Nanoseconds;
 use crate::ops::tree::walk::{self, Cut};
 use crate::resolve::Root;
-use crate::sys::node_api::{Call, SharedNumbers};
+use crate::sys::node_api::{Call, SharedNumbers, value};
 use crate::watch::Progress;
+
+/// A function of a script: it takes and gives back values.
+type Script = FunctionRef<Arguments, Unknown<'static>>;
+
+/// What a script is called with. One type for all of them: each would be compiled again and again.
+struct Arguments(Vec<sys::napi_value>);
+
+impl JsValuesTupleIntoVec for Arguments {
+    fn into_vec(self, _: sys::napi_env) -> Result<Vec<sys::napi_value>> {
+        Ok(self.0)
+    }
+}
 
 /// The functions of the scripts, in the environment that they belong to.
 pub struct Make {
     /// The roots there.
     pub roots: Roots,
     /// What `class.js` tells the number of a root by, once it has made the class.
-    number_of: OnceCell<FunctionRef<FnArgs<(sys::napi_value,)>, Option<u32>>>,
+    number_of: OnceCell<Script>,
     stats: SharedNumbers<14>,
-    big_stats: FunctionRef<FnArgs<(Vec<BigInt>,)>, Unknown<'static>>,
-    system_error: FunctionRef<FnArgs<(String,)>, Unknown<'static>>,
-    invalid_type: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
-    invalid_value: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
-    out_of_range: FunctionRef<FnArgs<Complaint>, Unknown<'static>>,
-    invalid_this: FunctionRef<FnArgs<(String,)>, Unknown<'static>>,
-    running: FunctionRef<FnArgs<Running>, Unknown<'static>>,
-    progress: FunctionRef<FnArgs<(sys::napi_value, f64, f64)>, Vec<Unknown<'static>>>,
-    too_large: FunctionRef<FnArgs<(f64, f64)>, Unknown<'static>>,
-    watchable: FunctionRef<FnArgs<(sys::napi_value,)>, Vec<Unknown<'static>>>,
-    is_encoding: FunctionRef<FnArgs<(String,)>, bool>,
-    encode: FunctionRef<FnArgs<(sys::napi_value, String)>, Uint8Array>,
-    decode: FunctionRef<FnArgs<(Buffer, String)>, Unknown<'static>>,
-    bytes_of: FunctionRef<FnArgs<(sys::napi_value,)>, Uint8Array>,
-    names: FunctionRef<FnArgs<NamesOf>, Unknown<'static>>,
-    identity: FunctionRef<FnArgs<(BigInt, BigInt, BigInt)>, Unknown<'static>>,
-    tour: FunctionRef<FnArgs<(sys::napi_value, sys::napi_value)>, Unknown<'static>>,
-    part: FunctionRef<FnArgs<Part>, Unknown<'static>>,
+    big_stats: Script,
+    system_error: Script,
+    invalid_type: Script,
+    invalid_value: Script,
+    out_of_range: Script,
+    invalid_this: Script,
+    running: Script,
+    progress: Script,
+    too_large: Script,
+    watchable: Script,
+    is_encoding: Script,
+    encode: Script,
+    decode: Script,
+    bytes_of: Script,
+    names: Script,
+    identity: Script,
+    tour: Script,
+    part: Script,
 }
-
-type Text = Either<String, Buffer>;
-type NamesOf = (Text, String, Vec<Text>, Vec<u32>);
-type Running = (Promised, sys::napi_value, sys::napi_value, sys::napi_value);
-type Part = (sys::napi_value, Option<&'static str>, bool);
-type Complaint = (String, String, sys::napi_value);
 
 impl Make {
     /// That of `env`, from when the addon was loaded there.
@@ -98,9 +102,8 @@ impl Make {
 
     /// The class, which `class.js` makes of what `make.js` makes and of the native calls.
     pub fn class(&self, env: &Env, script: &Object, natives: &Object) -> Result<Unknown<'static>> {
-        let class: Function<FnArgs<(sys::napi_value, sys::napi_value)>, Object> =
-            env.run_script(include_str!("class.js"))?;
-        let made = class.call(FnArgs::from((script.raw(), natives.raw())))?;
+        let class: Function<Arguments, Object> = env.run_script(include_str!("class.js"))?;
+        let made = class.call(Arguments(vec![script.raw(), natives.raw()]))?;
         // It is called once.
         let _ = self.number_of.set(function(&made, "numberOf")?);
         made.get_named_property_unchecked(CLASS)
@@ -111,9 +114,7 @@ impl Make {
         let Some(number_of) = self.number_of.get() else {
             return Ok(None);
         };
-        let number = number_of
-            .borrow_back(env)?
-            .call(FnArgs::from((value.raw(),)))?;
+        let number = Option::<u32>::from_unknown(call(env, number_of, &[value])?)?;
         number.map(|number| self.roots.numbered(number)).transpose()
     }
 
@@ -129,11 +130,10 @@ impl Make {
     pub fn tour(
         &self,
         env: &Env,
-        step: Function<(), Option<Given<AsyncTask<WorkTask>>>>,
-        close: Function<(), Option<Given<()>>>,
+        step: Unknown<'_>,
+        close: Unknown<'_>,
     ) -> Result<Unknown<'static>> {
-        let tour = FnArgs::from((step.raw(), close.raw()));
-        self.tour.borrow_back(env)?.call(tour)
+        call(env, &self.tour, &[step, close])
     }
 
     /// A part of a tour through a tree.
@@ -148,36 +148,34 @@ impl Make {
             Cut::Depth => "maxDepth",
             Cut::Entries => "maxEntries",
         });
-        let part = FnArgs::from((names.raw(), truncated, part.is_last));
-        self.part.borrow_back(env)?.call(part)
+        let part = [names, value(env, truncated)?, value(env, part.is_last)?];
+        call(env, &self.part, &part)
     }
 
     /// Long work that was started: its promise, what stops it, what tells how far it is, its options.
     pub fn running(
         &self,
         env: &Env,
-        promise: Promised,
-        stop: Function<(), Option<Given<()>>>,
-        seen: Function<(), Option<Given<Vec<f64>>>>,
-        options: &Object,
+        promise: Unknown<'_>,
+        stop: Unknown<'_>,
+        seen: Unknown<'_>,
+        options: Unknown<'_>,
     ) -> Result<Unknown<'static>> {
-        let running = (promise, stop.raw(), seen.raw(), options.raw());
-        self.running.borrow_back(env)?.call(FnArgs::from(running))
+        call(env, &self.running, &[promise, stop, seen, options])
     }
 
     /// Tells the `onProgress` of long work how far it has come.
-    pub fn progress(&self, env: &Env, options: &Object, progress: Progress) -> Checked<()> {
+    pub fn progress(&self, env: &Env, options: Unknown<'_>, progress: Progress) -> Checked<()> {
         let Progress { entries, bytes } = progress;
-        let progress = (options.raw(), entries as f64, bytes as f64);
-        let tell = self.progress.borrow_back(env)?;
-        nothing_thrown(tell.call(FnArgs::from(progress))?)
+        let [entries, bytes] = [entries, bytes].map(|n| value(env, n as f64));
+        nothing_thrown(call(env, &self.progress, &[options, entries?, bytes?])?)
     }
 
     /// `{ dev, ino, mountId }`, in bigints.
     pub fn identity(&self, env: &Env, identity: Identity) -> Result<Unknown<'static>> {
         let Identity { dev, ino, mount_id } = identity;
-        let fields = (BigInt::from(dev), BigInt::from(ino), BigInt::from(mount_id));
-        self.identity.borrow_back(env)?.call(FnArgs::from(fields))
+        let [dev, ino, mount_id] = [dev, ino, mount_id].map(|n| value(env, BigInt::from(n)));
+        call(env, &self.identity, &[dev?, ino?, mount_id?])
     }
 
     /// The result of `stat`: numbers, times in nanoseconds. Beyond 2⁵³ they are rounded.
@@ -204,9 +202,7 @@ impl Make {
     /// The same as bigints, every field exact.
     pub fn big_stats(&self, env: &Env, stat: &Stat) -> Result<Unknown<'static>> {
         let fields = fields(stat, BigInt::from).into_iter().collect::<Vec<_>>();
-        self.big_stats
-            .borrow_back(env)?
-            .call(FnArgs::from((fields,)))
+        call(env, &self.big_stats, &[value(env, fields)?])
     }
 
     /// The `Error` of a failed operation.
@@ -214,7 +210,7 @@ impl Make {
         if let Some(error) = self.too_large(env, error)? {
             return Ok(error);
         }
-        let parts = FnArgs::from((parts(error),));
+        let parts = Arguments(vec![value(env, parts(error))?.raw()]);
         self.system_error.borrow_back(env)?.new_instance(parts)
     }
 
@@ -223,14 +219,13 @@ impl Make {
         let Some(Reason::TooLarge { size, most }) = error.reason else {
             return Ok(None);
         };
-        let sizes = FnArgs::from((size as f64, most as f64));
-        self.too_large.borrow_back(env)?.call(sizes).map(Some)
+        let [size, most] = [size, most].map(|bytes| value(env, bytes as f64));
+        call(env, &self.too_large, &[size?, most?]).map(Some)
     }
 
     /// `TypeError`, `ERR_INVALID_THIS`.
     pub fn invalid_this(&self, env: &Env) -> Result<Unknown<'static>> {
-        let expected = FnArgs::from((CLASS.to_owned(),));
-        self.invalid_this.borrow_back(env)?.call(expected)
+        call(env, &self.invalid_this, &[value(env, CLASS)?])
     }
 
     /// `TypeError`, `ERR_INVALID_ARG_TYPE`: `expected` is such as `of type string`.
@@ -239,12 +234,9 @@ impl Make {
         env: &Env,
         name: &str,
         expected: &str,
-        value: Unknown<'_>,
+        given: Unknown<'_>,
     ) -> Result<Unknown<'static>> {
-        let complaint = (name.to_owned(), expected.to_owned(), value.raw());
-        self.invalid_type
-            .borrow_back(env)?
-            .call(FnArgs::from(complaint))
+        complaint(env, &self.invalid_type, name, expected, given)
     }
 
     /// `TypeError`, `ERR_INVALID_ARG_VALUE`: `reason` is such as `must be …`.
@@ -253,12 +245,9 @@ impl Make {
         env: &Env,
         name: &str,
         reason: &str,
-        value: Unknown<'_>,
+        given: Unknown<'_>,
     ) -> Result<Unknown<'static>> {
-        let complaint = (name.to_owned(), reason.to_owned(), value.raw());
-        self.invalid_value
-            .borrow_back(env)?
-            .call(FnArgs::from(complaint))
+        complaint(env, &self.invalid_value, name, reason, given)
     }
 
     /// `RangeError`, `ERR_OUT_OF_RANGE`: `range` is such as `>= 0 && <= 4294967295`.
@@ -267,56 +256,87 @@ impl Make {
         env: &Env,
         name: &str,
         range: &str,
-        value: Unknown<'_>,
+        given: Unknown<'_>,
     ) -> Result<Unknown<'static>> {
-        let complaint = (name.to_owned(), range.to_owned(), value.raw());
-        self.out_of_range
-            .borrow_back(env)?
-            .call(FnArgs::from(complaint))
+        complaint(env, &self.out_of_range, name, range, given)
     }
 
     /// Fails if `options` have a `signal` or an `onProgress` that is none, or a signal that says stop.
-    pub fn watchable(&self, env: &Env, options: &Object) -> Checked<()> {
-        let options = FnArgs::from((options.raw(),));
-        nothing_thrown(self.watchable.borrow_back(env)?.call(options)?)
+    pub fn watchable(&self, env: &Env, options: Unknown<'_>) -> Checked<()> {
+        nothing_thrown(call(env, &self.watchable, &[options])?)
     }
 
     /// Whether Node knows this encoding.
     pub fn is_encoding(&self, env: &Env, encoding: &str) -> Result<bool> {
-        let encoding = FnArgs::from((encoding.to_owned(),));
-        self.is_encoding.borrow_back(env)?.call(encoding)
+        bool::from_unknown(call(env, &self.is_encoding, &[value(env, encoding)?])?)
     }
 
     /// The bytes of the string `text` in an encoding that Node knows.
     pub fn encode(&self, env: &Env, text: Unknown<'_>, encoding: &str) -> Result<Vec<u8>> {
-        let args = FnArgs::from((text.raw(), encoding.to_owned()));
-        Ok(self.encode.borrow_back(env)?.call(args)?.to_vec())
+        bytes(call(env, &self.encode, &[text, value(env, encoding)?])?)
     }
 
     /// The string that `bytes` are in an encoding that Node knows.
     pub fn decode(&self, env: &Env, bytes: Vec<u8>, encoding: String) -> Result<Unknown<'static>> {
-        let args = FnArgs::from((bytes.into(), encoding));
-        self.decode.borrow_back(env)?.call(args)
+        let bytes = value(env, Buffer::from(bytes))?;
+        call(env, &self.decode, &[bytes, value(env, encoding)?])
     }
 
     /// The bytes of a typed array or a `DataView`.
     pub fn bytes_of(&self, env: &Env, view: Unknown<'_>) -> Result<Vec<u8>> {
-        let args = FnArgs::from((view.raw(),));
-        Ok(self.bytes_of.borrow_back(env)?.call(args)?.to_vec())
+        bytes(call(env, &self.bytes_of, &[view])?)
     }
 
     /// The names in directories, or objects with their types.
     pub fn names(&self, env: &Env, names: Names, encoding: &Encoding) -> Result<Unknown<'static>> {
         let text = |bytes: Vec<u8>| match encoding {
-            Encoding::Buffer => Either::B(Buffer::from(bytes)),
-            _ => Either::A(text_of(bytes)),
+            Encoding::Buffer => value(env, Buffer::from(bytes)),
+            _ => value(env, text_of(bytes)),
         };
-        let kinds = names.kinds.into_iter().map(letter_of).collect();
+        let kinds: String = names.kinds.into_iter().map(letter_of).collect();
         let (paths, counts) = names.parents.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
-        let paths = paths.into_iter().map(text).collect();
-        let names = (text(names.names), kinds, paths, counts);
-        self.names.borrow_back(env)?.call(FnArgs::from(names))
+        let paths = paths.into_iter().map(text).collect::<Result<Vec<_>>>()?;
+        let names = [
+            text(names.names)?,
+            value(env, kinds)?,
+            value(env, paths)?,
+            value(env, counts)?,
+        ];
+        call(env, &self.names, &names)
     }
+}
+
+fn function(script: &Object, name: &str) -> Result<Script> {
+    let function: Function<Arguments, Unknown<'static>> = script.get_named_property(name)?;
+    function.create_ref()
+}
+
+fn call(env: &Env, script: &Script, arguments: &[Unknown<'_>]) -> Result<Unknown<'static>> {
+    let arguments = arguments.iter().map(JsValue::raw).collect();
+    script.borrow_back(env)?.call(Arguments(arguments))
+}
+
+/// An error about the value `given` of an argument.
+fn complaint(
+    env: &Env,
+    script: &Script,
+    name: &str,
+    text: &str,
+    given: Unknown<'_>,
+) -> Result<Unknown<'static>> {
+    call(env, script, &[value(env, name)?, value(env, text)?, given])
+}
+
+fn bytes(array: Unknown<'_>) -> Result<Vec<u8>> {
+    Ok(Uint8Array::from_unknown(array)?.to_vec())
+}
+
+/// What a script says it would throw, in an array since it may be any value.
+fn nothing_thrown(thrown: Unknown<'_>) -> Checked<()> {
+    let mut thrown = Vec::<Unknown<'static>>::from_unknown(thrown)?;
+    thrown
+        .pop()
+        .map_or(Ok(()), |value| Err(Thrown::Value(value)))
 }
 
 /// What a native call comes to, in the numbers that `class.js` knows.
@@ -348,13 +368,6 @@ pub fn parts(error: &error::Error) -> String {
         parts.push_str(&String::from_utf8_lossy(path));
     }
     parts
-}
-
-/// What a script says it would throw, in an array since it may be any value.
-fn nothing_thrown(mut thrown: Vec<Unknown<'static>>) -> Checked<()> {
-    thrown
-        .pop()
-        .map_or(Ok(()), |value| Err(Thrown::Value(value)))
 }
 
 /// The letter that stands for a type in what `names` of `make.js` takes.
@@ -395,12 +408,4 @@ fn fields<T>(stat: &Stat, number: impl Fn(i128) -> T) -> [T; 13] {
 #[cold]
 fn rounded(number: i128) -> f64 {
     number as f64
-}
-
-fn function<Args: JsValuesTupleIntoVec, Return: FromNapiValue>(
-    script: &Object,
-    name: &str,
-) -> Result<FunctionRef<Args, Return>> {
-    let function: Function<Args, Return> = script.get_named_property(name)?;
-    function.create_ref()
 }

@@ -13,6 +13,7 @@ use crate::error;
 use crate::ops::directory::Names;
 use crate::ops::tree::walk::Part;
 use crate::resolve::Root;
+use crate::sys::node_api::value;
 
 /// What an operation gives back.
 pub enum Reply {
@@ -39,35 +40,29 @@ pub enum Reply {
 /// What is no longer than this is copied, in bytes: a Buffer of memory that is ours costs a finalizer.
 const COPIED: usize = 64 << 10;
 
-/// What JavaScript gets.
-pub type Value =
-    Either8<(), bool, i32, Unknown<'static>, String, Buffer, u32, BufferSlice<'static>>;
-
 impl Reply {
     /// The value of this reply.
-    pub fn into_value(self, env: &Env, make: &Make) -> Result<Value> {
-        Ok(match self {
-            Self::Nothing => Either8::A(()),
-            Self::Flag(flag) => Either8::B(flag),
-            Self::Descriptor(fd) => Either8::C(fd.into_raw_fd()),
-            Self::Stats(stat) => Either8::D(make.stats(env, &stat)?),
-            Self::BigStats(stat) => Either8::D(make.big_stats(env, &stat)?),
-            Self::Text(bytes, Encoding::Utf8) => Either8::E(text_of(bytes)),
+    pub fn into_value(self, env: &Env, make: &Make) -> Result<Unknown<'static>> {
+        match self {
+            Self::Nothing => value(env, ()),
+            Self::Flag(flag) => value(env, flag),
+            Self::Descriptor(fd) => value(env, fd.into_raw_fd()),
+            Self::Stats(stat) => make.stats(env, &stat),
+            Self::BigStats(stat) => make.big_stats(env, &stat),
+            Self::Text(bytes, Encoding::Utf8) => value(env, text_of(bytes)),
             Self::Text(bytes, Encoding::Buffer) if bytes.len() <= COPIED => {
-                Either8::H(BufferSlice::copy_from(env, bytes)?)
+                value(env, BufferSlice::copy_from(env, bytes)?)
             }
-            Self::Text(bytes, Encoding::Buffer) => Either8::F(bytes.into()),
-            Self::Text(bytes, Encoding::Other(encoding)) => {
-                Either8::D(make.decode(env, bytes, encoding)?)
-            }
-            Self::Names(names, encoding) => Either8::D(make.names(env, *names, &encoding)?),
-            Self::Part(part, encoding) => Either8::D(make.part(env, *part, &encoding)?),
-            Self::Root(root) => Either8::G(make.roots.add(root)),
-        })
+            Self::Text(bytes, Encoding::Buffer) => value(env, Buffer::from(bytes)),
+            Self::Text(bytes, Encoding::Other(encoding)) => make.decode(env, bytes, encoding),
+            Self::Names(names, encoding) => make.names(env, *names, &encoding),
+            Self::Part(part, encoding) => make.part(env, *part, &encoding),
+            Self::Root(root) => value(env, make.roots.add(root)),
+        }
     }
 
     /// The answer that this reply is, if it is given at once.
-    pub fn into_answer(self, env: &Env, make: &Make) -> Result<Answer<Value>> {
+    pub fn into_answer(self, env: &Env, make: &Make) -> Result<Answer> {
         match self {
             Self::Nothing => Ok(Answer::Nothing),
             Self::Stats(stat) => Ok(Answer::Stats(stat)),

@@ -8,9 +8,10 @@ use napi::{Status, Task};
 
 use super::call::Work;
 use super::make::Make;
-use super::reply::{Reply, Value};
+use super::reply::Reply;
 use crate::error;
 use crate::resolve::Root;
+use crate::sys::node_api::value;
 
 /// One call on its way through the pool. It keeps the root open until it is done.
 pub struct WorkTask {
@@ -20,16 +21,16 @@ pub struct WorkTask {
 }
 
 impl WorkTask {
-    /// The task that does `work` with `root`.
-    pub fn start(root: Arc<Root>, work: Work) -> AsyncTask<Self> {
+    /// The promise of `work` with `root`.
+    pub fn start(env: &Env, root: Arc<Root>, work: Work) -> Result<Unknown<'static>> {
         let work = Some(work);
-        AsyncTask::new(Self { root, work })
+        value(env, AsyncTask::new(Self { root, work }))
     }
 }
 
 impl Task for WorkTask {
     type Output = error::Result<Reply>;
-    type JsValue = Value;
+    type JsValue = Unknown<'static>;
 
     fn compute(&mut self) -> Result<Self::Output> {
         let work = self.work.take().ok_or_else(panicked)?;
@@ -37,13 +38,13 @@ impl Task for WorkTask {
         catch_unwind(AssertUnwindSafe(|| work(&self.root))).map_err(|_| panicked())
     }
 
-    fn resolve(&mut self, env: Env, output: Self::Output) -> Result<Value> {
+    fn resolve(&mut self, env: Env, output: Self::Output) -> Result<Unknown<'static>> {
         settled(&env, output)
     }
 }
 
 /// What a promise is settled with.
-pub fn settled(env: &Env, output: error::Result<Reply>) -> Result<Value> {
+pub fn settled(env: &Env, output: error::Result<Reply>) -> Result<Unknown<'static>> {
     let make = Make::of(env)?;
     match output {
         Ok(reply) => reply.into_value(env, make),

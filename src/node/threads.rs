@@ -16,6 +16,7 @@ use super::reply::Reply;
 use super::task::{WorkTask, panicked, settled};
 use crate::error;
 use crate::resolve::Root;
+use crate::sys::node_api::value;
 
 /// How many trees are worked on at a time; what is more waits for the pool.
 const MOST: usize = 32;
@@ -48,11 +49,11 @@ impl Threads {
     }
 
     /// Does `work` with `root`; the promise of it. Where no thread is to be had, the pool does it.
-    pub fn start(&self, env: &Env, root: Arc<Root>, work: Work) -> Result<Promised> {
+    pub fn start(&self, env: &Env, root: Arc<Root>, work: Work) -> Result<Unknown<'static>> {
         let mut running = self.lock();
         running.retain(|thread| !thread.is_finished());
         if running.len() >= MOST {
-            return Ok(Either::A(WorkTask::start(root, work)));
+            return WorkTask::start(env, root, work);
         }
         // A thread that cannot be started would not give back what it was handed.
         let (hand_over, handed) = mpsc::channel::<Handed>();
@@ -64,14 +65,14 @@ impl Threads {
             }
         });
         let Ok(thread) = thread else {
-            return Ok(Either::A(WorkTask::start(root, work)));
+            return WorkTask::start(env, root, work);
         };
         running.push(thread);
         let (deferred, promise) = env.create_deferred()?;
         let resolve = move |done: Done| deferred.resolve(move |env| settled(&env, done?));
         // It waits for this.
         let _ = hand_over.send((root, work, Box::new(resolve)));
-        Ok(Either::B(promise.raw()))
+        value(env, promise)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
@@ -90,6 +91,3 @@ fn finish((root, work, resolve): Handed) {
     drop(root);
     resolve(done.map_err(|_| panicked()));
 }
-
-/// A promise that the pool keeps, or a thread.
-pub type Promised = Either<AsyncTask<WorkTask>, napi::sys::napi_value>;

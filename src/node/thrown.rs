@@ -7,6 +7,7 @@ use rustix::fs::Stat;
 
 use super::make::{Make, Outcome, parts};
 use crate::error;
+use crate::sys::node_api::value;
 
 /// Why a call from JavaScript did not come to its end.
 pub enum Thrown {
@@ -34,43 +35,29 @@ impl From<error::Error> for Thrown {
 }
 
 /// What a call comes to.
-pub enum Answer<T> {
+pub enum Answer {
     /// `undefined`
     Nothing,
     /// This value.
-    Value(T),
+    Value(Unknown<'static>),
     /// What `stat` found: in memory that is shared.
     Stats(Box<Stat>),
 }
 
-impl<T> Answer<T> {
-    /// The same with a value made of this one.
-    pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Answer<U> {
-        match self {
-            Self::Nothing => Answer::Nothing,
-            Self::Value(value) => Answer::Value(of(value)),
-            Self::Stats(stat) => Answer::Stats(stat),
-        }
-    }
-}
-
-/// What a native function gives back to `class.js`; the outcome says which.
-pub type Given<T> = Either3<T, Unknown<'static>, String>;
-
-/// What napi is to do with what came of a call.
-pub fn give<T>(env: &Env, make: &Make, checked: Checked<Answer<T>>) -> Result<Option<Given<T>>> {
+/// What a native function gives back to `class.js`, which is told what it is.
+pub fn give(env: &Env, make: &Make, checked: Checked<Answer>) -> Result<Option<Unknown<'static>>> {
     let (outcome, given) = match checked {
         Ok(Answer::Nothing) => (Outcome::Answered, None),
-        Ok(Answer::Value(value)) => (Outcome::Answered, Some(Either3::A(value))),
+        Ok(Answer::Value(value)) => (Outcome::Answered, Some(value)),
         Ok(Answer::Stats(stat)) => {
             make.share_stats(&stat);
             (Outcome::Stats, None)
         }
         Err(Thrown::Failed(error)) => match make.too_large(env, &error)? {
-            Some(value) => (Outcome::Thrown, Some(Either3::B(value))),
-            None => (Outcome::Failed, Some(Either3::C(parts(&error)))),
+            Some(error) => (Outcome::Thrown, Some(error)),
+            None => (Outcome::Failed, Some(value(env, parts(&error))?)),
         },
-        Err(Thrown::Value(value)) => (Outcome::Thrown, Some(Either3::B(value))),
+        Err(Thrown::Value(value)) => (Outcome::Thrown, Some(value)),
         Err(Thrown::Napi(error)) => return Err(error),
     };
     // Last, since a script may have run before.

@@ -49,8 +49,8 @@ impl Call<'_> {
     }
 }
 
-/// What a function does when it is called.
-type Body = dyn Fn(&Call<'_>) -> Result<napi_value>;
+/// What a function does when it is called; `None` is `undefined`.
+type Body = dyn Fn(&Call<'_>) -> Result<Option<Unknown<'static>>>;
 
 /// Makes functions that live as long as their environment. napi's own need a finalizer each, and put the
 /// arguments of every call on the heap.
@@ -70,18 +70,9 @@ impl Functions {
         Ok(Self { env, bodies })
     }
 
-    /// A function that does `body`; `None` is `undefined`.
-    pub fn add<T: ToNapiValue>(
-        &self,
-        name: &str,
-        body: impl Fn(&Call<'_>) -> Result<Option<T>> + 'static,
-    ) -> Result<Unknown<'static>> {
+    /// A function that does `body`.
+    pub fn add(&self, name: &str, body: Box<Body>) -> Result<Unknown<'static>> {
         let env = &self.env;
-        let body: Box<Body> = Box::new(move |call| match body(call)? {
-            // SAFETY: `env` is live, since it calls.
-            Some(value) => unsafe { T::to_napi_value(call.env.raw(), value) },
-            None => Ok(ptr::null_mut()),
-        });
         let body = Rc::new(body);
         let (name, mut function) = (name.as_bytes(), ptr::null_mut());
         // SAFETY: `env` is live, and the name and the out-pointer outlive the call. `enter` gets what it
@@ -137,13 +128,23 @@ unsafe extern "C" fn enter(env: napi_env, info: napi_callback_info) -> napi_valu
     };
     let done = catch_unwind(AssertUnwindSafe(|| body(&call)));
     let error = match done {
-        Ok(Ok(value)) => return value,
+        Ok(Ok(Some(value))) => return value.raw(),
+        Ok(Ok(None)) => return ptr::null_mut(),
         Ok(Err(error)) => error,
         Err(_) => Error::from_reason("the operation panicked"),
     };
     // SAFETY: `env` is live.
     unsafe { JsError::from(error).throw_into(env.raw()) };
     ptr::null_mut()
+}
+
+/// The JavaScript value that `value` is.
+pub fn value<T: ToNapiValue>(env: &Env, value: T) -> Result<Unknown<'static>> {
+    // SAFETY: `env` is live, and what is made is a value of it.
+    unsafe {
+        let value = T::to_napi_value(env.raw(), value)?;
+        Unknown::from_napi_value(env.raw(), value)
+    }
 }
 
 /// The UTF-8 bytes of a JavaScript string, with room for one more behind them; `None` if it is none. A
