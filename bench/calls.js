@@ -2,7 +2,7 @@
 // Rows about single calls: of each operation, in each of several settings.
 
 const fs = require('node:fs');
-const { FAILING, OPERATIONS, furnish, promised, sync } = require('./operations');
+const { FAILING, OPERATIONS, furnish, inTurn, promised, sync } = require('./operations');
 const { failingLoop, loop, measure, promiseLoop } = require('./rounds');
 
 /** How many calls make one measurement: as many as take about so long, in nanoseconds. */
@@ -16,9 +16,10 @@ const LEAST_FLIGHTS = 2;
 
 /** Text in one piece, as a path that is read from somewhere; the engine joins pieces when they are used. */
 const flat = (text) => Buffer.from(text).toString();
-const namesIn = (dir, name) =>
+/** One for each call: `x` and `y` of its own, of the others `files` in turn. */
+const namesIn = (dir, name, files) =>
   Array.from({ length: MOST_CALLS }, (_, i) => {
-    const own = name === 'x' || name === 'y' ? `${name}${i}` : name;
+    const own = name === 'x' || name === 'y' ? `${name}${i}` : inTurn(name, i, files);
     return flat(dir === '' ? own : `${dir}/${own}`);
   });
 
@@ -48,7 +49,7 @@ function way(operation, dir, flight, run) {
   const scratch = Array.from({ length: MOST_CALLS }, (_, i) => `${dir}/x${i}`);
   return {
     prepare() {
-      operation.first?.(`${dir}/g`);
+      for (let i = 0; i < flight; i += 1) operation.first?.(`${dir}/${inTurn('g', i, flight)}`);
       if (operation.before) for (let i = 0; i < n; i += 1) operation.before(scratch[i]);
     },
     async run() {
@@ -74,8 +75,10 @@ function fail(_, path) {
 /** Every way of calling `operation`, by `against`. */
 function ways(bench, operation, name, at, { looped, flight = 1, isPromise = false, fails = false }) {
   const [on, second] = [operation.on ?? 'f', operation.second ?? 'f'].map((x) => (fails ? 'missing' : x));
-  const ours = [namesIn(at.parent, on), namesIn(at.parent, second)];
-  const theirs = [namesIn(at.dir, on), namesIn(at.dir, second)];
+  // What is in flight together is about different files, as in a program: the kernel locks each.
+  const files = flight;
+  const ours = [on, second].map((name) => namesIn(at.parent, name, files));
+  const theirs = [on, second].map((name) => namesIn(at.dir, name, files));
   const make = (run) => way(fails ? {} : operation, at.dir, flight, run);
   const subject = (root) => (isPromise ? root.promises : root);
   const call = (isPromise && operation.oursPromised) || operation.ours;
@@ -85,10 +88,11 @@ function ways(bench, operation, name, at, { looped, flight = 1, isPromise = fals
   const failing = fails && name !== 'exists' ? (n) => failingLoop(fail, null, ...ours, n) : () => 0;
   if (bench.against.has('floor'))
     result.floor = make(
-      (n) => bench.floor.calls(name, at.rootDir, at.parent, n, bench.cpu && !isPromise, fails) + failing(n),
+      (n) =>
+        bench.floor.calls(name, at.rootDir, at.parent, n, files, bench.cpu && !isPromise, fails) + failing(n),
     );
   if (bench.against.has('floor') && flight > 1)
-    result['floor, 2 threads'] = make((n) => bench.floor.callsByTwo(name, at.rootDir, at.parent, n));
+    result['floor, 2 threads'] = make((n) => bench.floor.callsByTwo(name, at.rootDir, at.parent, n, files));
   if (bench.against.has('fs') && operation.fs)
     result.fs = isPromise
       ? make((n) => looped(operation.fsPromised ?? operation.fs, promised, ...theirs, n))
@@ -120,7 +124,7 @@ const TABLES = {
 async function* calls(bench, place, base) {
   fs.mkdirSync(`${base}/a/b`, { recursive: true });
   furnish(base);
-  furnish(`${base}/a/b`);
+  furnish(`${base}/a/b`, FLIGHT);
   const places = settings(bench.SandboxRoot, base);
   const others = bench.other && settings(bench.other, base);
   const safe = bench.safe && (await bench.safe(base));

@@ -43,7 +43,7 @@ function depth({ SandboxRoot, floor, cpu }, base) {
     rounds: 31,
     ways: (levels) => ({
       ours: { run: call(root, path.join(parent(levels), 'f'), (r, p) => r.stat(p)) },
-      reference: { run: () => floor.calls('stat', base, parent(levels), CALLS, cpu, false) },
+      reference: { run: () => floor.calls('stat', base, parent(levels), CALLS, 1, cpu, false) },
       units: levels,
     }),
   };
@@ -71,7 +71,7 @@ function width({ SandboxRoot, floor, cpu, full }, base, place) {
       rounds: 31,
       ways: (size) => ({
         ours: { run: call(root, `${at(size)}/f`, (r, p) => r.stat(p)) },
-        reference: { run: () => floor.calls('stat', base, at(size), CALLS, cpu, false) },
+        reference: { run: () => floor.calls('stat', base, at(size), CALLS, 1, cpu, false) },
         units: 1,
       }),
     },
@@ -87,7 +87,7 @@ function width({ SandboxRoot, floor, cpu, full }, base, place) {
           ours: { prepare: make(size), run: () => loop((r, p) => r.unlink(p), root, names, [], CALLS) },
           reference: {
             prepare: make(size),
-            run: () => floor.calls('unlink', base, at(size), CALLS, cpu, false),
+            run: () => floor.calls('unlink', base, at(size), CALLS, 1, cpu, false),
           },
           units: 1,
         };

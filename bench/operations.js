@@ -178,13 +178,21 @@ const FAILING = [
   'chmod', 'chown', 'utimes', 'rmdir', 'unlink', 'rm', 'rename', 'link',
 ]; // biome-ignore format: a list
 
-/** What the directory of the names has in it. */
-function furnish(dir) {
+const ENTRIES_OF_D = 10;
+
+/** The name that call `i` is about, where calls take turns on so many `files`. */
+const inTurn = (name, i, files) => (files === 1 || name === 'd' ? name : `${name}${i % files}`);
+
+/** What the directory of the names has in it: what one call is about, and what many take turns on. */
+function furnish(dir, files = 1) {
   const at = (name) => `${dir}/${name}`;
   fs.mkdirSync(at('d'), { recursive: true });
-  for (let i = 0; i < 10; i += 1) fs.writeFileSync(at(`d/entry${i}`), '');
-  for (const name of ['f', 'g']) fs.writeFileSync(at(name), DATA);
-  fs.symlinkSync('f', at('l'));
+  for (let i = 0; i < ENTRIES_OF_D; i += 1) fs.writeFileSync(at(`d/entry${i}`), '');
+  const numbers = ['', ...(files > 1 ? Array(files).keys() : [])];
+  for (const number of numbers) {
+    for (const name of ['f', 'g']) fs.writeFileSync(at(name + number), DATA);
+    fs.symlinkSync('f', at(`l${number}`));
+  }
 }
 
-module.exports = { FAILING, OPERATIONS, furnish, promised, sync };
+module.exports = { FAILING, OPERATIONS, furnish, inTurn, promised, sync };

@@ -155,14 +155,14 @@ function contentWork(bench, base, safe) {
       first: make('f', SMALL),
       ways: {
         ...read('f', small),
-        floor: () => floor.calls('readFile', base, '', small, false, false) * small,
+        floor: () => floor.calls('readFile', base, '', small, 1, false, false) * small,
       },
     },
     'readFile 64 MiB': {
       first: large,
       ways: {
         ...read('large', 1),
-        floor: () => floor.calls('readFile 64 MiB', base, '', 1, false, false),
+        floor: () => floor.calls('readFile 64 MiB', base, '', 1, 1, false, false),
         safe: safely((s) => s.readBytes('large', { maxBytes: LARGE })),
       },
     },
@@ -173,14 +173,14 @@ function contentWork(bench, base, safe) {
       },
       ways: {
         ...copy('f', 'g', small),
-        floor: () => floor.calls('copyFile', base, '', small, false, false) * small,
+        floor: () => floor.calls('copyFile', base, '', small, 1, false, false) * small,
       },
     },
     'copyFile 64 MiB': {
       first: both,
       ways: {
         ...copy('large', 'large-copy', 1),
-        floor: () => floor.calls('copyFile 64 MiB', base, '', 1, false, false),
+        floor: () => floor.calls('copyFile 64 MiB', base, '', 1, 1, false, false),
         safe: safely((s) => s.copyIn('large-copy', { root: s, relativePath: 'large' }, { maxBytes: LARGE })),
       },
     },
@@ -219,7 +219,7 @@ function reflinkWork(bench, base) {
         ours: ours('large', 'clone'),
         '1 MiB': ours('small', 'small-clone'),
         fs: repeated(() => fs.copyFileSync(`${base}/large`, to, fs.constants.COPYFILE_FICLONE)),
-        floor: () => bench.floor.calls(BY_REFLINK, base, '', N, false, false) * N,
+        floor: () => bench.floor.calls(BY_REFLINK, base, '', N, 1, false, false) * N,
       },
     },
   };

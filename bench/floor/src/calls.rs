@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, OsString};
 use std::hint::black_box;
+use std::ops::Index;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
@@ -16,6 +17,17 @@ use rustix::rand::GetRandomFlags;
 struct Place {
     root: OwnedFd,
     parent: CString,
+}
+
+/// What calls take turns on.
+struct Turns(Vec<CString>);
+
+impl Index<usize> for Turns {
+    type Output = CString;
+
+    fn index(&self, call: usize) -> &CString {
+        &self.0[call % self.0.len()]
+    }
 }
 
 enum Parent<'a> {
@@ -133,6 +145,8 @@ pub struct Measure<'a> {
     pub first: usize,
     /// Whether they fail, since nothing has the name.
     pub missing: bool,
+    /// How many files they take turns on: one has no number in its name.
+    pub files: usize,
     /// The clock.
     pub now: &'a dyn Fn() -> f64,
     /// Comes back when it is time to begin.
@@ -145,6 +159,7 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
         n,
         first,
         missing,
+        files,
         now,
         begin,
     } = measure;
@@ -161,16 +176,18 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
             own.to_owned()
         }
     };
-    let [file, other, link] = &["f", "g", "l"].map(name).map(text);
-    let [
-        file_path,
-        link_path,
-        other_path,
-        large_path,
-        copy_path,
-        clone_path,
-        directory_path,
-    ] = &["f", "l", "g", "large", "large-copy", "clone", "d"].map(|own| place.path(&name(own)));
+    let numbered = |own: &str, i: usize| match files {
+        1 => name(own),
+        _ => name(&format!("{own}{i}")),
+    };
+    let turns = |own: &str, of: &dyn Fn(String) -> CString| {
+        Turns((0..files).map(|i| of(numbered(own, i))).collect())
+    };
+    let [file, other, link] = &["f", "g", "l"].map(|own| turns(own, &|name| text(name)));
+    let [file_path, link_path, other_path] =
+        &["f", "l", "g"].map(|own| turns(own, &|name| place.path(&name)));
+    let [large_path, copy_path, clone_path, directory_path] =
+        &["large", "large-copy", "clone", "d"].map(|own| place.path(&name(own)));
     let numbers = || first..first + n;
     let xs: &Vec<CString> = &numbers().map(|i| text(name(&format!("x{i}")))).collect();
     let ys: &Vec<CString> = &numbers().map(|i| text(name(&format!("y{i}")))).collect();
@@ -199,23 +216,19 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
         }
         Ok((now() - start) / n as f64)
     };
-    let read = |path| {
-        move |_| {
-            let (fd, size) = place.content(path, OFlags::RDONLY)?;
-            black_box(read_all(fd, size)?);
-            Ok(())
-        }
+    let read = |path: &CString| -> Result<()> {
+        let (fd, size) = place.content(path, OFlags::RDONLY)?;
+        black_box(read_all(fd, size)?);
+        Ok(())
     };
-    let copy = |from, to| {
-        move |_| {
-            let (from, size) = place.content(from, OFlags::RDONLY)?;
-            let (to, old) = place.content(to, OFlags::WRONLY)?;
-            rustix::fs::fchmod(&to, any_mode)?;
-            if old > 0 {
-                rustix::fs::ftruncate(&to, 0)?;
-            }
-            copy_all(&from, &to, size)
+    let copy = |from: &CString, to: &CString| -> Result<()> {
+        let (from, size) = place.content(from, OFlags::RDONLY)?;
+        let (to, old) = place.content(to, OFlags::WRONLY)?;
+        rustix::fs::fchmod(&to, any_mode)?;
+        if old > 0 {
+            rustix::fs::ftruncate(&to, 0)?;
         }
+        copy_all(&from, &to, size)
     };
     let rename = |flags| {
         move |i: usize| {
@@ -226,29 +239,29 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
     each(match operation {
         // One name in an open directory needs no lookup; else to open the thing itself is the least.
         "stat" | "exists" | "access" | "lstat" if parent.is_empty() => {
-            let name = if operation == "lstat" { link } else { file };
-            Box::new(move |_| {
-                black_box(rustix::fs::statat(&place.root, name, nofollow)?);
+            let names = if operation == "lstat" { link } else { file };
+            Box::new(move |i| {
+                black_box(rustix::fs::statat(&place.root, &names[i], nofollow)?);
                 Ok(())
             })
         }
-        "stat" => Box::new(|_| {
-            black_box(rustix::fs::fstat(place.openat2(file_path, HANDLE)?)?);
+        "stat" => Box::new(|i| {
+            black_box(rustix::fs::fstat(place.openat2(&file_path[i], HANDLE)?)?);
             Ok(())
         }),
-        "lstat" => Box::new(|_| {
-            let fd = place.openat2(link_path, HANDLE | OFlags::NOFOLLOW)?;
+        "lstat" => Box::new(|i| {
+            let fd = place.openat2(&link_path[i], HANDLE | OFlags::NOFOLLOW)?;
             black_box(rustix::fs::fstat(fd)?);
             Ok(())
         }),
-        "exists" | "access" => Box::new(|_| place.openat2(file_path, HANDLE).map(drop)),
+        "exists" | "access" => Box::new(|i| place.openat2(&file_path[i], HANDLE).map(drop)),
         "readlink" => {
             let mut room = [0u8; 256];
-            Box::new(move |_| {
+            Box::new(move |i| {
                 let length = match parent.is_empty() {
-                    true => rustix::fs::readlinkat_raw(&place.root, link, &mut room[..])?,
+                    true => rustix::fs::readlinkat_raw(&place.root, &link[i], &mut room[..])?,
                     false => {
-                        let fd = place.openat2(link_path, HANDLE | OFlags::NOFOLLOW)?;
+                        let fd = place.openat2(&link_path[i], HANDLE | OFlags::NOFOLLOW)?;
                         rustix::fs::readlinkat_raw(fd, c"", &mut room[..])?
                     }
                 };
@@ -257,7 +270,7 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
             })
         }
         // A path that can be opened without a symlink is a real one.
-        "realpath" => Box::new(|_| place.openat2(file_path, HANDLE).map(drop)),
+        "realpath" => Box::new(|i| place.openat2(&file_path[i], HANDLE).map(drop)),
         "readdir" => {
             let mut room = Vec::with_capacity(64 << 10);
             Box::new(move |_| {
@@ -269,17 +282,17 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
                 Ok(())
             })
         }
-        "open" => Box::new(|_| place.open_for_the_caller(file_path, OFlags::RDONLY)),
-        "openWrite" => Box::new(|_| place.open_for_the_caller(file_path, OFlags::WRONLY)),
-        "readFile" => Box::new(read(file_path)),
+        "open" => Box::new(|i| place.open_for_the_caller(&file_path[i], OFlags::RDONLY)),
+        "openWrite" => Box::new(|i| place.open_for_the_caller(&other_path[i], OFlags::WRONLY)),
+        "readFile" => Box::new(|i| read(&file_path[i])),
         "readFile 64 MiB" => Box::new(|_| {
             let (fd, size) = place.content(large_path, OFlags::RDONLY)?;
             // Given back when it has been timed, as Node's garbage is.
             kept.push(read_all(fd, size)?);
             Ok(())
         }),
-        "writeFile" => Box::new(|_| {
-            let (fd, _) = place.content(other_path, OFlags::WRONLY)?;
+        "writeFile" => Box::new(|i| {
+            let (fd, _) = place.content(&other_path[i], OFlags::WRONLY)?;
             rustix::fs::ftruncate(&fd, 0)?;
             write_all(&fd, data)
         }),
@@ -290,25 +303,25 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
         }),
         "writeFile, atomic" => Box::new(|i| {
             let parent = place.parent()?;
-            black_box(rustix::fs::statat(&parent, other, nofollow)?);
+            black_box(rustix::fs::statat(&parent, &other[i], nofollow)?);
             let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
             let fd = rustix::fs::openat(&parent, c".", flags, any_mode)?;
             rustix::fs::fchmod(&fd, any_mode)?;
             write_all(&fd, data)?;
             rustix::fs::linkat(&fd, c"", &parent, &xs[i], AtFlags::EMPTY_PATH)?;
-            rustix::fs::renameat(&parent, &xs[i], &parent, other)
+            rustix::fs::renameat(&parent, &xs[i], &parent, &other[i])
         }),
-        "appendFile" => Box::new(|_| {
-            let (fd, _) = place.content(other_path, OFlags::WRONLY | OFlags::APPEND)?;
+        "appendFile" => Box::new(|i| {
+            let (fd, _) = place.content(&other_path[i], OFlags::WRONLY | OFlags::APPEND)?;
             write_all(&fd, b"x")
         }),
-        "truncate" => Box::new(|_| {
-            let (fd, _) = place.content(other_path, OFlags::WRONLY)?;
+        "truncate" => Box::new(|i| {
+            let (fd, _) = place.content(&other_path[i], OFlags::WRONLY)?;
             rustix::fs::ftruncate(&fd, 100)
         }),
-        "fsync" => Box::new(|_| rustix::fs::fsync(place.content(file_path, OFlags::RDONLY)?.0)),
-        "copyFile" => Box::new(copy(file_path, other_path)),
-        "copyFile 64 MiB" => Box::new(copy(large_path, copy_path)),
+        "fsync" => Box::new(|i| rustix::fs::fsync(place.content(&file_path[i], OFlags::RDONLY)?.0)),
+        "copyFile" => Box::new(|i| copy(&file_path[i], &other_path[i])),
+        "copyFile 64 MiB" => Box::new(|_| copy(large_path, copy_path)),
         "copyFile by reflink" => Box::new(|_| {
             let (from, _) = place.content(large_path, OFlags::RDONLY)?;
             let (to, _) = place.content(clone_path, OFlags::WRONLY)?;
@@ -318,25 +331,29 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
             rustix::fs::ioctl_ficlone(&to, &from)
         }),
         "cp" => Box::new(|i| {
-            let (from, size) = place.content(file_path, OFlags::RDONLY)?;
+            let (from, size) = place.content(&file_path[i], OFlags::RDONLY)?;
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             let to = rustix::fs::openat(place.parent()?, &xs[i], flags, any_mode)?;
             copy_all(&from, &to, size)
         }),
-        "chmod" => Box::new(|_| {
-            let fd = place.openat2(file_path, HANDLE)?;
+        "chmod" => Box::new(|i| {
+            let fd = place.openat2(&file_path[i], HANDLE)?;
             on_handle(libc::SYS_fchmodat2, &fd, 0o644)
         }),
-        "chown" => Box::new(|_| {
-            let fd = place.openat2(file_path, HANDLE)?;
+        "chown" => Box::new(|i| {
+            let fd = place.openat2(&file_path[i], HANDLE)?;
             rustix::fs::chownat(&fd, c"", me, mine, AtFlags::EMPTY_PATH)
         }),
-        "lchown" => Box::new(|_| rustix::fs::chownat(place.parent()?, link, me, mine, nofollow)),
-        "utimes" => Box::new(|_| {
-            let fd = place.openat2(file_path, HANDLE)?;
+        "lchown" => {
+            Box::new(|i| rustix::fs::chownat(place.parent()?, &link[i], me, mine, nofollow))
+        }
+        "utimes" => Box::new(|i| {
+            let fd = place.openat2(&file_path[i], HANDLE)?;
             rustix::fs::utimensat(&fd, c"", times, AtFlags::EMPTY_PATH)
         }),
-        "lutimes" => Box::new(|_| rustix::fs::utimensat(place.parent()?, link, times, nofollow)),
+        "lutimes" => {
+            Box::new(|i| rustix::fs::utimensat(place.parent()?, &link[i], times, nofollow))
+        }
         "mkdir" => Box::new(|i| rustix::fs::mkdirat(place.parent()?, &xs[i], any_mode)),
         "mkdtemp" => Box::new(|i| {
             let mut random = [0u8; 6];
@@ -350,15 +367,15 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
         }
         "rename" => Box::new(rename(RenameFlags::empty())),
         "renameNoReplace" | "move" => Box::new(rename(RenameFlags::NOREPLACE)),
-        "exchange" => Box::new(|_| {
+        "exchange" => Box::new(|i| {
             let (from, to) = (place.parent()?, place.parent()?);
-            rustix::fs::renameat_with(&from, file, &to, other, RenameFlags::EXCHANGE)
+            rustix::fs::renameat_with(&from, &file[i], &to, &other[i], RenameFlags::EXCHANGE)
         }),
         "link" => Box::new(|i| {
             let (from, to) = (place.parent()?, place.parent()?);
-            rustix::fs::linkat(&from, file, &to, &xs[i], AtFlags::empty())
+            rustix::fs::linkat(&from, &file[i], &to, &xs[i], AtFlags::empty())
         }),
-        "symlink" => Box::new(|i| rustix::fs::symlinkat(file, place.parent()?, &xs[i])),
+        "symlink" => Box::new(|i| rustix::fs::symlinkat(&file[i], place.parent()?, &xs[i])),
         "openRoot" => Box::new(|_| {
             place
                 .openat2(directory_path, OFlags::PATH | OFlags::DIRECTORY)

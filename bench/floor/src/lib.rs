@@ -20,14 +20,16 @@ fn failed(error: impl std::fmt::Display) -> Error {
     Error::from_reason(error.to_string())
 }
 
-/// Does `operation` `n` times in the directory `parent` beneath `root`; the nanoseconds of one, by the
-/// CPU time of the thread if `cpu`. With `missing` it is on a name that is not there.
+/// Does `operation` `n` times in the directory `parent` beneath `root`, on `files` files in turn; the
+/// nanoseconds of one, by the CPU time of the thread if `cpu`. With `missing` it is on a name that is not
+/// there.
 #[napi]
 pub fn calls(
     operation: String,
     root: String,
     parent: String,
     n: u32,
+    files: u32,
     cpu: bool,
     missing: bool,
 ) -> Result<f64> {
@@ -39,6 +41,7 @@ pub fn calls(
         n: n as usize,
         first: 0,
         missing,
+        files: files as usize,
         now: &|| nanoseconds(clock),
         begin: &|| {},
     };
@@ -47,7 +50,13 @@ pub fn calls(
 
 /// The same by two threads, each of which does half of them.
 #[napi]
-pub fn calls_by_two(operation: String, root: String, parent: String, n: u32) -> Result<f64> {
+pub fn calls_by_two(
+    operation: String,
+    root: String,
+    parent: String,
+    n: u32,
+    files: u32,
+) -> Result<f64> {
     let half = n as usize / 2;
     let both = Barrier::new(2);
     on_threads([0, half], |first| {
@@ -55,6 +64,7 @@ pub fn calls_by_two(operation: String, root: String, parent: String, n: u32) -> 
             n: half,
             first,
             missing: false,
+            files: files as usize,
             now: &|| nanoseconds(ClockId::Monotonic),
             begin: &|| {
                 both.wait();
@@ -80,6 +90,7 @@ pub fn calls_in(
                 n: 1,
                 first: 0,
                 missing: false,
+                files: 1,
                 now: &|| nanoseconds(ClockId::Monotonic),
                 begin: &|| {},
             };
