@@ -86,7 +86,12 @@ function ways(bench, operation, name, at, { looped, flight = 1, isPromise = fals
   if (at.other && has(subject(at.other), name))
     result.other = make((n) => looped(call, subject(at.other), ...ours, n));
   const failing = fails && name !== 'exists' ? (n) => failingLoop(fail, null, ...ours, n) : () => 0;
-  if (bench.against.has('floor'))
+  const waits = isPromise && flight === 1 && !ANSWERED_AT_ONCE.includes(name);
+  if (bench.against.has('floor') && waits)
+    result['floor, on another thread'] = make((n) =>
+      bench.floor.callsElsewhere(name, at.rootDir, at.parent, n),
+    );
+  else if (bench.against.has('floor'))
     result.floor = make(
       (n) =>
         bench.floor.calls(name, at.rootDir, at.parent, n, files, bench.cpu && !isPromise, fails) + failing(n),
@@ -148,6 +153,9 @@ async function* calls(bench, place, base) {
   }
 }
 
+/** What a promise may answer from memory. Everything else may wait, and not on the thread that calls. */
+const ANSWERED_AT_ONCE = ['stat', 'lstat', 'exists', 'readlink'];
+
 const UNCACHED = { 'promise, not cached': 1, '64 promises, not cached': FLIGHT };
 
 /** What is not in the dentry cache when it is asked for: `forget` has the kernel forget the file system. */
@@ -185,8 +193,6 @@ async function* uncached(bench, place, base, forget) {
     yield { table, operation: name, place, times: await measure(ways, bench.treeRounds, 1) };
   }
 }
-uncached.rows = Object.keys(UNCACHED).flatMap((table) =>
-  ['stat', 'lstat', 'exists', 'readlink'].map((name) => [table, name]),
-);
+uncached.rows = Object.keys(UNCACHED).flatMap((table) => ANSWERED_AT_ONCE.map((name) => [table, name]));
 
-module.exports = { calls, uncached };
+module.exports = { ANSWERED_AT_ONCE, calls, uncached };

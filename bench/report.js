@@ -20,7 +20,7 @@ const versus = (against) => {
   return [AGAINST[who] ?? who, ...which].join();
 };
 
-const FLOORS = ['floor', 'floor, 2 threads', 'floor, 4 threads'];
+const FLOORS = ['floor', 'floor, on another thread', 'floor, 2 threads', 'floor, 4 threads'];
 
 const rounded = (x) => Number(x.toPrecision(3));
 

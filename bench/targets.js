@@ -6,7 +6,8 @@
 //
 // Those of `rm -r` and `cp -r` against node:fs were set when that was JavaScript, as it is in Node 20.
 
-const ANSWERED_AT_ONCE = ['stat', 'lstat', 'exists', 'readlink'];
+const { ANSWERED_AT_ONCE } = require('./calls');
+
 const IN_A_ROOT = ['call in the root', 'call in a sub-root'];
 
 const TARGETS = [

@@ -151,6 +151,10 @@ pub struct Measure<'a> {
     pub now: &'a dyn Fn() -> f64,
     /// Comes back when it is time to begin.
     pub begin: &'a dyn Fn(),
+    /// Comes back when it is time for the next call.
+    pub turn: &'a dyn Fn(),
+    /// Is told that a call is done.
+    pub done: &'a dyn Fn(),
 }
 
 /// Nanoseconds of one call.
@@ -162,6 +166,8 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
         files,
         now,
         begin,
+        turn,
+        done,
     } = measure;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::openat(CWD, root, flags, Mode::empty())?;
@@ -209,10 +215,12 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
         begin();
         let start = now();
         for i in 0..n {
+            turn();
             match call(i) {
                 Err(Errno::NOENT) if missing => {}
-                done => done?,
+                came => came?,
             }
+            done();
         }
         Ok((now() - start) / n as f64)
     };

@@ -5,15 +5,18 @@
 mod calls;
 mod trees;
 
+use std::mem::MaybeUninit;
 use std::process::{Command, Stdio};
 use std::ptr::null;
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
-use rustix::io::Errno;
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::time::ClockId;
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -44,6 +47,8 @@ pub fn calls(
         files: files as usize,
         now: &|| nanoseconds(clock),
         begin: &|| {},
+        turn: &|| {},
+        done: &|| {},
     };
     calls::run(&operation, &root, &parent, measure).map_err(failed)
 }
@@ -69,10 +74,69 @@ pub fn calls_by_two(
             begin: &|| {
                 both.wait();
             },
+            turn: &|| {},
+            done: &|| {},
         };
         calls::run(&operation, &root, &parent, measure)
     })
     .map_err(failed)
+}
+
+/// The same one at a time on another thread, which is woken for each and wakes this one, as libuv does it: by
+/// a condition variable there, by an event that is polled here.
+#[napi]
+pub fn calls_elsewhere(operation: String, root: String, parent: String, n: u32) -> Result<f64> {
+    let turns = &(Mutex::new(0), Condvar::new());
+    let event = &eventfd(0, EventfdFlags::CLOEXEC).map_err(failed)?;
+    // It fails where the count is at its most, and that wakes as well.
+    let tell = || rustix::io::write(event, &1_u64.to_ne_bytes()).unwrap_or_default();
+    let has_failed = AtomicBool::new(false);
+    let poll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed)?;
+    let data = epoll::EventData::new_u64(0);
+    epoll::add(&poll, event, data, epoll::EventFlags::IN).map_err(failed)?;
+    let took = thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let measure = calls::Measure {
+                n: n as usize,
+                first: 0,
+                missing: false,
+                files: 1,
+                now: &|| nanoseconds(ClockId::Monotonic),
+                begin: &|| {},
+                turn: &|| {
+                    let (left, woken) = turns;
+                    let left = left.lock().unwrap_or_else(PoisonError::into_inner);
+                    let left = woken.wait_while(left, |left| *left == 0);
+                    *left.unwrap_or_else(PoisonError::into_inner) -= 1;
+                },
+                done: &|| {
+                    tell();
+                },
+            };
+            let came = calls::run(&operation, &root, &parent, measure);
+            if came.is_err() {
+                has_failed.store(true, Ordering::Release);
+                tell();
+            }
+            came
+        });
+        let start = nanoseconds(ClockId::Monotonic);
+        for _ in 0..n {
+            let (left, woken) = turns;
+            *left.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            woken.notify_one();
+            let mut room = [const { MaybeUninit::uninit() }; 1];
+            retry_on_intr(|| epoll::wait(&poll, &mut room, None).map(drop))?;
+            rustix::io::read(event, &mut [0; 8])?;
+            if has_failed.load(Ordering::Acquire) {
+                break;
+            }
+        }
+        let took = nanoseconds(ClockId::Monotonic) - start;
+        other.join().unwrap_or(Err(Errno::IO))?;
+        rustix::io::Result::Ok(took)
+    });
+    Ok(took.map_err(failed)? / f64::from(n))
 }
 
 /// Does `operation` once in each of the directories `parents`, on so many threads; the nanoseconds of one.
@@ -93,6 +157,8 @@ pub fn calls_in(
                 files: 1,
                 now: &|| nanoseconds(ClockId::Monotonic),
                 begin: &|| {},
+                turn: &|| {},
+                done: &|| {},
             };
             calls::run(&operation, &root, parent, measure)
         });
