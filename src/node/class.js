@@ -9,7 +9,7 @@
   // biome-ignore lint/suspicious/noShadowRestrictedNames: those of now; a program may put others in their place.
   const { Error, Promise, TypeError } = globalThis;
 
-  const { outcome, stats, SystemError, Running, progress, invalidType } = make;
+  const { outcome, stats, partsOf, described, Running, progress, invalidType } = make;
 
   // ---- The class ----
 
@@ -31,8 +31,10 @@
             return stats();
           case THROWN:
             throw answer;
-          default:
-            throw new SystemError(answer);
+          default: {
+            const parts = partsOf(answer);
+            throw described(new Error(parts[0]), parts);
+          }
         }
       },
     })[name];

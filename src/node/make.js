@@ -33,20 +33,24 @@
   const NAMES = Object.keys(stats());
   const bigStats = (values) => Object.fromEntries(NAMES.map((name, i) => [name, values[i]]));
 
-  // The error of a failed system call, as Node has it: nothing but an Error. It is a class while it is made,
-  // since a stack begins behind the constructor. Its parts come as one string, with a NUL between them.
-  class SystemError extends Error {
-    constructor(parts) {
-      const [message, errno, code, syscall, path, dest] = parts.split('\0');
-      super(message);
-      Object.setPrototypeOf(this, Error.prototype);
-      this.errno = Number(errno);
-      this.code = code;
-      this.syscall = syscall;
-      if (path !== undefined) this.path = path;
-      if (dest !== undefined) this.dest = dest;
-    }
-  }
+  // What the error of a failed system call says, and what it has, come as one string with a NUL between.
+  const partsOf = (joined) => joined.split('\0');
+  // Makes `error`, which was made of the first part, what Node has for a failed system call.
+  const described = (error, parts) => {
+    error.errno = Number(parts[1]);
+    error.code = parts[2];
+    error.syscall = parts[3];
+    if (parts.length > 4) error.path = parts[4];
+    if (parts.length > 5) error.dest = parts[5];
+    return error;
+  };
+  // The same for make.rs: its stack does not begin here.
+  const systemError = (joined) => {
+    const parts = partsOf(joined);
+    const error = described(new Error(parts[0]), parts);
+    Error.captureStackTrace(error, systemError);
+    return error;
+  };
 
   const ESCAPES = {
     '\n': '\\n',
@@ -212,7 +216,9 @@
     outcome,
     stats,
     bigStats,
-    SystemError,
+    partsOf,
+    described,
+    systemError,
     invalidType,
     invalidValue,
     outOfRange,

@@ -79,7 +79,7 @@ impl Make {
             number_of: OnceCell::new(),
             stats: SharedNumbers::of(env, script.get_named_property("stats")?)?,
             big_stats: function(&script, "bigStats")?,
-            system_error: function(&script, "SystemError")?,
+            system_error: function(&script, "systemError")?,
             invalid_type: function(&script, "invalidType")?,
             invalid_value: function(&script, "invalidValue")?,
             out_of_range: function(&script, "outOfRange")?,
@@ -210,8 +210,7 @@ impl Make {
         if let Some(error) = self.too_large(env, error)? {
             return Ok(error);
         }
-        let parts = Arguments(vec![value(env, parts(error))?.raw()]);
-        self.system_error.borrow_back(env)?.new_instance(parts)
+        call(env, &self.system_error, &[value(env, parts(error))?])
     }
 
     /// The `Error` of a file that is too large: none of the system's.
@@ -348,11 +347,11 @@ pub enum Outcome {
     Stats,
     /// What it gives back is thrown.
     Thrown,
-    /// What it gives back are the parts of a `SystemError`, which is thrown.
+    /// What it gives back are the parts of the error of a system call, which is thrown.
     Failed,
 }
 
-/// What `SystemError` of `make.js` is made of, as one string.
+/// What `described` of `make.js` makes an error of, as one string.
 pub fn parts(error: &error::Error) -> String {
     let mut parts = error.message();
     // What is written to a string does not fail.
