@@ -211,11 +211,11 @@ impl<'p> RelPath<'p> {
     }
 
     /// The whole path, with the trailing slash if it had one: for `openat2`, and nothing else.
-    pub fn whole(&self) -> Cow<'_, [u8]> {
+    pub fn whole(&self) -> Cow<'_, CStr> {
         match (self.clean.to_bytes(), self.wants_directory) {
-            (b"", _) => Cow::Borrowed(b"."),
-            (clean, false) => Cow::Borrowed(clean),
-            (clean, true) => Cow::Owned([clean, b"/"].concat()),
+            (b"", _) => Cow::Borrowed(c"."),
+            (_, false) => Cow::Borrowed(&self.clean),
+            (clean, true) => Cow::Owned(c_string([clean, b"/"].concat())),
         }
     }
 
@@ -288,7 +288,7 @@ mod tests {
                 .clone()
                 .into_leaf()
                 .map(|leaf| text(leaf.as_c_str().to_bytes())),
-            text(&parsed.whole()),
+            text(parsed.whole().to_bytes()),
         )
     }
 
@@ -399,8 +399,8 @@ mod tests {
     fn prefixes_run_from_the_first_component_to_the_whole() {
         let path = user_path("a//b/c/");
         let parsed = RelPath::parse(&path, Spelling::NamesOnly).unwrap();
-        let wholes: Vec<Vec<u8>> = parsed.prefixes().map(|p| p.whole().into_owned()).collect();
-        assert_eq!(wholes, [&b"a/"[..], b"a/b/", b"a/b/c/"]);
+        let wholes: Vec<CString> = parsed.prefixes().map(|p| p.whole().into_owned()).collect();
+        assert_eq!(wholes, [c"a/", c"a/b/", c"a/b/c/"].map(CStr::to_owned));
         let last = parsed.prefixes().next_back().unwrap();
         assert_eq!(last, parsed);
     }

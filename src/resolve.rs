@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 use crate::at::At;
 use crate::error::{Failure, Reason, Result};
@@ -75,7 +76,7 @@ impl Root {
         let fd = Some(open_host(host_path)?);
         let root = Self { fd, policy };
         // Asked every time and never remembered: a seccomp filter can be installed at any moment.
-        root.openat2(b".", OFlags::PATH, Mode::empty())?;
+        root.openat2(c".", OFlags::PATH, Mode::empty())?;
         Ok(root)
     }
 
@@ -158,7 +159,7 @@ impl Root {
 
     /// As [`Root::existing`], for a path that is parsed already.
     pub fn existing_of(&self, path: &RelPath<'_>) -> Result<OwnedFd, Failure> {
-        self.openat2(&path.whole(), OFlags::PATH, Mode::empty())
+        self.openat2(path.whole().as_ref(), OFlags::PATH, Mode::empty())
     }
 
     /// The name that `path` ends in; what it leads to where it ends in none, or in a slash, or where
@@ -178,7 +179,7 @@ impl Root {
     /// The directory at `path`, as an `O_PATH` descriptor.
     pub fn directory(&self, path: &RelPath<'_>) -> Result<OwnedFd, Failure> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
-        self.openat2(&path.whole(), flags, Mode::empty())
+        self.openat2(path.whole().as_ref(), flags, Mode::empty())
     }
 
     /// A descriptor of what is at `path` that is good for nothing but naming it (`O_PATH`). `flags` may
@@ -190,7 +191,7 @@ impl Root {
     /// As [`Root::handle`], for a path that is parsed already.
     pub fn handle_of(&self, path: &RelPath<'_>, flags: OFlags) -> Result<OwnedFd, Failure> {
         let flags = OFlags::PATH | flags & (OFlags::DIRECTORY | OFlags::NOFOLLOW);
-        self.openat2(&path.whole(), flags, Mode::empty())
+        self.openat2(path.whole().as_ref(), flags, Mode::empty())
     }
 
     /// As [`Root::handle`], if the kernel has all of the path in memory: nothing is waited for. `None` where
@@ -221,7 +222,7 @@ impl Root {
     /// The directory at `path`, to read its names.
     pub fn listing(&self, path: &UserPath) -> Result<OwnedFd, Failure> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        self.openat2(&self.parse(path)?.whole(), flags, Mode::empty())
+        self.openat2(self.parse(path)?.whole().as_ref(), flags, Mode::empty())
     }
 
     /// The directory that has the name `at` in a tree of this root, to read its names: never what a
@@ -268,7 +269,7 @@ impl Root {
         };
         // What is moved away while it is opened is no longer beneath `dir`; a mount stays one.
         let again = |errno| is_passing(errno) || errno == Errno::XDEV;
-        openat2(dir, name.to_bytes(), flags, Mode::empty(), policy, again)
+        openat2(dir, name, flags, Mode::empty(), policy, again)
     }
 
     /// Opens the content of `path`: a regular file or a directory, never anything that would wait
@@ -282,7 +283,7 @@ impl Root {
             self.for_change()?;
         }
         let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = self.openat2(&self.parse(path)?.whole(), flags, mode);
+        let fd = self.openat2(self.parse(path)?.whole().as_ref(), flags, mode);
         // A socket, a FIFO without a reader, a device without a driver.
         let fd = fd.map_err(|failure| match failure.errno {
             Errno::NXIO => Failure::because(Errno::NXIO, Reason::NotARegularFile),
@@ -291,7 +292,12 @@ impl Root {
         Content::checked(fd, flags, self.policy)
     }
 
-    fn openat2(&self, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd, Failure> {
+    fn openat2(
+        &self,
+        path: impl Arg + Copy,
+        flags: OFlags,
+        mode: Mode,
+    ) -> Result<OwnedFd, Failure> {
         openat2(self.fd()?, path, flags, mode, self.policy, is_passing)
     }
 }
@@ -304,7 +310,7 @@ pub(crate) fn open_host(host_path: &UserPath) -> rustix::io::Result<OwnedFd> {
 
 fn openat2(
     dir: BorrowedFd<'_>,
-    path: &[u8],
+    path: impl Arg + Copy,
     flags: OFlags,
     mode: Mode,
     policy: Policy,
@@ -385,7 +391,7 @@ fn explained(
     root: BorrowedFd<'_>,
     resolve: ResolveFlags,
     errno: Errno,
-    path: &[u8],
+    path: impl Arg,
     flags: OFlags,
 ) -> Failure {
     match errno {
@@ -407,9 +413,13 @@ fn explained(
     }
 }
 
-fn is_symlink(root: BorrowedFd<'_>, resolve: ResolveFlags, path: &[u8]) -> bool {
+fn is_symlink(root: BorrowedFd<'_>, resolve: ResolveFlags, path: impl Arg) -> bool {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // With a slash behind it, it would be followed.
+    let Ok(path) = path.into_c_str() else {
+        return false;
+    };
+    let path = path.to_bytes();
     let path = path.strip_suffix(b"/").unwrap_or(path);
     rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)
         .and_then(rustix::fs::fstat)
