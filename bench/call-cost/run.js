@@ -23,7 +23,7 @@ const sandbox = new Sandbox(root);
 const { stats } = vm.runInThisContext(
   fs.readFileSync(path.join(__dirname, '../../src/node/make.js'), 'utf8'),
 );
-share(stats.shared);
+share(stats.shared.subarray(1));
 const { numbered } = Sandbox.prototype;
 class Numbered {
   #number = openRoot(root);

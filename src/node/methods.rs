@@ -113,7 +113,7 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         Ok(move |root: &Root| remove::remove(root, &path, recursive, force, &watch))
     })?;
 
-    // What `only` names alone is copied, if it is passed: see `complete` in class.js.
+    // What `only` names alone is copied, if it is passed: see `allStarts` in class.js.
     methods.add("cp", |args| {
         let src = args.path(0, "src")?;
         let dest = args.path(1, "dest")?;
@@ -154,7 +154,7 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         let options = args.options(2)?;
         let to = options.to()?;
         let overwrite = options.flag("overwrite", false)?;
-        // By a promise at first: a rename needs no thread of its own, see `complete` in class.js.
+        // By a promise at first: a rename needs no thread of its own, see `allStarts` in class.js.
         let rename_only = args.flag(3, "renameOnly")?;
         let watch = args.watch_tree(2, !rename_only)?;
         Ok(move |root: &Root| {
