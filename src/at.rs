@@ -3,6 +3,7 @@
 //! This is all that [`crate::ops`] can do to a name. None of these follows a symlink.
 
 use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Timestamps, Uid};
@@ -90,7 +91,7 @@ impl<'a> At<'a> {
 
     /// readlinkat(2): what a symlink holds.
     pub fn readlink(self) -> Result<CString> {
-        on_intr(|| rustix::fs::readlinkat(self.dir, self.name(), Vec::new()))
+        readlink(self.dir, self.name())
     }
 
     /// fchownat(2): of a symlink itself.
@@ -158,6 +159,21 @@ impl<'a> At<'a> {
             _ => Err(Errno::NOTDIR),
         }
     }
+}
+
+/// readlinkat(2): what the symlink `name` in `dir` holds, or with an empty name the symlink `dir`.
+pub fn readlink(dir: BorrowedFd<'_>, name: &CStr) -> Result<CString> {
+    /// More than any holds: symlink(7).
+    const ROOM: usize = 4096;
+    on_intr(|| {
+        let mut room = [MaybeUninit::uninit(); ROOM];
+        let (target, rest) = rustix::fs::readlinkat_raw(dir, name, &mut room[..])?;
+        // Never a part of one.
+        if rest.is_empty() {
+            return Err(Errno::NAMETOOLONG);
+        }
+        CString::new(&*target).map_err(|_| Errno::INVAL)
+    })
 }
 
 /// Six letters and digits that nobody can foresee.

@@ -9,14 +9,15 @@
   // biome-ignore lint/suspicious/noShadowRestrictedNames: those of now; a program may put others in their place.
   const { Error, Promise, TypeError } = globalThis;
 
-  const { outcome, stats, partsOf, described, Running, progress, invalidType } = make;
+  const { outcome, stats, names, partsOf, described, Running, progress, invalidType } = make;
 
   // ---- The class ----
 
   // What a native call comes to: `Outcome` of make.rs.
   const ANSWERED = 0;
   const STATS = 1;
-  const THROWN = 2;
+  const NAMES = 2;
+  const THROWN = 3;
 
   // The method that does a native call with the number of the root that `this` is, and gives back what is made
   // of the answer. It makes and throws the error itself, so that the stack begins here.
@@ -29,6 +30,8 @@
             return made === undefined ? answer : made(answer, this);
           case STATS:
             return stats();
+          case NAMES:
+            return names(answer);
           case THROWN:
             throw answer;
           default: {

@@ -164,7 +164,7 @@
 
   // What comes as one string, or one Buffer, with a NUL behind each name: one conversion for all of
   // them. Where their types were wanted, there is a letter for each, and how many are in which directory.
-  const names = (joined, kinds, parents, counts) => {
+  const names = (joined, kinds = '', parents, counts) => {
     const list = typeof joined === 'string' ? joined.split('\0') : splitBytes(joined);
     list.pop();
     if (kinds === '') return list;

@@ -288,10 +288,7 @@ impl Make {
 
     /// The names in directories, or objects with their types.
     pub fn names(&self, env: &Env, names: Names, encoding: &Encoding) -> Result<Unknown<'static>> {
-        let text = |bytes: Vec<u8>| match encoding {
-            Encoding::Buffer => value(env, Buffer::from(bytes)),
-            _ => value(env, text_of(bytes)),
-        };
+        let text = |bytes| text(env, bytes, encoding);
         let kinds: String = names.kinds.into_iter().map(letter_of).collect();
         let (paths, counts) = names.parents.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
         let paths = paths.into_iter().map(text).collect::<Result<Vec<_>>>()?;
@@ -326,6 +323,14 @@ fn complaint(
     call(env, script, &[value(env, name)?, value(env, text)?, given])
 }
 
+/// Names or paths, as a caller wants them told.
+pub fn text(env: &Env, bytes: Vec<u8>, encoding: &Encoding) -> Result<Unknown<'static>> {
+    match encoding {
+        Encoding::Buffer => value(env, Buffer::from(bytes)),
+        _ => value(env, text_of(bytes)),
+    }
+}
+
 fn bytes(array: Unknown<'_>) -> Result<Vec<u8>> {
     Ok(Uint8Array::from_unknown(array)?.to_vec())
 }
@@ -345,6 +350,8 @@ pub enum Outcome {
     Answered,
     /// What `stat` found: in the numbers that are shared.
     Stats,
+    /// The names in what it gives back.
+    Names,
     /// What it gives back is thrown.
     Thrown,
     /// What it gives back are the parts of the error of a system call, which is thrown.

@@ -6,7 +6,7 @@ use napi::bindgen_prelude::*;
 use rustix::fs::Stat;
 
 use super::args::StatOptions;
-use super::make::Make;
+use super::make::{Make, text};
 use super::options::Encoding;
 use super::thrown::Answer;
 use crate::error;
@@ -66,6 +66,9 @@ impl Reply {
         match self {
             Self::Nothing => Ok(Answer::Nothing),
             Self::Stats(stat) => Ok(Answer::Stats(stat)),
+            Self::Names(names, encoding) if names.kinds.is_empty() => {
+                text(env, names.names, &encoding).map(Answer::Names)
+            }
             other => other.into_value(env, make).map(Answer::Value),
         }
     }

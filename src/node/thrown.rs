@@ -42,6 +42,8 @@ pub enum Answer {
     Value(Unknown<'static>),
     /// What `stat` found: in memory that is shared.
     Stats(Box<Stat>),
+    /// Names: in one string or Buffer.
+    Names(Unknown<'static>),
 }
 
 /// What a native function gives back to `class.js`, which is told what it is.
@@ -53,6 +55,7 @@ pub fn give(env: &Env, make: &Make, checked: Checked<Answer>) -> Result<Option<U
             make.share_stats(&stat);
             (Outcome::Stats, None)
         }
+        Ok(Answer::Names(joined)) => (Outcome::Names, Some(joined)),
         Err(Thrown::Failed(error)) => match make.too_large(env, &error)? {
             Some(error) => (Outcome::Thrown, Some(error)),
             None => (Outcome::Failed, Some(value(env, parts(&error))?)),

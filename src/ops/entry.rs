@@ -1,16 +1,16 @@
 //! Making, moving and removing names: `mkdir`, `unlink`, `rmdir`, `rename`, `link`, `symlink`,
 //! `readlink`.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::at::{At, random_characters};
+use crate::at::{self, At, random_characters};
 use crate::error::{Call, Failure, Result};
 use crate::path::{RelPath, UserPath};
 use crate::resolve::{Entry, Found, Place, Root};
-use crate::retry::{TRIES, on_intr};
+use crate::retry::TRIES;
 
 /// mkdir(2). The root itself is there already: `EEXIST`.
 pub fn mkdir(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
@@ -213,7 +213,7 @@ pub fn readlink_if_cached(root: &Root, path: &UserPath) -> Option<Result<Vec<u8>
 }
 
 fn target_of(symlink: OwnedFd) -> Result<Vec<u8>, Failure> {
-    match on_intr(|| rustix::fs::readlinkat(&symlink, c"", Vec::new())) {
+    match at::readlink(symlink.as_fd(), c"") {
         // What the kernel says of an open file that is no symlink: readlinkat(2).
         Err(Errno::NOENT) => Err(Errno::INVAL.into()),
         target => Ok(target?.into_bytes()),
