@@ -11,7 +11,9 @@ const { SandboxRoot } = require('..');
 const { inChild } = require('./child');
 const { PATHS: PATHS_OF, actual, expected, promised } = require('./node-twin');
 const {
+  NEVER_FAILS,
   NOBODY,
+  everyCallWithPath,
   file,
   fifo,
   isRoot,
@@ -19,6 +21,7 @@ const {
   memory,
   plant,
   removeTree,
+  sandbox,
   snapshot,
   tempDir,
   unprivileged,
@@ -221,11 +224,73 @@ function failAmongOtherErrors(dir) {
   seen.push(codes());
   for (const name of ['Error', 'TypeError', 'RangeError']) globalThis[name] = class Other {};
   seen.push(codes());
+  // Here nothing can be told of an error any more, but that there is one.
+  String.prototype.split = () => [];
+  seen.push(codes());
   return seen;
 }
 
 test('an error is thrown, whatever a program does to the classes of errors', async (t) => {
   const seen = await inChild(t, failAmongOtherErrors, [tempDir(t)]);
   const codes = ['ENOENT', 'ERR_INVALID_ARG_TYPE', 'ENOENT'];
-  assert.deepStrictEqual(seen, [codes, codes, codes]);
+  const bare = [null, 'ERR_INVALID_ARG_TYPE', null];
+  assert.deepStrictEqual(seen, [codes, codes, codes, bare]);
+});
+
+test('its stack begins with the method that was called', (t) => {
+  const { root } = sandbox(t, { file: '' });
+  const firstOf = (fail) => {
+    try {
+      fail();
+    } catch ({ stack }) {
+      return stack.split('\n')[1].trim();
+    }
+  };
+  for (const [name, call, method] of everyCallWithPath) {
+    if (NEVER_FAILS.includes(method)) continue;
+    assert.match(
+      firstOf(() => call(root, 'file/x')),
+      new RegExp(`^at SandboxRoot\\.${method} `),
+      name,
+    );
+  }
+  assert.match(
+    firstOf(() => root.stat(1)),
+    /^at SandboxRoot\.stat /,
+  );
+});
+
+test('what a call comes to is its own, whatever is called from inside it', (t) => {
+  const { root } = sandbox(t, { file: 'content' });
+  const inside = {
+    succeeds: () => root.stat('file'),
+    lists: () => root.readdir('.'),
+    fails: () => assert.throws(() => root.stat('missing'), { code: 'ENOENT' }),
+    'is refused': () => assert.throws(() => root.stat(1), { code: 'ERR_INVALID_ARG_TYPE' }),
+  };
+  for (const [what, act] of Object.entries(inside)) {
+    const options = (key, value) => ({
+      get [key]() {
+        act();
+        return value;
+      },
+    });
+    assert.strictEqual(root.stat('file', options('bigint', true)).size, 7n, what);
+    assert.strictEqual(root.stat('file', options('bigint', false)).size, 7, what);
+    assert.strictEqual(root.stat('missing', options('throwIfNoEntry', false)), undefined, what);
+    assert.deepStrictEqual(root.readdir('.', options('recursive', false)), ['file'], what);
+    assert.strictEqual(root.readFile('file', options('encoding', 'utf8')), 'content', what);
+    assert.throws(
+      () => root.stat('missing', options('bigint', true)),
+      { code: 'ENOENT', path: 'missing' },
+      what,
+    );
+    const wrong = { code: 'ERR_INVALID_ARG_TYPE', message: /options\.bigint/ };
+    assert.throws(() => root.stat('file', options('bigint', 1)), wrong, what);
+    const told = [];
+    const onProgress = (progress) => told.push(progress, act());
+    assert.strictEqual(root.cp('file', 'copy', { onProgress }), undefined, what);
+    assert.strictEqual(told.length, 2, what);
+    root.unlink('copy');
+  }
 });
