@@ -397,6 +397,30 @@ for (const [method, flags] of Object.entries(WRITERS)) {
   });
 }
 
+test('strings arrive whole, as data and as paths, wherever a character may be cut', async (t) => {
+  const { at, root } = sandbox(t, { ['d'.repeat(200)]: { ['e'.repeat(200)]: {} } });
+  const dir = `${'d'.repeat(200)}/${'e'.repeat(200)}`;
+  for (const last of ['x', '\u00e9', '\u20ac', '\u{1f600}']) {
+    for (let length = 480; length < 530; length++) {
+      const text = 'x'.repeat(length) + last;
+      for (const data of [text, `${text}and more`]) {
+        root.writeFile('file', data);
+        assert.strictEqual(fs.readFileSync(at('file'), 'utf8'), data, `${length} bytes and ${last}`);
+        await root.promises.writeFile('file', data);
+        assert.strictEqual(
+          fs.readFileSync(at('file'), 'utf8'),
+          data,
+          `${length} bytes and ${last}, promised`,
+        );
+        const name = data.slice(dir.length + 1);
+        root.writeFile(`${dir}/${name}`, '');
+        assert.deepStrictEqual(fs.readdirSync(at(dir)), [name]);
+        root.unlink(`${dir}/${name}`);
+      }
+    }
+  }
+});
+
 test('data that changes after the call of a promise has no say in what is written', async (t) => {
   const { root } = sandbox(t);
   for (const atomic of [false, true]) {

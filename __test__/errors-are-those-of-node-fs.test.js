@@ -224,9 +224,16 @@ function failAmongOtherErrors(dir) {
   seen.push(codes());
   for (const name of ['Error', 'TypeError', 'RangeError']) globalThis[name] = class Other {};
   seen.push(codes());
-  // Here nothing can be told of an error any more, but that there is one.
-  String.prototype.split = () => [];
-  seen.push(codes());
+  const amongOther = (object, key, value) => {
+    const old = object[key];
+    object[key] = value;
+    seen.push(codes());
+    object[key] = old;
+  };
+  amongOther(Array.prototype, Symbol.iterator, () => ({ next: () => ({ done: true }) }));
+  amongOther(Function.prototype, 'call', () => undefined);
+  // Then nothing can be told of an error any more, but that there is one.
+  amongOther(String.prototype, 'split', () => []);
   return seen;
 }
 
@@ -234,7 +241,7 @@ test('an error is thrown, whatever a program does to the classes of errors', asy
   const seen = await inChild(t, failAmongOtherErrors, [tempDir(t)]);
   const codes = ['ENOENT', 'ERR_INVALID_ARG_TYPE', 'ENOENT'];
   const bare = [null, 'ERR_INVALID_ARG_TYPE', null];
-  assert.deepStrictEqual(seen, [codes, codes, codes, bare]);
+  assert.deepStrictEqual(seen, [codes, codes, codes, codes, codes, bare]);
 });
 
 test('its stack begins with the method that was called', (t) => {

@@ -139,7 +139,8 @@ pub fn lasting(
     functions.add(name, Box::new(body))
 }
 
-/// A function that goes when nobody has it any more, for `class.js`: see [`give`].
+/// A function that goes when nobody has it any more, for `class.js`: see [`give`]. Of `None` napi would make
+/// `null`.
 pub fn passing(
     env: &Env,
     make: &Rc<Make>,

@@ -7,7 +7,10 @@
   'use strict';
 
   // biome-ignore lint/suspicious/noShadowRestrictedNames: those of now; a program may put others in their place.
-  const { Error, Promise, TypeError } = globalThis;
+  const { Error, TypeError } = globalThis;
+  const { apply } = Reflect;
+  // That of native calls, whatever a program has put in its place before.
+  const NativePromise = (async () => {})().constructor;
 
   const { outcome, stats, names, partsOf, described, Running, progress, invalidType } = make;
 
@@ -24,7 +27,15 @@
   const method = (name, call, made) =>
     ({
       [name](...args) {
-        const answer = call(numberOf(this), ...args);
+        const root = numberOf(this);
+        // With what was passed and no more, since it looks at what it gets. Not with `...args`: a program may
+        // have changed how arrays are gone through.
+        const answer =
+          args.length < 2
+            ? call(root, args[0])
+            : args.length < 3
+              ? call(root, args[0], args[1])
+              : call(root, args[0], args[1], args[2], args[3], args[4]);
         switch (outcome()) {
           case ANSWERED:
             return made === undefined ? answer : made(answer, this);
@@ -72,30 +83,35 @@
   const isClosed = method('closed', native.closed);
   const identity = method('identity', native.identity);
   const copy = method('cp', native.calls.cp);
+  const move = method('move', native.calls.move);
 
   const members = {
     get closed() {
-      return isClosed.call(this);
+      return apply(isClosed, this, []);
     },
     get identity() {
-      return identity.call(this);
+      return apply(identity, this, []);
     },
     get promises() {
       // Refuses what is no root.
-      isClosed.call(this);
+      apply(isClosed, this, []);
       return promisesOf(this);
     },
   };
   for (const [name, call] of Object.entries(native.calls)) members[name] = method(name, call);
   members.close = method('close', native.close);
   members.openRoot = method('openRoot', native.calls.openRoot, rootOf);
-  members.walk = method('walk', native.tour, (tour, root) => walk(root, tour));
-  members.cp = {
+  // The native calls of these take one argument more, which is ours.
+  Object.assign(members, {
     cp(src, dest, options) {
       const only = filterOf(options) == null ? undefined : askNow(this, src, dest, options);
-      return copy.call(this, src, dest, options, only);
+      return apply(copy, this, [src, dest, options, only]);
     },
-  }.cp;
+    move(src, dest, options) {
+      return apply(move, this, [src, dest, options]);
+    },
+  });
+  members.walk = method('walk', native.tour, (tour, root) => walk(root, tour));
   // `using root = new SandboxRoot(path)`: the first releases of Node 18 do not have the symbol.
   if (Symbol.dispose !== undefined) members[Symbol.dispose] = members.close;
   Object.defineProperties(SandboxRoot.prototype, Object.getOwnPropertyDescriptors(members));
@@ -158,24 +174,24 @@
     const { cp, move, openRoot } = starts;
     starts.cp = async function (src, dest, options) {
       const only = filterOf(options) == null ? undefined : await askAndWait(this, src, dest, options);
-      return cp.call(this, src, dest, options, only);
+      return apply(cp, this, [src, dest, options, only]);
     };
     // Most moves are a rename, which is done on the pool; a copy has a thread of its own.
     starts.move = async function (src, dest, options) {
       try {
-        return await move.call(this, src, dest, options, true);
+        return await apply(move, this, [src, dest, options, true]);
       } catch (error) {
         if (error?.code !== 'EXDEV') throw error;
       }
-      return move.call(this, src, dest, options);
+      return apply(move, this, [src, dest, options]);
     };
     starts.openRoot = async function (...args) {
-      return rootOf(await openRoot.call(this, ...args));
+      return rootOf(await apply(openRoot, this, args));
     };
     return starts;
   };
 
-  const isMadeElsewhere = (error) => error instanceof Error && !error.stack.includes('\n    at ');
+  const isMadeElsewhere = (error) => error instanceof Error && !error.stack?.includes('\n    at ');
 
   // The promises of one root. A method is async for the sake of the stack: an error made on another thread
   // has none, and here it gets that of its callers.
@@ -189,9 +205,9 @@
         for (const [name, start] of Object.entries(allStarts())) {
           const method = {
             async [name](...args) {
-              const answer = start.call(this.#root, ...args);
+              const answer = apply(start, this.#root, args);
               // What was answered already waits for nothing, not even for the next turn.
-              if (!(answer instanceof Promise)) return answer;
+              if (!(answer instanceof NativePromise)) return answer;
               try {
                 return await answer;
               } catch (error) {
@@ -272,7 +288,7 @@
   const NOTHING = [];
   const checkArguments = (root, src, dest, { onProgress, ...options }) => {
     const quiet = typeof onProgress === 'function' ? options : { ...options, onProgress };
-    copy.call(root, src, dest, quiet, NOTHING);
+    apply(copy, root, [src, dest, quiet, NOTHING]);
   };
 
   const noneOf = (error) => {
@@ -317,7 +333,7 @@
     const entries = (async function* () {
       try {
         for (let isLast = false; !isLast; ) {
-          const part = await next.call(root);
+          const part = await apply(next, root, []);
           ({ truncated, isLast } = part);
           yield* part.entries;
         }

@@ -37,7 +37,7 @@
   const partsOf = (joined) => joined.split('\0');
   // Makes `error`, which was made of the first part, what Node has for a failed system call.
   const described = (error, parts) => {
-    error.errno = Number(parts[1]);
+    error.errno = +parts[1];
     error.code = parts[2];
     error.syscall = parts[3];
     if (parts.length > 4) error.path = parts[4];

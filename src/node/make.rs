@@ -190,13 +190,12 @@ impl Make {
             Ok(field) => field as f64,
             Err(_) => rounded(field),
         });
-        self.stats.write(|[_, numbers @ ..]| *numbers = fields);
+        self.stats.set(1, &fields);
     }
 
     /// Tells the scripts what a native call comes to.
     pub fn share_outcome(&self, outcome: Outcome) {
-        self.stats
-            .write(|[first, ..]| *first = f64::from(outcome as u8));
+        self.stats.set(0, &[f64::from(outcome as u8)]);
     }
 
     /// The same as bigints, every field exact.

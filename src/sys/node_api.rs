@@ -7,7 +7,7 @@
 //! with `--detectOpenHandles`) see an async resource and ask it `hasRef()`; one that cannot answer
 //! counts as open. napi passes no resource, so this passes one that answers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -150,9 +150,10 @@ pub fn value<T: ToNapiValue>(env: &Env, value: T) -> Result<Unknown<'static>> {
 /// The UTF-8 bytes of a JavaScript string, with room for one more behind them; `None` if it is none. A
 /// string that is not very long takes one call: napi asks for the length first.
 pub fn string_bytes(env: &Env, text: &Unknown<'_>) -> Result<Option<Vec<u8>>> {
-    // What is cut may be up to three bytes shorter, so that no character is.
+    // A NUL ends what is copied, and what is cut may be three bytes shorter, so that no character is: four
+    // bytes less than the room may be all of it or not.
     const ROOM: usize = 512;
-    const SURELY_WHOLE: usize = ROOM - 4;
+    const SURELY_WHOLE: usize = ROOM - 5;
     let mut room = [MaybeUninit::uninit(); ROOM];
     let copied = match copy_string(env, text, &mut room) {
         Err(error) if error.status == Status::StringExpected => return Ok(None),
@@ -209,7 +210,7 @@ fn check(status: napi_status) -> Result<()> {
 
 /// Numbers in memory that a function of a script reads.
 pub struct SharedNumbers<const N: usize> {
-    start: NonNull<[f64; N]>,
+    start: NonNull<[Cell<f64>; N]>,
     /// Keeps the memory: it is that function's.
     reader: FunctionRef<(), Unknown<'static>>,
 }
@@ -245,12 +246,14 @@ impl<const N: usize> SharedNumbers<N> {
         }
     }
 
-    /// Writes what `with` writes. On the thread of the environment alone: this is neither `Send` nor `Sync`.
-    pub fn write(&self, with: impl FnOnce(&mut [f64; N])) {
-        let mut start = self.start;
-        // SAFETY: the memory has room for `N` numbers, is kept by the function, does not move, since the
-        // buffer is not on V8's heap, and no script runs while it is written, and nothing else writes.
-        with(unsafe { start.as_mut() });
+    /// Sets those from `first` on. On the thread of the environment alone: this is neither `Send` nor `Sync`.
+    pub fn set(&self, first: usize, numbers: &[f64]) {
+        // SAFETY: the memory has room for `N` numbers, is kept by the function, and does not move, since the
+        // buffer is not on V8's heap. It is written through cells alone, and no script runs meanwhile.
+        let cells = unsafe { self.start.as_ref() };
+        for (cell, number) in cells.iter().skip(first).zip(numbers) {
+            cell.set(*number);
+        }
     }
 
     /// What is made of those that were set.
