@@ -149,6 +149,14 @@ test('every optional takes null as if it were not given', (t) => {
   assert.strictEqual(fs.statSync(at('c')).mode & 0o7777, 0o666);
 });
 
+test('what is passed beyond the arguments is not looked at', (t) => {
+  const { at, root } = sandbox(t, { file: 'content', dir: { inside: '' } });
+  root.move('file', 'moved', undefined, 1, 2, 3);
+  root.cp('dir', 'copy', { recursive: true }, 1, 2, 3);
+  assert.deepStrictEqual(fs.readdirSync(at('copy')), ['inside']);
+  assert.strictEqual(root.stat('moved', undefined, 1, 2, 3, 4, 5, 6).size, 7);
+});
+
 test('truncate together with append is refused', (t) => {
   assert.deepStrictEqual(
     refused(t, (root) => root.openWrite('file', true, true, true)),

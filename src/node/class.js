@@ -53,6 +53,12 @@
       },
     })[name];
 
+  const methodsOf = (calls, made) => {
+    const methods = {};
+    for (const [name, call] of Object.entries(calls)) methods[name] = method(name, call, made);
+    return methods;
+  };
+
   // What no script can get hold of, so that a root is made of it by openRoot alone.
   class Opened {
     constructor(number) {
@@ -86,6 +92,18 @@
   const move = method('move', native.calls.move);
 
   const members = {
+    ...methodsOf(native.calls),
+    close: method('close', native.close),
+    openRoot: method('openRoot', native.calls.openRoot, rootOf),
+    walk: method('walk', native.tour, (tour, root) => walk(root, tour)),
+    // The native calls of these two take one argument more, which is ours.
+    cp(src, dest, options) {
+      const only = filterOf(options) == null ? undefined : askNow(this, src, dest, options);
+      return apply(copy, this, [src, dest, options, only]);
+    },
+    move(src, dest, options) {
+      return apply(move, this, [src, dest, options]);
+    },
     get closed() {
       return apply(isClosed, this, []);
     },
@@ -98,20 +116,6 @@
       return promisesOf(this);
     },
   };
-  for (const [name, call] of Object.entries(native.calls)) members[name] = method(name, call);
-  members.close = method('close', native.close);
-  members.openRoot = method('openRoot', native.calls.openRoot, rootOf);
-  // The native calls of these take one argument more, which is ours.
-  Object.assign(members, {
-    cp(src, dest, options) {
-      const only = filterOf(options) == null ? undefined : askNow(this, src, dest, options);
-      return apply(copy, this, [src, dest, options, only]);
-    },
-    move(src, dest, options) {
-      return apply(move, this, [src, dest, options]);
-    },
-  });
-  members.walk = method('walk', native.tour, (tour, root) => walk(root, tour));
   // `using root = new SandboxRoot(path)`: the first releases of Node 18 do not have the symbol.
   if (Symbol.dispose !== undefined) members[Symbol.dispose] = members.close;
   Object.defineProperties(SandboxRoot.prototype, Object.getOwnPropertyDescriptors(members));
@@ -169,8 +173,7 @@
 
   // What starts each of the methods, with a root as `this`.
   const allStarts = () => {
-    const starts = {};
-    for (const [name, start] of Object.entries(native.starters)) starts[name] = method(name, start, started);
+    const starts = methodsOf(native.starters, started);
     const { cp, move, openRoot } = starts;
     starts.cp = async function (src, dest, options) {
       const only = filterOf(options) == null ? undefined : await askAndWait(this, src, dest, options);
