@@ -9,8 +9,6 @@
   // biome-ignore lint/suspicious/noShadowRestrictedNames: those of now; a program may put others in their place.
   const { Error, TypeError } = globalThis;
   const { apply } = Reflect;
-  // That of native calls, whatever a program has put in its place before.
-  const NativePromise = (async () => {})().constructor;
 
   const { outcome, stats, names, partsOf, described, Running, progress, invalidType } = make;
 
@@ -199,6 +197,8 @@
   // The promises of one root. A method is async for the sake of the stack: an error made on another thread
   // has none, and here it gets that of its callers.
   const promisesClass = () => {
+    // That of native calls, whatever a program has put in its place.
+    const NativePromise = (async () => {})().constructor;
     class Promises {
       #root;
       constructor(root) {
