@@ -9,8 +9,9 @@ use napi::bindgen_prelude::*;
 use rustix::fs::{Access, Gid, Mode, OFlags, Uid};
 
 use super::checks::{Refusal, integer, open_flags, whole};
+use super::make::Encoding;
 use super::make::Make;
-use super::options::{Encoding, Options};
+use super::options::Options;
 use super::thrown::Checked;
 use crate::ops::metadata::{Nanoseconds, Owner};
 use crate::path::UserPath;

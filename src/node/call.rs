@@ -8,11 +8,11 @@ use std::sync::Arc;
 use napi::bindgen_prelude::*;
 
 use super::args::Args;
-use super::make::Make;
+use super::make::{Make, Outcome, parts};
 use super::reply::Reply;
-use super::task::WorkTask;
+use super::task::{Work, WorkTask};
 use super::threads::Threads;
-use super::thrown::{Answer, Checked, give};
+use super::thrown::{Answer, Checked, Thrown};
 use crate::error;
 use crate::path::UserPath;
 use crate::resolve::Root;
@@ -63,9 +63,6 @@ where
         (self.ask)(root, &self.path)
     }
 }
-
-/// A job on its way to a thread.
-pub type Work = Box<dyn FnOnce(&Root) -> error::Result<Reply> + Send>;
 
 /// What came of the start of a job.
 enum Started {
@@ -153,6 +150,28 @@ pub fn passing(
             give(call.env, &make, body(&call).map(Answer::Value))
         })?;
     value(env, function)
+}
+
+/// What a native function gives back to `class.js`, which is told what it is.
+fn give(env: &Env, make: &Make, checked: Checked<Answer>) -> Result<Option<Unknown<'static>>> {
+    let (outcome, given) = match checked {
+        Ok(Answer::Nothing) => (Outcome::Answered, None),
+        Ok(Answer::Value(value)) => (Outcome::Answered, Some(value)),
+        Ok(Answer::Stats(stat)) => {
+            make.share_stats(&stat);
+            (Outcome::Stats, None)
+        }
+        Ok(Answer::Names(joined)) => (Outcome::Names, Some(joined)),
+        Err(Thrown::Failed(error)) => match make.too_large(env, &error)? {
+            Some(error) => (Outcome::Thrown, Some(error)),
+            None => (Outcome::Failed, Some(value(env, parts(&error))?)),
+        },
+        Err(Thrown::Value(value)) => (Outcome::Thrown, Some(value)),
+        Err(Thrown::Napi(error)) => return Err(error),
+    };
+    // Last, since a script may have run before.
+    make.share_outcome(outcome);
+    Ok(given)
 }
 
 /// What is behind a method and its promise.

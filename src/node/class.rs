@@ -6,17 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::bindgen_prelude::*;
 
-use super::args::{Args, MAX_SAFE_INTEGER};
-use super::call::{Methods, Work, lasting, passing};
+use super::args::{self, Args, MAX_SAFE_INTEGER};
+use super::call::{Methods, lasting, passing};
+use super::checks::Refusal;
 use super::make::Make;
 use super::methods;
 use super::reply::Reply;
-use super::roots::Roots;
-use super::task::WorkTask;
+use super::task::{Work, WorkTask};
 use super::threads::Threads;
 use super::thrown::{Answer, Checked};
+use crate::error;
 use crate::ops::identity;
 use crate::ops::tree::walk::{Limits, Tour};
+use crate::policy::Policy;
 use crate::resolve::Root;
 use crate::sys::node_api::{Call, Functions, value};
 use crate::watch::Watch;
@@ -46,7 +48,7 @@ pub fn define(env: &Env, script: &Object, make: Rc<Make>) -> Result<Unknown<'sta
 
     let of = Rc::clone(&make);
     natives.add("open", move |call| {
-        let number = Roots::open(call, &of)?;
+        let number = of.roots.add(open(call, &of)?);
         Ok(Answer::Value(value(call.env, number)?))
     })?;
 
@@ -103,6 +105,17 @@ impl Natives<'_> {
         let function = lasting(&self.functions, &self.make, name, body)?;
         self.object.set_named_property(name, function)
     }
+}
+
+/// Opens the directory at the path behind the number of a root, which there is none of yet.
+fn open(call: &Call<'_>, make: &Make) -> Checked<Root> {
+    let refusal = Refusal {
+        env: call.env,
+        make,
+    };
+    let path = args::path(&refusal, "root", call.get(1)?)?;
+    let policy = args::policy(&refusal, call.get(2)?, Policy::default())?;
+    Ok(error::Call::on("open", &path).run(|| Root::open(&path, policy))?)
 }
 
 /// A tour through a tree: `{ step, close }`. A step is called with the root, whose descriptor is kept open

@@ -10,8 +10,6 @@ use napi::bindgen_prelude::*;
 use napi::{JsValue, sys};
 use rustix::fs::{FileType, Stat};
 
-use super::options::Encoding;
-use super::reply::text_of;
 use super::roots::{CLASS, Roots};
 use super::thrown::{Checked, Thrown};
 use crate::error::{self, Reason};
@@ -22,6 +20,17 @@ use crate::ops::tree::walk::{self, Cut};
 use crate::resolve::Root;
 use crate::sys::node_api::{Call, SharedNumbers, value};
 use crate::watch::Progress;
+
+/// How text that comes out is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// As a string; what is not UTF-8 in it shows as U+FFFD.
+    Utf8,
+    /// As a `Buffer`, byte for byte.
+    Buffer,
+    /// As a string, in an encoding that Node knows.
+    Other(String),
+}
 
 /// A function of a script: it takes and gives back values.
 type Script = FunctionRef<Arguments, Unknown<'static>>;
@@ -320,6 +329,12 @@ fn complaint(
     given: Unknown<'_>,
 ) -> Result<Unknown<'static>> {
     call(env, script, &[value(env, name)?, value(env, text)?, given])
+}
+
+/// The string that `bytes` are; what is not UTF-8 in them is U+FFFD.
+pub fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// Names or paths, as a caller wants them told.

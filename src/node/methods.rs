@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::args;
 use super::call::{Lookup, Methods};
-use super::options::Encoding;
+use super::make::Encoding;
 use super::reply::Reply;
 use crate::error::Call;
 use crate::ops::content::{self, WriteOptions};

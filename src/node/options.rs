@@ -7,21 +7,11 @@ use napi::bindgen_prelude::*;
 use rustix::fs::{Mode, OFlags};
 
 use super::checks::{Refusal, in_range, one_of, open_flags};
+use super::make::Encoding;
 use super::roots::CLASS;
 use super::thrown::Checked;
 use crate::ops::copy::Reflink;
 use crate::resolve::Root;
-
-/// How text that comes out is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// As a string; what is not UTF-8 in it shows as U+FFFD.
-    Utf8,
-    /// As a `Buffer`, byte for byte.
-    Buffer,
-    /// As a string, in an encoding that Node knows.
-    Other(String),
-}
 
 /// An option bag.
 pub struct Options<'a> {

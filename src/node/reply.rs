@@ -6,8 +6,7 @@ use napi::bindgen_prelude::*;
 use rustix::fs::Stat;
 
 use super::args::StatOptions;
-use super::make::{Make, text};
-use super::options::Encoding;
+use super::make::{Encoding, Make, text, text_of};
 use super::thrown::Answer;
 use crate::error;
 use crate::ops::directory::Names;
@@ -84,12 +83,6 @@ impl Reply {
             Err(error) => Err(error),
         }
     }
-}
-
-/// The string that `bytes` are; what is not UTF-8 in them is U+FFFD.
-pub fn text_of(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 impl From<()> for Reply {

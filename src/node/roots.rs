@@ -7,14 +7,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::*;
 use slab::Slab;
 
-use super::args;
-use super::checks::Refusal;
-use super::make::Make;
-use super::thrown::Checked;
-use crate::error;
-use crate::policy::Policy;
 use crate::resolve::Root;
-use crate::sys::node_api::Call;
 
 /// The name of the class in JavaScript.
 pub const CLASS: &str = "SandboxRoot";
@@ -24,18 +17,6 @@ pub const CLASS: &str = "SandboxRoot";
 pub struct Roots(RefCell<Slab<Arc<Root>>>);
 
 impl Roots {
-    /// Opens the directory at the path behind the number, which is none: the number of its root.
-    pub fn open(call: &Call<'_>, make: &Make) -> Checked<u32> {
-        let refusal = Refusal {
-            env: call.env,
-            make,
-        };
-        let path = args::path(&refusal, "root", call.get(1)?)?;
-        let policy = args::policy(&refusal, call.get(2)?, Policy::default())?;
-        let root = error::Call::on("open", &path).run(|| Root::open(&path, policy))?;
-        Ok(make.roots.add(root))
-    }
-
     /// Takes in `root`, and gives it a number.
     pub fn add(&self, root: Root) -> u32 {
         // There are fewer descriptors.

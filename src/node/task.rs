@@ -6,12 +6,14 @@ use std::sync::Arc;
 use napi::bindgen_prelude::*;
 use napi::{Status, Task};
 
-use super::call::Work;
 use super::make::Make;
 use super::reply::Reply;
 use crate::error;
 use crate::resolve::Root;
 use crate::sys::node_api::value;
+
+/// A job on its way to a thread.
+pub type Work = Box<dyn FnOnce(&Root) -> error::Result<Reply> + Send>;
 
 /// One call on its way through the pool. It keeps the root open until it is done.
 pub struct WorkTask {

@@ -11,9 +11,8 @@ use std::thread::{Builder, JoinHandle};
 
 use napi::bindgen_prelude::*;
 
-use super::call::Work;
 use super::reply::Reply;
-use super::task::{WorkTask, panicked, settled};
+use super::task::{Work, WorkTask, panicked, settled};
 use crate::error;
 use crate::resolve::Root;
 use crate::sys::node_api::value;

@@ -5,9 +5,7 @@
 use napi::bindgen_prelude::*;
 use rustix::fs::Stat;
 
-use super::make::{Make, Outcome, parts};
 use crate::error;
-use crate::sys::node_api::value;
 
 /// Why a call from JavaScript did not come to its end.
 pub enum Thrown {
@@ -44,26 +42,4 @@ pub enum Answer {
     Stats(Box<Stat>),
     /// Names: in one string or Buffer.
     Names(Unknown<'static>),
-}
-
-/// What a native function gives back to `class.js`, which is told what it is.
-pub fn give(env: &Env, make: &Make, checked: Checked<Answer>) -> Result<Option<Unknown<'static>>> {
-    let (outcome, given) = match checked {
-        Ok(Answer::Nothing) => (Outcome::Answered, None),
-        Ok(Answer::Value(value)) => (Outcome::Answered, Some(value)),
-        Ok(Answer::Stats(stat)) => {
-            make.share_stats(&stat);
-            (Outcome::Stats, None)
-        }
-        Ok(Answer::Names(joined)) => (Outcome::Names, Some(joined)),
-        Err(Thrown::Failed(error)) => match make.too_large(env, &error)? {
-            Some(error) => (Outcome::Thrown, Some(error)),
-            None => (Outcome::Failed, Some(value(env, parts(&error))?)),
-        },
-        Err(Thrown::Value(value)) => (Outcome::Thrown, Some(value)),
-        Err(Thrown::Napi(error)) => return Err(error),
-    };
-    // Last, since a script may have run before.
-    make.share_outcome(outcome);
-    Ok(given)
 }
