@@ -210,7 +210,8 @@ impl<'p> RelPath<'p> {
         }))
     }
 
-    /// The whole path, with the trailing slash if it had one: for `openat2`, and nothing else.
+    /// The whole path, with the trailing slash if it had one: for the lookup in [`crate::resolve`], and
+    /// nothing else.
     pub fn whole(&self) -> Cow<'_, CStr> {
         match (self.clean.to_bytes(), self.wants_directory) {
             (b"", _) => Cow::Borrowed(c"."),
@@ -273,7 +274,7 @@ pub(crate) fn user_path(text: &str) -> UserPath {
 mod tests {
     use super::*;
 
-    /// The parent, the leaf, and what `openat2` would get for the whole.
+    /// The parent, the leaf, and what the lookup would get for the whole.
     fn parts(text: &str) -> (Option<String>, Option<String>, String) {
         parts_with(text, Spelling::NamesOnly)
     }

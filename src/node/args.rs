@@ -9,8 +9,7 @@ use napi::bindgen_prelude::*;
 use rustix::fs::{Access, Gid, Mode, OFlags, Uid};
 
 use super::checks::{Refusal, integer, open_flags, whole};
-use super::make::Encoding;
-use super::make::Make;
+use super::make::{Encoding, Make};
 use super::options::Options;
 use super::thrown::Checked;
 use crate::ops::metadata::{Nanoseconds, Owner};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::*;
 
 use super::args::Args;
-use super::make::{Make, Outcome, parts};
+use super::make::{Make, Outcome};
 use super::reply::Reply;
 use super::task::{Work, WorkTask};
 use super::threads::Threads;
@@ -162,10 +162,10 @@ fn give(env: &Env, make: &Make, checked: Checked<Answer>) -> Result<Option<Unkno
             (Outcome::Stats, None)
         }
         Ok(Answer::Names(joined)) => (Outcome::Names, Some(joined)),
-        Err(Thrown::Failed(error)) => match make.too_large(env, &error)? {
-            Some(error) => (Outcome::Thrown, Some(error)),
-            None => (Outcome::Failed, Some(value(env, parts(&error))?)),
-        },
+        Err(Thrown::Failed(error)) => {
+            let (outcome, given) = make.failure(env, &error)?;
+            (outcome, Some(given))
+        }
         Err(Thrown::Value(value)) => (Outcome::Thrown, Some(value)),
         Err(Thrown::Napi(error)) => return Err(error),
     };

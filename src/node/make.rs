@@ -213,21 +213,23 @@ impl Make {
         call(env, &self.big_stats, &[value(env, fields)?])
     }
 
-    /// The `Error` of a failed operation.
-    pub fn error(&self, env: &Env, error: &error::Error) -> Result<Unknown<'static>> {
-        if let Some(error) = self.too_large(env, error)? {
-            return Ok(error);
-        }
-        call(env, &self.system_error, &[value(env, parts(error))?])
-    }
-
-    /// The `Error` of a file that is too large: none of the system's.
-    pub fn too_large(&self, env: &Env, error: &error::Error) -> Result<Option<Unknown<'static>>> {
+    /// What is given back for a failed operation, and what that is: the parts of an error of the system, or the
+    /// `Error` of a file that is too large, which is none of these.
+    pub fn failure(&self, env: &Env, error: &error::Error) -> Result<(Outcome, Unknown<'static>)> {
         let Some(Reason::TooLarge { size, most }) = error.reason else {
-            return Ok(None);
+            return Ok((Outcome::Failed, value(env, parts(error))?));
         };
         let [size, most] = [size, most].map(|bytes| value(env, bytes as f64));
-        call(env, &self.too_large, &[size?, most?]).map(Some)
+        let error = call(env, &self.too_large, &[size?, most?])?;
+        Ok((Outcome::Thrown, error))
+    }
+
+    /// The `Error` of a failed operation.
+    pub fn error(&self, env: &Env, error: &error::Error) -> Result<Unknown<'static>> {
+        match self.failure(env, error)? {
+            (Outcome::Failed, parts) => call(env, &self.system_error, &[parts]),
+            (_, error) => Ok(error),
+        }
     }
 
     /// `TypeError`, `ERR_INVALID_THIS`.
@@ -373,7 +375,7 @@ pub enum Outcome {
 }
 
 /// What `described` of `make.js` makes an error of, as one string.
-pub fn parts(error: &error::Error) -> String {
+fn parts(error: &error::Error) -> String {
     let mut parts = error.message();
     // What is written to a string does not fail.
     let _ = write!(
