@@ -209,15 +209,18 @@ async function compareAll(t, base, call, method) {
 function failAmongOtherErrors(dir) {
   const root = new SandboxRoot(dir);
   const codes = () =>
-    [() => root.unlink('missing'), () => root.unlink(1), () => new SandboxRoot(`${dir}/missing`)].map(
-      (fail) => {
-        try {
-          return `given back: ${fail()}`;
-        } catch ({ code }) {
-          return code;
-        }
-      },
-    );
+    [
+      () => root.unlink('missing'),
+      () => root.unlink(1),
+      () => root.cp('missing', 'copy'),
+      () => new SandboxRoot(`${dir}/missing`),
+    ].map((fail) => {
+      try {
+        return `given back: ${fail()}`;
+      } catch ({ code }) {
+        return code;
+      }
+    });
   const seen = [codes()];
   for (const name of ['Error', 'TypeError', 'RangeError'])
     Object.defineProperty(globalThis[name], Symbol.hasInstance, { value: () => false });
@@ -239,8 +242,8 @@ function failAmongOtherErrors(dir) {
 
 test('an error is thrown, whatever a program does to the classes of errors', async (t) => {
   const seen = await inChild(t, failAmongOtherErrors, [tempDir(t)]);
-  const codes = ['ENOENT', 'ERR_INVALID_ARG_TYPE', 'ENOENT'];
-  const bare = [null, 'ERR_INVALID_ARG_TYPE', null];
+  const codes = ['ENOENT', 'ERR_INVALID_ARG_TYPE', 'ENOENT', 'ENOENT'];
+  const bare = [null, 'ERR_INVALID_ARG_TYPE', null, null];
   assert.deepStrictEqual(seen, [codes, codes, codes, codes, codes, bare]);
 });
 
