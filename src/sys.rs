@@ -4,6 +4,7 @@
 #[cfg(feature = "node")]
 pub mod node_api;
 
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use rustix::fs::{Access, Mode};
@@ -48,6 +49,100 @@ pub fn access_o_path(fd: BorrowedFd<'_>, mode: Access) -> Result<()> {
         )
     };
     checked(done)
+}
+
+/// The number of getxattrat(2), the same on every architecture (Linux 6.13).
+const SYS_GETXATTRAT: libc::c_long = 464;
+
+/// getxattrat(2) of the file that `fd` itself refers to, which may be open with `O_PATH` alone: fills
+/// `value`, or with an empty one tells the length.
+///
+/// # Errors
+/// `ENOSYS` before Linux 6.13, beside those of getxattr(2).
+pub fn getxattr_o_path(fd: BorrowedFd<'_>, name: &CStr, value: &mut [u8]) -> Result<usize> {
+    /// `struct xattr_args`
+    #[repr(C, align(8))]
+    struct Args {
+        value: u64,
+        size: u32,
+        flags: u32,
+    }
+    let size = u32::try_from(value.len()).map_err(|_| Errno::TOOBIG)?;
+    let mut args = Args {
+        value: value.as_mut_ptr() as u64,
+        size,
+        flags: 0,
+    };
+    // SAFETY: both strings end in NUL, the kernel writes at most `size` bytes to `value`, and all of it
+    // outlives the call.
+    let length = unsafe {
+        libc::syscall(
+            SYS_GETXATTRAT,
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            name.as_ptr(),
+            &raw mut args,
+            size_of::<Args>(),
+        )
+    };
+    match usize::try_from(length) {
+        Ok(length) => Ok(length),
+        Err(_) => checked(length).map(|()| 0),
+    }
+}
+
+/// Does `work` as the real user and group, as access(2) looks at a path. Lookups of this thread go by the
+/// file system ids, which are the effective ones at other times.
+pub fn as_real_user<T>(work: impl FnOnce() -> T) -> T {
+    let (user, group) = (ids(libc::getresuid), ids(libc::getresgid));
+    if user.is_one() && group.is_one() {
+        return work();
+    }
+    let _restored = FileSystemIds { user, group };
+    // SAFETY: they change what this thread may do, and touch no memory. The group first: a user may not
+    // be allowed to change it.
+    unsafe {
+        libc::setfsgid(group.real);
+        libc::setfsuid(user.real);
+    }
+    work()
+}
+
+/// The ids of a process.
+#[derive(Clone, Copy)]
+struct Ids {
+    real: u32,
+    effective: u32,
+}
+
+impl Ids {
+    fn is_one(self) -> bool {
+        self.real == self.effective
+    }
+}
+
+fn ids(get: unsafe extern "C" fn(*mut u32, *mut u32, *mut u32) -> libc::c_int) -> Ids {
+    let (mut real, mut effective, mut saved) = (0, 0, 0);
+    // SAFETY: `get` is getresuid(2) or getresgid(2), which writes to these three numbers.
+    unsafe { get(&raw mut real, &raw mut effective, &raw mut saved) };
+    Ids { real, effective }
+}
+
+/// Sets the file system ids of this thread to the effective ones when it is dropped.
+struct FileSystemIds {
+    user: Ids,
+    group: Ids,
+}
+
+impl Drop for FileSystemIds {
+    fn drop(&mut self) {
+        // SAFETY: as above. The user first: it gives back the right to change the group.
+        unsafe {
+            libc::setfsuid(self.user.effective);
+            libc::setfsgid(self.group.effective);
+        }
+    }
 }
 
 /// close(2), with what dropping a descriptor does not tell: a file system may find out only then

@@ -8,6 +8,7 @@ pub mod draft;
 pub mod entry;
 pub mod identity;
 pub mod metadata;
+pub mod permissions;
 pub mod realpath;
 pub mod target;
 pub mod tree;

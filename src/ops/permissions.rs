@@ -1,0 +1,180 @@
+//! Who may do what with a file, and how that is carried from one file to another.
+//!
+//! A file that is to have the permissions of another is made [narrow](Permissions::narrow), filled, and
+//! given them at the end: at no moment is it open to anybody who may not open both.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use rustix::fs::{Mode, Stat, XattrFlags};
+use rustix::io::Errno;
+
+use crate::error::{Failure, Result};
+use crate::retry::on_intr;
+use crate::sys;
+
+/// Where the kernel keeps the access ACL: acl(5).
+const ACCESS_ACL: &CStr = c"system.posix_acl_access";
+
+/// The longest value of an extended attribute, in bytes: xattr(7).
+const LONGEST_VALUE: usize = 64 << 10;
+
+/// The nine permission bits of a file, and its access ACL where it has one.
+#[derive(Clone, Debug)]
+pub struct Permissions {
+    bits: Mode,
+    acl: Option<Vec<u8>>,
+}
+
+impl Permissions {
+    /// Those of the file `fd`, which `stat` describes.
+    pub fn of(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Self, Errno> {
+        let bits = permissions(stat);
+        let acl = acl_of(|value| match value {
+            None => rustix::fs::fgetxattr_query(fd, ACCESS_ACL),
+            Some(value) => rustix::fs::fgetxattr(fd, ACCESS_ACL, value),
+        })?;
+        Ok(Self { bits, acl })
+    }
+
+    /// Those of a file that is open with `O_PATH` alone.
+    pub fn of_o_path(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Self, Failure> {
+        let bits = permissions(stat);
+        let acl = acl_of(|value| {
+            let value = value.unwrap_or_default();
+            match sys::getxattr_o_path(fd, ACCESS_ACL, value) {
+                // Before Linux 6.13; or a seccomp filter does not know it.
+                Err(Errno::NOSYS | Errno::PERM) => {
+                    // It makes sure that this is procfs.
+                    rustix_linux_procfs::proc_self_fd()?;
+                    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+                    rustix::fs::getxattr(path, ACCESS_ACL, value)
+                }
+                found => found,
+            }
+        })?;
+        Ok(Self { bits, acl })
+    }
+
+    /// What a file may have until it is complete: nothing for anybody but its owner.
+    pub fn narrow(&self) -> Mode {
+        self.bits & Mode::RWXU
+    }
+
+    /// Gives them to the file `fd`, with the bits `more` beside the nine. Whatever ACL it has goes; where
+    /// its file system has no ACLs, nobody gets more than the ACL gave him.
+    pub fn apply(&self, fd: BorrowedFd<'_>, more: Mode) -> Result<(), Failure> {
+        let mut bits = self.bits;
+        match &self.acl {
+            None => {
+                // A new file inherits one where its directory has a default ACL.
+                if has_acl(fd) {
+                    on_intr(|| rustix::fs::fremovexattr(fd, ACCESS_ACL))?;
+                }
+            }
+            Some(acl) => {
+                let set =
+                    on_intr(|| rustix::fs::fsetxattr(fd, ACCESS_ACL, acl, XattrFlags::empty()));
+                if set.is_err() {
+                    bits = without_acl(bits, acl);
+                }
+            }
+        }
+        Ok(on_intr(|| rustix::fs::fchmod(fd, bits | more))?)
+    }
+}
+
+/// The nine permission bits.
+pub fn permissions(stat: &Stat) -> Mode {
+    Mode::from_raw_mode(stat.st_mode & 0o777)
+}
+
+fn has_acl(fd: BorrowedFd<'_>) -> bool {
+    on_intr(|| rustix::fs::fgetxattr_query(fd, ACCESS_ACL)).is_ok()
+}
+
+/// What `get` gets: the length of the ACL, or the ACL. `None` where there is none, or can be none.
+fn acl_of(
+    get: impl Fn(Option<&mut [u8]>) -> Result<usize, Errno>,
+) -> Result<Option<Vec<u8>>, Errno> {
+    match on_intr(|| get(None)) {
+        Ok(_) => {}
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
+        Err(errno) => return Err(errno),
+    }
+    let mut value = vec![0; LONGEST_VALUE];
+    match on_intr(|| get(Some(&mut value))) {
+        Ok(length) => {
+            value.truncate(length);
+            Ok(Some(value))
+        }
+        Err(Errno::NODATA) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The nine bits that give nobody more than `acl` and the bits `mode` beside it did. With an ACL the bits
+/// of the group are a mask: acl(5).
+fn without_acl(mode: Mode, acl: &[u8]) -> Mode {
+    const USER: u16 = 0x02;
+    const GROUP_OBJ: u16 = 0x04;
+    const GROUP: u16 = 0x08;
+    let mode = mode.bits();
+    let mask = mode >> 3 & 7;
+    let (mut group, mut other) = (0, mode & 7);
+    // A number of four bytes, then entries: tag, permissions, id.
+    for entry in acl.get(4..).unwrap_or_default().chunks_exact(8) {
+        let number = |at| u16::from_le_bytes([entry[at], entry[at + 1]]);
+        let (tag, allowed) = (number(0), u32::from(number(2)) & mask);
+        match tag {
+            GROUP_OBJ => group = allowed,
+            USER | GROUP => other &= allowed,
+            _ => {}
+        }
+    }
+    // Who is named may belong to the group too.
+    for entry in acl.get(4..).unwrap_or_default().chunks_exact(8) {
+        if u16::from_le_bytes([entry[0], entry[1]]) == USER {
+            group &= u32::from(u16::from_le_bytes([entry[2], entry[3]]));
+        }
+    }
+    Mode::from_bits_truncate(mode & 0o700 | group << 3 | other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acl(entries: &[(u16, u16)]) -> Vec<u8> {
+        let mut acl = 2_u32.to_le_bytes().to_vec();
+        for (tag, allowed) in entries {
+            acl.extend(tag.to_le_bytes());
+            acl.extend(allowed.to_le_bytes());
+            acl.extend(u32::MAX.to_le_bytes());
+        }
+        acl
+    }
+
+    fn narrowed(mode: u32, entries: &[(u16, u16)]) -> u32 {
+        without_acl(Mode::from_bits_truncate(mode), &acl(entries)).bits()
+    }
+
+    #[test]
+    fn the_group_gets_what_its_own_entry_and_the_mask_allow() {
+        // user::rw-, user:x:rw-, group::---, mask::rw-, other::---
+        let entries = [(1, 6), (2, 6), (4, 0), (0x10, 6), (0x20, 0)];
+        assert_eq!(narrowed(0o660, &entries), 0o600);
+        let entries = [(1, 6), (2, 6), (4, 7), (0x10, 4), (0x20, 0)];
+        assert_eq!(narrowed(0o640, &entries), 0o640);
+    }
+
+    #[test]
+    fn who_was_denied_by_name_gets_nothing_as_another_or_by_the_group() {
+        // user::rw-, user:x:---, group::r--, mask::r--, other::r--
+        let entries = [(1, 6), (2, 0), (4, 4), (0x10, 4), (0x20, 4)];
+        assert_eq!(narrowed(0o644, &entries), 0o600);
+        // group:x:---
+        let entries = [(1, 6), (4, 4), (8, 0), (0x10, 4), (0x20, 4)];
+        assert_eq!(narrowed(0o644, &entries), 0o640);
+    }
+}
