@@ -122,9 +122,10 @@ impl<'a> At<'a> {
     }
 
     /// Whether names in the directory can be made and not removed again: `chattr +a`.
-    pub fn is_in_append_only(self) -> bool {
-        let found = rustix::fs::statx(self.dir, c"", AtFlags::EMPTY_PATH, StatxFlags::empty());
-        found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::APPEND))
+    pub fn is_in_append_only(self) -> Result<bool> {
+        let flags = AtFlags::EMPTY_PATH;
+        let found = on_intr(|| rustix::fs::statx(self.dir, c"", flags, StatxFlags::empty()))?;
+        Ok(found.stx_attributes.contains(StatxAttributes::APPEND))
     }
 
     /// mknodat(2) of a FIFO.

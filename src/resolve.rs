@@ -507,14 +507,14 @@ impl Content {
         self.fd
     }
 
-    /// The descriptor, for a caller who asked for it with the flags of open(2): blocking, unless they say
-    /// otherwise.
-    pub fn into_fd_for(self, flags: OFlags) -> Result<OwnedFd, Failure> {
+    /// Makes the descriptor one for a caller who asked for it with the flags of open(2): blocking, unless
+    /// they say otherwise.
+    pub fn set_blocking(&self, flags: OFlags) -> Result<(), Failure> {
         if !flags.contains(OFlags::NONBLOCK) {
             // It sets the status flags alone, fcntl(2): those that it was opened with.
             rustix::fs::fcntl_setfl(&self.fd, self.flags - OFlags::NONBLOCK)?;
         }
-        Ok(self.fd)
+        Ok(())
     }
 }
 

@@ -4,7 +4,6 @@
 #[cfg(feature = "node")]
 pub mod node_api;
 
-use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use rustix::fs::{Access, Mode};
@@ -49,47 +48,6 @@ pub fn access_o_path(fd: BorrowedFd<'_>, mode: Access) -> Result<()> {
         )
     };
     checked(done)
-}
-
-/// The number of getxattrat(2), the same on every architecture (Linux 6.13).
-const SYS_GETXATTRAT: libc::c_long = 464;
-
-/// getxattrat(2) of the file that `fd` itself refers to, which may be open with `O_PATH` alone: fills
-/// `value`, or with an empty one tells the length.
-///
-/// # Errors
-/// `ENOSYS` before Linux 6.13, beside those of getxattr(2).
-pub fn getxattr_o_path(fd: BorrowedFd<'_>, name: &CStr, value: &mut [u8]) -> Result<usize> {
-    /// `struct xattr_args`
-    #[repr(C, align(8))]
-    struct Args {
-        value: u64,
-        size: u32,
-        flags: u32,
-    }
-    let size = u32::try_from(value.len()).map_err(|_| Errno::TOOBIG)?;
-    let mut args = Args {
-        value: value.as_mut_ptr() as u64,
-        size,
-        flags: 0,
-    };
-    // SAFETY: both strings end in NUL, the kernel writes at most `size` bytes to `value`, and all of it
-    // outlives the call.
-    let length = unsafe {
-        libc::syscall(
-            SYS_GETXATTRAT,
-            fd.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            name.as_ptr(),
-            &raw mut args,
-            size_of::<Args>(),
-        )
-    };
-    match usize::try_from(length) {
-        Ok(length) => Ok(length),
-        Err(_) => checked(length).map(|()| 0),
-    }
 }
 
 /// Does `work` as the real user and group, as access(2) looks at a path. Lookups of this thread go by the

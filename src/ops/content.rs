@@ -31,7 +31,8 @@ pub fn open(root: &Root, path: &UserPath, flags: OFlags, mode: Mode) -> Result<O
         let is_directory = flags.contains(OFlags::DIRECTORY);
         if is_directory || !flags.intersects(OFlags::CREATE | OFlags::TRUNC) {
             let file = root.content(path, flags - OFlags::TRUNC, mode)?;
-            return file.into_fd_for(flags);
+            file.set_blocking(flags)?;
+            return Ok(file.into_fd());
         }
         let place = Place { root, path };
         let target = Target::open(place, flags, mode, Presence::of(flags))?;

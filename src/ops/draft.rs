@@ -106,7 +106,7 @@ pub fn with_temporary_name<T, E>(
 where
     E: Into<Failure> + From<Errno> + Copy,
 {
-    if at.is_in_append_only() {
+    if at.is_in_append_only()? {
         return Err(Errno::PERM.into());
     }
     for _ in 0..TRIES {

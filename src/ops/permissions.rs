@@ -11,7 +11,6 @@ use rustix::io::Errno;
 
 use crate::error::{Failure, Result};
 use crate::retry::on_intr;
-use crate::sys;
 
 /// Where the kernel keeps the access ACL: acl(5).
 const ACCESS_ACL: &CStr = c"system.posix_acl_access";
@@ -30,29 +29,21 @@ impl Permissions {
     /// Those of the file `fd`, which `stat` describes.
     pub fn of(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Self, Errno> {
         let bits = permissions(stat);
-        let acl = acl_of(|value| match value {
-            None => rustix::fs::fgetxattr_query(fd, ACCESS_ACL),
-            Some(value) => rustix::fs::fgetxattr(fd, ACCESS_ACL, value),
-        })?;
+        let acl = acl_of(|value| rustix::fs::fgetxattr(fd, ACCESS_ACL, value))?;
         Ok(Self { bits, acl })
     }
 
-    /// Those of a file that is open with `O_PATH` alone.
-    pub fn of_o_path(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Self, Failure> {
+    /// Those of a file that is open with `O_PATH` alone: its ACL can be asked for by its name in `/proc`
+    /// alone. Without that, nobody but the owner keeps what he had.
+    pub fn of_o_path(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Self, Errno> {
         let bits = permissions(stat);
-        let acl = acl_of(|value| {
-            let value = value.unwrap_or_default();
-            match sys::getxattr_o_path(fd, ACCESS_ACL, value) {
-                // Before Linux 6.13; or a seccomp filter does not know it.
-                Err(Errno::NOSYS | Errno::PERM) => {
-                    // It makes sure that this is procfs.
-                    rustix_linux_procfs::proc_self_fd()?;
-                    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-                    rustix::fs::getxattr(path, ACCESS_ACL, value)
-                }
-                found => found,
-            }
-        })?;
+        // It makes sure that this is procfs.
+        if rustix_linux_procfs::proc_self_fd().is_err() {
+            let bits = bits & Mode::RWXU;
+            return Ok(Self { bits, acl: None });
+        }
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let acl = acl_of(|value| rustix::fs::getxattr(&path, ACCESS_ACL, value))?;
         Ok(Self { bits, acl })
     }
 
@@ -68,7 +59,7 @@ impl Permissions {
         match &self.acl {
             None => {
                 // A new file inherits one where its directory has a default ACL.
-                if has_acl(fd) {
+                if acl_of(|value| rustix::fs::fgetxattr(fd, ACCESS_ACL, value))?.is_some() {
                     on_intr(|| rustix::fs::fremovexattr(fd, ACCESS_ACL))?;
                 }
             }
@@ -89,28 +80,20 @@ pub fn permissions(stat: &Stat) -> Mode {
     Mode::from_raw_mode(stat.st_mode & 0o777)
 }
 
-fn has_acl(fd: BorrowedFd<'_>) -> bool {
-    on_intr(|| rustix::fs::fgetxattr_query(fd, ACCESS_ACL)).is_ok()
-}
-
-/// What `get` gets: the length of the ACL, or the ACL. `None` where there is none, or can be none.
-fn acl_of(
-    get: impl Fn(Option<&mut [u8]>) -> Result<usize, Errno>,
-) -> Result<Option<Vec<u8>>, Errno> {
-    match on_intr(|| get(None)) {
-        Ok(_) => {}
+/// The ACL that `get` gets; `None` where there is none, or can be none.
+fn acl_of(get: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Option<Vec<u8>>, Errno> {
+    // Most files have none, and those of most that do are short.
+    let mut short = [0; 256];
+    match on_intr(|| get(&mut short)) {
+        Ok(length) => return Ok(short.get(..length).map(<[u8]>::to_vec)),
         Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
+        Err(Errno::RANGE) => {}
         Err(errno) => return Err(errno),
     }
     let mut value = vec![0; LONGEST_VALUE];
-    match on_intr(|| get(Some(&mut value))) {
-        Ok(length) => {
-            value.truncate(length);
-            Ok(Some(value))
-        }
-        Err(Errno::NODATA) => Ok(None),
-        Err(errno) => Err(errno),
-    }
+    let length = on_intr(|| get(&mut value))?;
+    value.truncate(length);
+    Ok(Some(value))
 }
 
 /// The nine bits that give nobody more than `acl` and the bits `mode` beside it did. With an ACL the bits

@@ -134,13 +134,17 @@ impl<'a> Target<'a> {
 
     /// The open file, for a caller who asked for it with the flags of open(2); emptied, if they say so.
     pub fn into_fd(self, flags: OFlags) -> Result<OwnedFd, Failure> {
-        if flags.contains(OFlags::TRUNC) {
-            self.empty()?;
+        if let File::Old(content) = &self.file {
+            // The last that can fail before the old content goes.
+            content.set_blocking(flags)?;
+            if flags.contains(OFlags::TRUNC) {
+                self.empty()?;
+            }
         }
-        match self.file {
-            File::Old(content) => content.into_fd_for(flags),
-            File::New { fd, .. } => Ok(fd),
-        }
+        Ok(match self.file {
+            File::Old(content) => content.into_fd(),
+            File::New { fd, .. } => fd,
+        })
     }
 }
 
@@ -152,7 +156,10 @@ fn open_old<'a>(
     presence: Presence,
 ) -> Result<Option<File<'a>>, Failure> {
     let open = |flags| place.root.content(place.path, flags, mode);
-    if presence == Presence::New {
+    // A slash behind a name is answered where the file would be made: open(2) with O_CREAT.
+    let parsed = place.root.parse(place.path)?;
+    let is_slash = parsed.has_leaf() && parsed.wants_directory();
+    if presence == Presence::New || presence == Presence::Any && is_slash {
         return Ok(None);
     }
     let file = match open(flags) {
@@ -160,10 +167,12 @@ fn open_old<'a>(
         Err(failure) if presence == Presence::Any && is_missing(failure.errno) => return Ok(None),
         Err(failure) => return Err(failure),
     };
+    if presence == Presence::Any && file.is_directory() {
+        return Err(Errno::ISDIR.into());
+    }
     // In a sticky directory, fs.protected_regular may refuse the file of another to whoever would create
     // it. Only an open that may create is asked that.
     if presence == Presence::Any
-        && !file.is_directory()
         && file.stat().st_uid != rustix::process::geteuid().as_raw()
         && !is_same_file(open(flags | OFlags::CREATE)?.stat(), file.stat())
     {
