@@ -18,7 +18,8 @@
 //!
 //! With `--chroot`, the paths are inside of DIR, which the attacker cannot leave, and each is looked up
 //! anew for every exchange. So pairs at several levels move each other about, and another attacker
-//! may do the same. An exchange that is not possible at the moment is missed too.
+//! may do the same. An exchange that is not possible at the moment is missed too, and there is no
+//! original position.
 //!
 //! Where there is one processor only, it rests between exchanges: see [`REST`].
 
@@ -145,9 +146,11 @@ impl Attack {
         Ok(())
     }
 
-    /// Puts every pair into its original position, unless a side of it stays away.
+    /// Puts every pair into its original position, unless a side of it stays away. Paths that are looked up
+    /// anew have none.
     fn restore(&mut self) -> Result<(), Errno> {
-        for pair in &mut self.pairs {
+        let held = |pair: &&mut Pair| pair.a.parent.is_some();
+        for pair in self.pairs.iter_mut().filter(held) {
             let mut tries = 100;
             while pair.swapped && tries > 0 {
                 if pair.exchange()? {
