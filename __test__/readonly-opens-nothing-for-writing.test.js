@@ -23,7 +23,9 @@ const WORDS = [
   'ax+', 'xa+', 'as+', 'sa+',
 ]; // biome-ignore format: a list
 
-const subsets = BITS.reduce((all, bit) => [...all, ...all.map((bits) => bits | bit)], [0]);
+const subsets = Array.from({ length: 1 << BITS.length }, (_, chosen) =>
+  BITS.reduce((flags, bit, i) => (chosen & (1 << i) ? flags | bit : flags), 0),
+);
 const FLAGS = [
   ...ACCESS.flatMap((access) => subsets.map((bits) => access | bits)),
   ...ACCESS.flatMap((access) => OTHERS.flatMap((other) => [0, ...BITS].map((bit) => access | other | bit))),
