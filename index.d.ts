@@ -619,7 +619,8 @@ interface Operations<Async extends boolean> {
    * @param path the directory
    * @param options the encoding of names, and `withFileTypes`, `recursive`, `signal`
    * @returns names, with `recursive` paths relative to `path`; with `withFileTypes` entries
-   * @throws {SystemError} `ENOTDIR` if it is no directory
+   * @throws {SystemError} `ENOTDIR` if it is no directory; with `recursive` `ENAMETOOLONG` for a directory in it
+   *   whose path no call takes: it is longer than 4,095 bytes
    */
   readdir(
     path: RootPath,
