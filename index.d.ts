@@ -137,8 +137,8 @@ export interface StatOptions<Big extends boolean = boolean, Throws extends boole
 /** Work that can be stopped. */
 export interface Stoppable {
   /**
-   * Stops the work when it is aborted: the error is `signal.reason`. If it is aborted already, nothing
-   * is touched. Later aborts reach promises alone, between two entries or two chunks of a large file:
+   * Stops the work when it is aborted: the error is an `AbortError` with `code: 'ABORT_ERR'`, as in `node:fs`,
+   * and its `cause` is `signal.reason`. If the signal is aborted already, nothing is touched. Later aborts reach promises alone, between two entries or two chunks of a large file:
    * what is done by then stays done, and a half-copied new file is removed again.
    */
   signal?: AbortSignal | null | undefined;
@@ -619,7 +619,8 @@ interface Operations<Async extends boolean> {
    * @param path the directory
    * @param options the encoding of names, and `withFileTypes`, `recursive`, `signal`
    * @returns names, with `recursive` paths relative to `path`; with `withFileTypes` entries
-   * @throws {SystemError} `ENOTDIR` if it is no directory
+   * @throws {SystemError} `ENOTDIR` if it is no directory; with `recursive` `ENAMETOOLONG` for a directory in it
+   *   whose path no call takes: it is longer than 4,095 bytes
    */
   readdir(
     path: RootPath,

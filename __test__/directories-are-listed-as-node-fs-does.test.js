@@ -10,7 +10,6 @@ const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
 const { inChild } = require('./child');
-const { FULL } = require('./sizes');
 const {
   NOBODY,
   bothWays,
@@ -270,7 +269,8 @@ test(`${WIDTH} entries in one directory are listed, each once`, { timeout: 120_0
   assert.deepStrictEqual(walked.sort(), all);
 });
 
-const DEPTH = FULL ? 5000 : 2000;
+/** The paths of its levels are hardly shorter than the longest that a call takes. */
+const DEPTH = 2000;
 
 /** Makes `depth` directories, one in another, each with a file beside the next. */
 function dig(dir, depth) {
@@ -301,6 +301,79 @@ test(`a tree of ${DEPTH} levels is listed, with 64 descriptors and a small stack
   const got = await inChild(t, body, [dir], { limits: { n: 64, s: 512 } });
   const all = [2 * DEPTH, 2 * DEPTH - 1];
   assert.deepStrictEqual(got, { sync: all, later: all, walked: 2 * DEPTH, deepest: 2 * DEPTH - 3 });
+});
+
+/** Makes `levels` directories, one in another, with long names. */
+function digFar(dir, levels) {
+  const name = 'd'.repeat(255);
+  within(dir, () => {
+    for (let level = 0; level < levels; level++) {
+      fs.mkdirSync(name);
+      process.chdir(name);
+    }
+  });
+}
+
+test('a directory whose path is too long for any call is not entered: ENAMETOOLONG, in little memory', async (t) => {
+  const dir = tempDir(t, memory);
+  fs.mkdirSync(`${dir}/top`);
+  digFar(`${dir}/top`, 3000);
+  const body = async (dir) => {
+    const root = new SandboxRoot(dir);
+    const failed = (call) =>
+      call.then(
+        () => 'nothing failed',
+        ({ code, syscall, path }) => ({ code, syscall, path }),
+      );
+    const recursive = { recursive: true };
+    const failures = [
+      await failed((async () => root.readdir('top', recursive))()),
+      await failed((async () => root.readdir('top', { ...recursive, withFileTypes: true }))()),
+      await failed(root.promises.readdir('top', recursive)),
+      await failed(root.promises.readdir('top', { ...recursive, withFileTypes: true })),
+    ];
+    let walked = 0;
+    const walk = async () => {
+      for await (const _ of root.walk('top')) walked += 1;
+    };
+    failures.push(await failed(walk()));
+    // What is not entered does not count.
+    const cut = [];
+    for await (const { name } of root.walk('top', { maxDepth: 16 })) cut.push(name);
+    const { path } = failures[0];
+    const tooLong = await failed(root.promises.readdir(path));
+    const above = root.readdir(path.slice(0, path.lastIndexOf('/'))).length;
+    root.rm('top', true);
+    const { maxRSS } = process.resourceUsage();
+    return {
+      failures,
+      walked,
+      cut: cut.length,
+      tooLong: tooLong.code,
+      above,
+      left: root.readdir('.'),
+      maxRSS,
+    };
+  };
+  const { failures, maxRSS, ...others } = await inChild(t, body, [dir]);
+  t.diagnostic(`${Math.round(maxRSS / 1024)} MiB`);
+  const path = ['top', ...Array(16).fill('d'.repeat(255))].join('/');
+  const expected = { code: 'ENAMETOOLONG', syscall: 'scandir', path };
+  assert.deepStrictEqual(failures, Array(5).fill(expected));
+  assert.deepStrictEqual(others, { walked: 0, cut: 16, tooLong: 'ENAMETOOLONG', above: 1, left: [] });
+  assert.ok(maxRSS < 300 * 1024, `${maxRSS} KiB`);
+});
+
+test('trees with paths too long for any call are copied and moved', async (t) => {
+  const [dir, other] = [tempDir(t, memory), tempDir(t, memory)];
+  digFar(dir, 40);
+  const [root, to] = [new SandboxRoot(dir), new SandboxRoot(other)];
+  const top = 'd'.repeat(255);
+  root.cp(top, 'copy', { recursive: true, to });
+  await root.promises.move(top, 'moved', { to });
+  const depth = (name) =>
+    execFileSync('find', [name, '-type', 'd'], { cwd: other }).toString().split('\n').length;
+  assert.deepStrictEqual([root.readdir('.'), depth('copy'), depth('moved')], [[], 41, 41]);
 });
 
 const descriptors = () => fs.readdirSync('/proc/self/fd').length;

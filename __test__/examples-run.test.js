@@ -53,7 +53,7 @@ What is there now:
     assert.match(printed, /^Bob has 3064 entries\.$/m);
     assert.match(printed, /^His link still says src\/part-59\.$/m);
     assert.match(printed, /^His file with a hole takes 0 bytes\.$/m);
-    assert.match(printed, /^(This operation was aborted\. Carol has 0 entries|It was done before .*)\.$/m);
+    assert.match(printed, /^(The operation was aborted\. Carol has 0 entries|It was done before .*)\.$/m);
 
     const dir = tempDir(t);
     fs.mkdirSync(path.join(dir, 'to'));

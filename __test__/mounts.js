@@ -6,8 +6,10 @@ const nodeTest = require('node:test');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const readline = require('node:readline');
+const { once } = require('node:events');
 const { spawn, spawnSync } = require('node:child_process');
-const { isRoot, tempDir } = require('./support');
+const { isRoot, tempDir, tool } = require('./support');
 
 /** Holds, in the namespace, the folder in which everything is mounted. */
 const HOME = 'OPENAT2_TEST_MOUNTS';
@@ -182,6 +184,38 @@ function volume(kind) {
 const folderOn = (t, kind) => tempDir(t, volume(kind));
 
 /**
+ * A FUSE file system whose answers come late: see `tools/src/bin/fuse.rs` for what is on it. Until the test
+ * `t` is over. `at`: where it is mounted; `delay(operation, ms)`: answers come so late from now on;
+ * `count(operation)`: how often it was asked.
+ */
+async function lateFuse(t, { entrySeconds = 3600, attributeSeconds = 0 } = {}) {
+  const at = folder('fuse');
+  const args = [at, entrySeconds, attributeSeconds].map(String);
+  const child = spawn(tool('fuse'), args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const exited = once(child, 'exit');
+  const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => {
+    const { value } = await lines.next();
+    if (value === undefined) throw new Missing('no FUSE can be mounted');
+    return value;
+  };
+  const say = (line) => {
+    child.stdin.write(`${line}\n`);
+    return next();
+  };
+  t.after(async () => {
+    child.stdin.end();
+    await exited;
+  });
+  await next();
+  return {
+    at,
+    delay: (operation, ms) => say(`delay ${operation} ${ms}`),
+    count: async (operation) => Number(await say(`count ${operation}`)),
+  };
+}
+
+/**
  * Calls the methods of a root, or those of its promises: `[name, (root, method, ...args) => promise]`.
  */
 const WAYS = [
@@ -198,4 +232,4 @@ async function came(call) {
   }
 }
 
-module.exports = { WAYS, came, folder, folderOn, mounted, overlay, privately, run, traits, volume };
+module.exports = { WAYS, came, folder, folderOn, lateFuse, mounted, overlay, privately, run, traits, volume };

@@ -266,10 +266,11 @@ for (const [way, call] of WAYS) {
     const before = whole(from.at('tree'));
     const reason = new Error('stopped');
     const signal = AbortSignal.abort(reason);
-    await assert.rejects(
-      async () => call(from.root, 'move', 'tree', 'tree', { to: to.root, signal }),
-      reason,
-    );
+    await assert.rejects(async () => call(from.root, 'move', 'tree', 'tree', { to: to.root, signal }), {
+      name: 'AbortError',
+      code: 'ABORT_ERR',
+      cause: reason,
+    });
     assert.deepStrictEqual([whole(from.at('tree')), fs.readdirSync(to.dir)], [before, []]);
   });
 

@@ -109,7 +109,7 @@ async function demo(folder) {
     await copyWithBar(alice, carol, 'project', { signal, onProgress });
     console.log('It was done before it could be stopped.');
   } catch (error) {
-    if (error !== signal.reason) throw error;
+    if (error.name !== 'AbortError') throw error;
     console.log(`${error.message}. Carol has ${carol.readdir('.').length} entries.`);
   }
 }

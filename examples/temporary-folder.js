@@ -18,7 +18,7 @@ function inTemporaryFolder(play) {
       process.exitCode = code;
     },
     (error) => {
-      console.error(`\n${error.message}`);
+      console.error(`\n${(error.cause ?? error).message}`);
       process.exitCode = interrupt.signal.aborted ? 130 : 1;
     },
   );

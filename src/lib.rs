@@ -9,6 +9,7 @@
 //! - [`ops`]: what each operation means, in those terms;
 //! - [`error`], [`errno`]: how a failure is told, in Node's words;
 //! - `node`: arguments in, values and errors out, for JavaScript;
+//! - `memory`: allocations that may fail;
 //! - [`retry`]: trying again, a bounded number of times;
 //! - [`watch`]: following long work, and stopping it;
 //! - `sys`: the system calls that rustix lacks, and all the `unsafe` there is.
@@ -16,6 +17,7 @@
 pub mod at;
 pub mod errno;
 pub mod error;
+mod memory;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod ops;

@@ -41,7 +41,7 @@ pub enum Spelling {
 }
 
 /// The longest path that the kernel takes, in bytes: `PATH_MAX` less the final NUL.
-const LONGEST: usize = 4095;
+pub(crate) const LONGEST: usize = 4095;
 
 impl UserPath {
     /// Takes `bytes` as a path.

@@ -10,7 +10,7 @@
   const { Error, TypeError } = globalThis;
   const { apply } = Reflect;
 
-  const { outcome, stats, names, partsOf, described, Running, progress, invalidType } = make;
+  const { outcome, stats, names, partsOf, described, Running, progress, invalidType, abortError } = make;
 
   // ---- The class ----
 
@@ -135,7 +135,9 @@
       tell();
       if (thrown.length === 0) return value;
     } catch (error) {
-      if (thrown.length === 0) throw error.code === 'ECANCELED' && signal?.aborted ? signal.reason : error;
+      if (thrown.length === 0) {
+        throw error.code === 'ECANCELED' && signal?.aborted ? abortError(signal) : error;
+      }
     } finally {
       clearInterval(timer);
       if (signal) listenNoMore(signal, stop);
@@ -174,7 +176,7 @@
     const starts = methodsOf(native.starters, started);
     const { cp, move, openRoot } = starts;
     starts.cp = async function (src, dest, options) {
-      const only = filterOf(options) == null ? undefined : await askAndWait(this, src, dest, options);
+      const only = filterOf(options) == null ? undefined : await askAndWait(this, cp, src, dest, options);
       return apply(cp, this, [src, dest, options, only]);
     };
     // Most moves are a rename, which is done on the pool; a copy has a thread of its own.
@@ -266,15 +268,17 @@
   };
 
   // Asks the filter about a tree from its top, and gives back the ways to what it said yes to. Yields what
-  // may have to be awaited. `list` gives the entries of a directory, and none of what is not gone into, or no
-  // directory any more: what is wrong there is said when it is copied.
-  function* asked(root, list, src, dest, { filter, ...options }) {
-    checkArguments(root, src, dest, options);
+  // may have to be awaited. `cp` is the native call. `list` gives the entries of a directory, and none of what
+  // is not gone into, or no directory any more: what is wrong there is said when it is copied.
+  function* asked(root, cp, list, src, dest, { filter, onProgress, ...options }) {
+    const quiet = typeof onProgress === 'function' ? options : { ...options, onProgress };
+    // Copies nothing: before the filter is asked, all arguments hold.
+    yield apply(cp, root, [src, dest, quiet, []]);
     const { recursive, signal } = options;
     const allowed = [];
     const ahead = [[Buffer.alloc(0), recursive]];
     while (ahead.length > 0) {
-      if (signal?.aborted) throw signal.reason;
+      if (signal?.aborted) throw abortError(signal);
       const [way, isParent] = ahead.pop();
       const at = joined(src, way);
       if (!(yield filter(at.toString(), joined(dest, way).toString()))) continue;
@@ -286,13 +290,6 @@
     }
     return allowed;
   }
-
-  // Before the filter is asked, the native call is, whether all arguments hold: with nothing to be copied.
-  const NOTHING = [];
-  const checkArguments = (root, src, dest, { onProgress, ...options }) => {
-    const quiet = typeof onProgress === 'function' ? options : { ...options, onProgress };
-    apply(copy, root, [src, dest, quiet, NOTHING]);
-  };
 
   const noneOf = (error) => {
     if (['EACCES', 'ELOOP', 'ENOENT', 'ENOTDIR'].includes(error.code)) return [];
@@ -308,14 +305,14 @@
       }
     };
     const filter = refusePromise(options.filter);
-    const steps = asked(root, list, src, dest, { ...options, filter });
+    const steps = asked(root, copy, list, src, dest, { ...options, filter });
     let step = steps.next();
     while (!step.done) step = steps.next(step.value);
     return step.value;
   };
-  const askAndWait = async (root, src, dest, options) => {
+  const askAndWait = async (root, cp, src, dest, options) => {
     const list = (at) => root.promises.readdir(at, TYPED).catch(noneOf);
-    const steps = asked(root, list, src, dest, options);
+    const steps = asked(root, cp, list, src, dest, options);
     let step = steps.next();
     while (!step.done) step = steps.next(await step.value);
     return step.value;

@@ -134,6 +134,20 @@
     return coded(RangeError, 'ERR_FS_FILE_TOO_LARGE', message, tooLarge);
   };
 
+  class AbortError extends Error {
+    constructor(cause) {
+      super('The operation was aborted', { cause });
+      this.code = 'ABORT_ERR';
+      this.name = 'AbortError';
+    }
+  }
+  // The error of work that `signal` stopped, as node:fs has it.
+  const abortError = (signal) => {
+    const error = new AbortError(signal.reason);
+    Error.captureStackTrace(error, abortError);
+    return error;
+  };
+
   // What follows and stops long work is checked before it begins. Gives back what is to be thrown, in
   // an array: it may be any value.
   const watchable = ({ signal, onProgress }) => {
@@ -143,7 +157,7 @@
     if (onProgress != null && typeof onProgress !== 'function') {
       return [invalidType('options.onProgress', 'of type function', onProgress)];
     }
-    return signal?.aborted ? [signal.reason] : [];
+    return signal?.aborted ? [abortError(signal)] : [];
   };
 
   const isEncoding = (encoding) => Buffer.isEncoding(encoding);
@@ -224,6 +238,7 @@
     outOfRange,
     invalidThis,
     tooLarge,
+    abortError,
     watchable,
     isEncoding,
     encode,

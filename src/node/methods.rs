@@ -236,19 +236,7 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
     methods.add("readlink", |args| {
         let path = args.path(0, "path")?;
         let encoding = args.name_encoding(1)?;
-        let told = encoding.clone();
-        let ask = move |root: &Root, path: &UserPath| {
-            let target = entry::readlink_if_cached(root, path)?;
-            Some(target.map(|target| Reply::Text(target, told.clone())))
-        };
-        let ask_and_wait = move |root: &Root, path: &UserPath| {
-            Ok(Reply::Text(entry::readlink(root, path)?, encoding))
-        };
-        Ok(Lookup {
-            path,
-            ask,
-            ask_and_wait,
-        })
+        Ok(move |root: &Root| Ok(Reply::Text(entry::readlink(root, &path)?, encoding)))
     })?;
 
     methods.add("realpath", |args| {

@@ -8,6 +8,7 @@ use rustix::fs::{FileType, RawDir};
 use rustix::io::{Errno, Result};
 
 use crate::at::At;
+use crate::memory::reserve;
 
 /// The room for one `getdents64`, in bytes.
 const LISTING: usize = 64 << 10;
@@ -93,10 +94,40 @@ pub struct Names {
 }
 
 impl Names {
+    /// Adds a name, behind the way to it.
+    pub fn add(&mut self, way: &[u8], name: &CStr) -> Result<()> {
+        let name = name.to_bytes_with_nul();
+        reserve(&mut self.names, way.len() + 1 + name.len())?;
+        self.names.extend_from_slice(way);
+        if !way.is_empty() {
+            self.names.push(b'/');
+        }
+        self.names.extend_from_slice(name);
+        Ok(())
+    }
+
+    /// Adds the type of the last name.
+    pub fn add_kind(&mut self, kind: FileType) -> Result<()> {
+        reserve(&mut self.kinds, 1)?;
+        self.kinds.push(kind);
+        Ok(())
+    }
+
+    /// Adds the directory of the last name.
+    pub fn add_parent(&mut self, parent: Vec<u8>) -> Result<()> {
+        reserve(&mut self.parents, 1)?;
+        self.parents.push((parent, 1));
+        Ok(())
+    }
+
     /// Adds what somebody else has listed.
-    pub fn append(&mut self, mut more: Self) {
+    pub fn append(&mut self, mut more: Self) -> Result<()> {
+        reserve(&mut self.names, more.names.len())?;
+        reserve(&mut self.kinds, more.kinds.len())?;
+        reserve(&mut self.parents, more.parents.len())?;
         self.names.append(&mut more.names);
         self.kinds.append(&mut more.kinds);
         self.parents.append(&mut more.parents);
+        Ok(())
     }
 }

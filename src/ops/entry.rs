@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 
 use crate::at::{self, random_characters};
@@ -226,12 +226,6 @@ pub fn readlink(root: &Root, path: &UserPath) -> Result<Vec<u8>> {
         Found::Name(entry) => Ok(entry.at().readlink()?.into_bytes()),
         Found::Target(fd) => target_of(fd),
     })
-}
-
-/// As [`readlink`], if nothing has to be waited for.
-pub fn readlink_if_cached(root: &Root, path: &UserPath) -> Option<Result<Vec<u8>>> {
-    let found = root.handle_if_cached(path, OFlags::NOFOLLOW)?;
-    Some(Call::on("readlink", path).run(|| target_of(found?)))
 }
 
 fn target_of(symlink: OwnedFd) -> Result<Vec<u8>, Failure> {

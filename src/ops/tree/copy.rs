@@ -439,11 +439,12 @@ impl Visitor for Copy<'_> {
         Some(part)
     }
 
-    fn join(&mut self, mut part: Self) {
+    fn join(&mut self, mut part: Self) -> Result<(), Failure> {
         // What was not finished is left with the modes that it is to have.
         while part.levels.depth() > 1 {
             let _ = part.go_up();
         }
+        Ok(())
     }
 }
 

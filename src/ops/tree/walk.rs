@@ -15,7 +15,7 @@ use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::directory::{Listing, Names, Read, known_type};
 use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS, OPEN_LEVELS_SHARED};
 use crate::ops::tree::second::{MANY, with_second_thread};
-use crate::path::{Leaf, UserPath};
+use crate::path::{LONGEST, Leaf, UserPath};
 use crate::policy::Allowed;
 use crate::resolve::Root;
 use crate::retry::{TRIES, rest};
@@ -79,10 +79,11 @@ pub trait Visitor {
     }
 
     /// Takes in what such a visitor found.
-    fn join(&mut self, _part: Self)
+    fn join(&mut self, _part: Self) -> Result<(), Failure>
     where
         Self: Sized,
     {
+        Ok(())
     }
 }
 
@@ -231,7 +232,7 @@ impl Walk {
         let kept = self.levels.keep_open(OPEN_LEVELS);
         kept.map_err(Stopped::at_top)?;
         let (_, part) = theirs.into_inner().unwrap_or_else(PoisonError::into_inner);
-        visitor.join(part);
+        visitor.join(part).map_err(Stopped::at_top)?;
         match (my_end, their_end) {
             // It stopped because the other had failed.
             (Err(mine), Err(theirs)) if mine.failure.errno == Errno::CANCELED => Err(theirs),
@@ -490,6 +491,22 @@ impl<'p> List<'p> {
         }
     }
 
+    fn add(&mut self, found: &Found<'_>) -> Result<(), Errno> {
+        if !self.options.typed {
+            return self.names.add(found.way, found.name);
+        }
+        self.names.add(b"", found.name)?;
+        self.names.add_kind(found.kind)?;
+        match self.names.parents.last_mut() {
+            Some((_, count)) if self.way == found.way => *count += 1,
+            _ => {
+                self.way = found.way.to_vec();
+                self.names.add_parent(self.parent(found.way))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The directory at the end of `way`, as a caller who passed `path` may go on with it.
     fn parent(&self, way: &[u8]) -> Vec<u8> {
         match way {
@@ -497,38 +514,34 @@ impl<'p> List<'p> {
             way => self.path.join(way),
         }
     }
+
+    /// Whether what was found is gone into. A directory whose path no call takes is not: names and paths
+    /// would take memory quadratic in the depth.
+    fn down(&self, found: &Found<'_>) -> Result<Down, Errno> {
+        if !self.options.recursive || found.kind != FileType::Directory {
+            return Ok(Down::Stay);
+        }
+        match self.path.join(&found.way_to()).len() > LONGEST {
+            true => Err(Errno::NAMETOOLONG),
+            false => Ok(Down::Enter),
+        }
+    }
 }
 
 impl Visitor for List<'_> {
     fn found(&mut self, found: &Found<'_>) -> Result<Down, Failure> {
-        if !self.options.typed && !found.way.is_empty() {
-            self.names.names.extend_from_slice(found.way);
-            self.names.names.push(b'/');
-        }
-        self.names
-            .names
-            .extend_from_slice(found.name.to_bytes_with_nul());
-        if self.options.typed {
-            self.names.kinds.push(found.kind);
-            match self.names.parents.last_mut() {
-                Some((_, count)) if self.way == found.way => *count += 1,
-                _ => {
-                    self.way = found.way.to_vec();
-                    self.names.parents.push((self.parent(found.way), 1));
-                }
-            }
-        }
-        let enter = self.options.recursive && found.kind == FileType::Directory;
-        Ok(if enter { Down::Enter } else { Down::Stay })
+        self.add(found)?;
+        Ok(self.down(found)?)
     }
 
     fn part(&mut self) -> Option<Self> {
         Some(Self::new(self.path, self.options))
     }
 
-    fn join(&mut self, part: Self) {
-        self.names.append(part.names);
+    fn join(&mut self, part: Self) -> Result<(), Failure> {
+        self.names.append(part.names)?;
         self.way = part.way;
+        Ok(())
     }
 }
 
@@ -648,11 +661,11 @@ impl Visitor for Bounded<'_> {
             return Ok(Down::Stay);
         }
         self.left.entries -= 1;
-        let down = self.list.found(found)?;
-        if down == Down::Enter && found.depth as u64 >= self.left.depth {
+        self.list.add(found)?;
+        if found.kind == FileType::Directory && found.depth as u64 >= self.left.depth {
             self.cut.get_or_insert(Cut::Depth);
             return Ok(Down::Stay);
         }
-        Ok(down)
+        Ok(self.list.down(found)?)
     }
 }

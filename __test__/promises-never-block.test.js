@@ -1,0 +1,106 @@
+'use strict';
+// A promise waits on another thread: the event loop goes on, whatever the file system.
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const { SandboxRoot } = require('..');
+const { lateFuse, privately } = require('./mounts');
+
+const test = privately(__filename);
+
+/** How late the answers of the file system are, and how long the event loop may stand still, in milliseconds. */
+const LATE = 800;
+const FINE = 300;
+
+/** How long the event loop stood still at the longest while `action` went on, and how long that took. */
+async function longestPause(action) {
+  const began = performance.now();
+  let longest = 0;
+  let last = began;
+  const tick = () => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+  };
+  const timer = setInterval(tick, 5);
+  try {
+    await action();
+    tick();
+  } finally {
+    clearInterval(timer);
+  }
+  return { longest, took: performance.now() - began };
+}
+
+async function walked(root) {
+  const names = [];
+  for await (const { name } of root.walk('.')) names.push(name);
+  return names;
+}
+
+const NAMES = ['dir', 'endless', 'file', 'link'];
+const options = { recursive: true, filter: () => true };
+/** The call, what it waits for, what comes of it, and what of `fs.promises` is like it. */
+const CALLS = {
+  stat: [(root) => root.promises.stat('file').then(({ size }) => size), 'getattr', 8],
+  'stat of the root': [(root) => root.promises.stat('.').then(({ ino }) => ino), 'getattr', 1],
+  lstat: [(root) => root.promises.lstat('link').then(({ ino }) => ino), 'getattr', 5],
+  exists: [(root) => root.promises.exists('file'), 'getattr', true],
+  'exists of nothing': [(root) => root.promises.exists('nothing'), 'lookup', false],
+  access: [(root) => root.promises.access('file', fs.constants.R_OK), 'access', undefined],
+  readlink: [(root) => root.promises.readlink('link'), 'readlink', 'file'],
+  realpath: [(root) => root.promises.realpath('file'), 'lookup', 'file'],
+  readFile: [(root) => root.promises.readFile('file', 'utf8'), 'read', 'content\n'],
+  'readFile that opens late': [(root) => root.promises.readFile('file', 'utf8'), 'open', 'content\n'],
+  readdir: [async (root) => (await root.promises.readdir('.')).sort(), 'readdir', NAMES],
+  'readdir of a tree': [
+    async (root) => (await root.promises.readdir('.', { recursive: true })).sort(),
+    'opendir',
+    ['dir', 'dir/inner', 'endless', 'file', 'link'],
+  ],
+  walk: [async (root) => (await walked(root)).sort(), 'readdir', ['dir', 'endless', 'file', 'inner', 'link']],
+  openRead: [async (root) => fs.closeSync(await root.promises.openRead('file')), 'open', undefined],
+  openRoot: [async (root) => (await root.promises.openRoot('dir')).close(), 'lookup', undefined],
+  'cp with a filter': [(root, to) => root.promises.cp('file', 'a', { ...options, to }), 'getattr', undefined],
+  'cp of a tree with a filter': [
+    (root, to) => root.promises.cp('dir', 'b', { ...options, to }),
+    'getattr',
+    undefined,
+  ],
+  'move to another file system': [
+    (root, to) => root.promises.move('file', 'c', { to }).catch(({ code }) => code),
+    'all',
+    'ENOSYS',
+  ],
+};
+
+for (const [name, [call, operation, expected]] of Object.entries(CALLS)) {
+  test(`A promise never blocks the event loop on a file system that does not answer: ${name}`, async (t) => {
+    // Where `lookup` is late, the kernel keeps no names either.
+    const fuse = await lateFuse(t, { entrySeconds: operation === 'lookup' ? 0 : 3600 });
+    const root = new SandboxRoot(fuse.at);
+    const to = new SandboxRoot(fs.mkdtempSync(`${fuse.at}-to`));
+    t.after(() => [root, to].forEach((root) => root.close()));
+    // The kernel knows the names from now on, and has to ask for the rest.
+    for (const known of ['file', 'dir/inner', 'link']) fs.lstatSync(`${fuse.at}/${known}`);
+    await fuse.delay(operation, LATE);
+    let value;
+    const { longest, took } = await longestPause(async () => {
+      value = await call(root, to);
+    });
+    await fuse.delay('all', 0);
+    assert.deepStrictEqual(value, expected);
+    assert.ok(took > LATE * 0.9, `nothing was waited for: ${took} ms`);
+    assert.ok(longest < FINE, `the event loop stood still for ${longest} ms of ${took}`);
+  });
+}
+
+test('The file system that answers late keeps node:fs waiting, and not fs.promises', async (t) => {
+  const fuse = await lateFuse(t);
+  fs.statSync(`${fuse.at}/file`);
+  await fuse.delay('getattr', LATE);
+  const control = await longestPause(() => fs.promises.stat(`${fuse.at}/file`));
+  assert.ok(control.took > LATE * 0.9 && control.longest < FINE, JSON.stringify(control));
+  const blocking = await longestPause(async () => fs.statSync(`${fuse.at}/file`));
+  assert.ok(blocking.longest > LATE * 0.9, JSON.stringify(blocking));
+});
