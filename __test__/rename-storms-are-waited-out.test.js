@@ -4,10 +4,13 @@
 
 const test = require('node:test');
 const assert = require('node:assert');
+const fs = require('node:fs');
 const path = require('node:path');
+const { once } = require('node:events');
 const { Attack } = require('./races/attack');
 const { FULL, progress } = require('./sizes');
 const { bothWays, memory, plant, sandbox, settled, tempDir } = require('./support');
+const { attach, withoutAttaching } = require('./syscalls/strace');
 const { SandboxRoot } = require('..');
 
 const CALLS = FULL ? 1_000_000 : 20_000;
@@ -66,4 +69,30 @@ bothWays('reading and writing come to their end while others rename', async (t, 
     await of(root).rename(`${at}/new`, `${at}/newer`);
     await of(root).unlink(`${at}/newer`);
   });
+});
+
+/** What a thread does that rests. */
+const RESTS = /^(clock_nanosleep|nanosleep|futex|ppoll|poll|pselect6|sched_yield)\(/;
+
+test('a call that is turned away rests between its tries, and gives up in time', {
+  skip: withoutAttaching(),
+}, async (t) => {
+  const { dir } = sandbox(t, { a: { file: 'content' } });
+  const root = new SandboxRoot(dir, { symlinks: 'beneath' });
+  const log = path.join(dir, 'log');
+  const strace = await attach(process.pid, log, ['openat2:error=EAGAIN:when=1+']);
+  const began = performance.now();
+  const { error } = await settled((async () => root.stat('a/../a/file'))());
+  const lasted = performance.now() - began;
+  strace.kill();
+  if (strace.exitCode === null && strace.signalCode === null) await once(strace, 'exit');
+  assert.strictEqual(error?.code, 'EAGAIN');
+  const lines = fs.readFileSync(log, 'utf8').split('\n');
+  const tries = lines.flatMap((line, i) => (line.startsWith('openat2(') ? [i] : []));
+  const meanwhile = lines.slice(tries[0], tries.at(-1));
+  const rests = meanwhile.filter((line) => RESTS.test(line)).length;
+  t.diagnostic(JSON.stringify({ tries: tries.length, rests, lasted }));
+  assert.ok(tries.length > 10 && tries.length <= 1280, `${tries.length} tries`);
+  assert.ok(rests >= 5, `${rests} rests in ${tries.length} tries`);
+  assert.ok(lasted < MOST, `it took ${lasted} ms`);
 });

@@ -16,7 +16,7 @@ const { attach, withoutAttaching } = require('./syscalls/strace');
 const test = privately(__filename);
 
 /** Milliseconds of each race; twice that where nothing would be proved otherwise. */
-const LASTS = FULL ? 60_000 : 350;
+const LASTS = FULL ? 60_000 : 250;
 
 /** What makes or changes something is followed by a rest: faults of strace. */
 const SLOWED = ['open,openat,openat2,mkdirat,fchmod,fchown,ftruncate,renameat2,linkat'].map(
