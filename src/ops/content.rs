@@ -3,12 +3,12 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::{Call, Failure, Reason, Result};
 use crate::ops::draft::{Draft, Taken};
-use crate::ops::permissions::Permissions;
+use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::{Presence, Target};
 use crate::path::UserPath;
 use crate::resolve::{Entry, Place, Root};
@@ -188,10 +188,12 @@ fn replace_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<
     let draft = Draft::new(place.root, entry.at(), narrow.unwrap_or(options.new_mode()))?;
     write_all(draft.fd(), data)?;
     if let Some(old) = &old {
-        take_owner(draft.fd(), &old.stat)?;
-    }
-    if let Some(permissions) = permissions {
-        permissions.apply(draft.fd(), Mode::empty())?;
+        let now = take_owner(draft.fd(), &old.stat)?;
+        match permissions {
+            None => {}
+            Some(kept) if now.st_gid == old.stat.st_gid => kept.apply(draft.fd(), Mode::empty())?,
+            Some(lost) => lost.of_another_group().apply(draft.fd(), Mode::empty())?,
+        }
     }
     if options.flush {
         flush(draft.fd())?;
@@ -233,17 +235,6 @@ impl Old {
         let permissions = Permissions::of_o_path(handle.as_fd(), &stat)?;
         Ok(Some(Self { stat, permissions }))
     }
-}
-
-/// The new file belongs to whom the old one did, where we may say so.
-fn take_owner(new: BorrowedFd<'_>, old: &Stat) -> Result<(), Failure> {
-    let made = rustix::fs::fstat(new)?;
-    if (made.st_uid, made.st_gid) != (old.st_uid, old.st_gid) {
-        let owner = (Uid::from_raw(old.st_uid), Gid::from_raw(old.st_gid));
-        // Only root may, and in some places nobody: it is ours then, as any file that we make.
-        let _ = on_intr(|| rustix::fs::fchown(new, Some(owner.0), Some(owner.1)));
-    }
-    Ok(())
 }
 
 fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) -> Result<(), Failure> {

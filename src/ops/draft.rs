@@ -92,13 +92,16 @@ impl Drop for Draft<'_> {
     }
 }
 
-/// A name that nobody can foresee.
-pub fn temporary_name() -> rustix::io::Result<Leaf<'static>> {
+/// A name that nobody can foresee, for something beside `at` that is removed or renamed later: in a
+/// directory that is append-only this is refused (`EPERM`), since the name would stay.
+pub fn temporary_name(at: At<'_>) -> rustix::io::Result<Leaf<'static>> {
+    if at.is_in_append_only()? {
+        return Err(Errno::PERM);
+    }
     Leaf::temporary(random_characters()?)
 }
 
-/// Makes something beside `at` under a name that nothing has, and that is removed or renamed later: in a
-/// directory that is append-only this is refused (`EPERM`), since the name would stay.
+/// Makes something beside `at` under a [`temporary_name`] that nothing has.
 pub fn with_temporary_name<T, E>(
     at: At<'_>,
     mut make: impl FnMut(At<'_>) -> Result<T, E>,
@@ -106,11 +109,8 @@ pub fn with_temporary_name<T, E>(
 where
     E: Into<Failure> + From<Errno> + Copy,
 {
-    if at.is_in_append_only()? {
-        return Err(Errno::PERM.into());
-    }
     for _ in 0..TRIES {
-        let leaf = temporary_name()?;
+        let leaf = temporary_name(at)?;
         match make(at.beside(&leaf)) {
             Err(error) if error.into().errno == Errno::EXIST => {}
             made => return made.map(|made| (made, leaf)),

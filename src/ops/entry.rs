@@ -149,7 +149,14 @@ pub fn rename(old: Place<'_>, new: Place<'_>, existing: Existing) -> Result<()> 
     Call::between("rename", old.path, new.path).run(|| {
         new.root.for_change()?;
         let from = old.root.for_change()?.entry(old.path, Errno::BUSY)?;
-        let to = new.root.entry(new.path, Errno::BUSY);
+        let no_entry = NoEntry {
+            root: Errno::BUSY,
+            dot: match existing {
+                Existing::Refuse => Errno::EXIST,
+                _ => Errno::BUSY,
+            },
+        };
+        let to = new.root.entry(new.path, no_entry);
         let to = to.map_err(|failure| match from.at().lstat() {
             // Where both are wrong, the kernel speaks first of what it met first.
             Err(Errno::ACCESS) => Errno::ACCESS.into(),

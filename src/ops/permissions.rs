@@ -6,7 +6,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use rustix::fs::{Mode, Stat, XattrFlags};
+use rustix::fs::{Gid, Mode, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::error::{Failure, Result};
@@ -52,6 +52,20 @@ impl Permissions {
         self.bits & Mode::RWXU
     }
 
+    /// These, for a file that could not be given its group: the group that it has gets what all others have.
+    pub fn of_another_group(&self) -> Self {
+        let bits = match &self.acl {
+            Some(acl) => without_acl(self.bits, acl),
+            None => self.bits,
+        };
+        let others = bits.bits() & 7;
+        let group = bits.bits() >> 3 & others;
+        Self {
+            bits: Mode::from_bits_truncate(bits.bits() & 0o700 | group << 3 | others),
+            acl: None,
+        }
+    }
+
     /// Gives them to the file `fd`, with the bits `more` beside the nine. Whatever ACL it has goes; where
     /// its file system has no ACLs, nobody gets more than the ACL gave him.
     pub fn apply(&self, fd: BorrowedFd<'_>, more: Mode) -> Result<(), Failure> {
@@ -73,6 +87,22 @@ impl Permissions {
         }
         Ok(on_intr(|| rustix::fs::fchmod(fd, bits | more))?)
     }
+}
+
+/// Gives the file `fd` the owner and the group of another, as far as this process may, and says what it has
+/// then: the ids of `wanted`, or some of its own.
+pub fn take_owner(fd: BorrowedFd<'_>, wanted: &Stat) -> Result<Stat, Failure> {
+    let now = rustix::fs::fstat(fd)?;
+    let (user, group) = (wanted.st_uid, wanted.st_gid);
+    if (now.st_uid, now.st_gid) == (user, group) {
+        return Ok(now);
+    }
+    let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
+    // Only root may give a file away; to one of its groups, its owner may. In some places nobody may.
+    if on_intr(|| rustix::fs::fchown(fd, user, group)).is_err() {
+        let _ = on_intr(|| rustix::fs::fchown(fd, None, group));
+    }
+    Ok(rustix::fs::fstat(fd)?)
 }
 
 /// The nine permission bits.

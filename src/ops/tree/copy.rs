@@ -13,10 +13,11 @@ use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Call, Failure, Reason, Result};
+use crate::ops::attributes::{self, Which};
 use crate::ops::copy::{ContentCopier, Reflink};
 use crate::ops::draft::{Draft, Taken, with_temporary_name};
 use crate::ops::metadata::{chown_fd, utimes_fd};
-use crate::ops::permissions::Permissions;
+use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::is_same_file;
 use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
 use crate::ops::tree::walk::{Down, Found, Stopped, Visitor, Walk};
@@ -70,8 +71,8 @@ pub enum Keep {
     Nothing,
     /// When it was last read and changed.
     Times,
-    /// Those, and whom it belongs to where we may say so, with all twelve bits of the mode.
-    TimesAndOwner,
+    /// Those, and as far as we may: whom it belongs to, all twelve bits of the mode, and extended attributes.
+    Everything,
 }
 
 /// Copies what is at `from` to `to`. Links are copied as links.
@@ -147,8 +148,7 @@ pub(super) fn copy_to(
     match source {
         Source::Directory(_) if !options.recursive => Err(Stopped::at_top(Errno::ISDIR)),
         Source::Directory(listing) => {
-            let original = Original::of(listing.as_fd()).map_err(Stopped::at_top)?;
-            let made = copy.job.directory(dest, original);
+            let made = copy.job.directory(dest, listing.as_fd());
             let (top, made) = made.map_err(Stopped::at_top)?;
             copy.tree(listing, top, made)
         }
@@ -335,8 +335,8 @@ impl<'a> Copy<'a> {
     }
 
     /// Goes down into the copy of a directory.
-    fn go_down(&mut self, name: &CStr, original: Original) -> Result<(), Failure> {
-        if self.top == Some((&original.stat).into()) {
+    fn go_down(&mut self, name: &CStr, original: BorrowedFd<'_>) -> Result<(), Failure> {
+        if self.top == Some(Id::of(original)?) {
             return Err(into_itself());
         }
         let (Some(leaf), Some(above)) = (
@@ -354,7 +354,7 @@ impl<'a> Copy<'a> {
             return Ok(());
         };
         if let (Some(original), Some(fd)) = (&left.state, left.fd()) {
-            self.job.finish_fd(fd, original)?;
+            self.job.finish_fd(fd, original, None)?;
         }
         self.job.watch.entry_done();
         match above {
@@ -387,7 +387,7 @@ impl Visitor for Copy<'_> {
     }
 
     fn entered(&mut self, name: &CStr, dir: BorrowedFd<'_>) -> Result<(), Failure> {
-        self.go_down(name, Original::of(dir)?)
+        self.go_down(name, dir)
     }
 
     fn left(&mut self) -> Result<(), Failure> {
@@ -461,11 +461,18 @@ impl Job<'_> {
     fn directory(
         &self,
         dest: At<'_>,
-        original: Original,
+        original: BorrowedFd<'_>,
     ) -> Result<(OwnedFd, Option<Original>), Failure> {
         // Ours to fill, whatever the original forbids. What it allows is set at the end.
         match dest.mkdir(Mode::RWXU) {
-            Ok(()) => Ok((self.to.listing_at(dest)?, Some(original))),
+            Ok(()) => {
+                let made = self.to.listing_at(dest)?;
+                if self.options.keep == Keep::Everything {
+                    attributes::copy(original, made.as_fd(), Which::OfAnyOwner);
+                    attributes::copy(original, made.as_fd(), Which::OfThisOwner);
+                }
+                Ok((made, Some(Original::of(original)?)))
+            }
             Err(Errno::EXIST) => match self.to.directory_at(dest) {
                 // A symlink, too, is no directory to copy into.
                 Err(failure) if failure.errno == Errno::LOOP => Err(Errno::NOTDIR.into()),
@@ -544,10 +551,17 @@ impl Job<'_> {
         {
             return Ok(());
         }
-        let narrow = original.permissions.narrow();
+        // As its owner: extended attributes are set by permission to write.
+        let narrow = match self.options.keep {
+            Keep::Everything => Mode::RUSR | Mode::WUSR,
+            _ => original.permissions.narrow(),
+        };
         let fill = |fd: BorrowedFd<'_>| -> Result<(), Failure> {
             self.contents.copy(content, fd)?;
-            self.finish_fd(fd, original)
+            if self.options.keep == Keep::Everything {
+                attributes::copy(content.fd(), fd, Which::OfAnyOwner);
+            }
+            self.finish_fd(fd, original, Some(content.fd()))
         };
         let copy = match self.to.create_at(dest, OFlags::WRONLY, narrow) {
             Ok(fd) => fill_new(dest, fd, fill)?,
@@ -623,7 +637,7 @@ impl Job<'_> {
         self.make(dest, &stat, |at| {
             at.mkfifo(Mode::RUSR | Mode::WUSR)?;
             let fifo = self.to.made_at(at, FileType::Fifo)?;
-            self.finish_fd(fifo.as_fd(), &original)
+            self.finish_fd(fifo.as_fd(), &original, None)
         })
     }
 
@@ -671,22 +685,37 @@ impl Job<'_> {
     }
 
     /// Gives an open file, or directory, what it is to have of its original.
-    fn finish_fd(&self, fd: BorrowedFd<'_>, original: &Original) -> Result<(), Failure> {
+    /// `content`: that of the original, where it has some.
+    fn finish_fd(
+        &self,
+        fd: BorrowedFd<'_>,
+        original: &Original,
+        content: Option<BorrowedFd<'_>>,
+    ) -> Result<(), Failure> {
         let Original { stat, permissions } = original;
-        let mut more = Mode::empty();
-        if self.options.keep == Keep::TimesAndOwner {
-            let (user, group) = owner(stat);
-            // Only root may. What is not its old owner's is not setuid either.
-            let _ = chown_fd(fd, user, group);
-            let now = rustix::fs::fstat(fd)?;
-            if (now.st_uid, now.st_gid) == (stat.st_uid, stat.st_gid) {
-                more = Mode::from_raw_mode(stat.st_mode & 0o7000);
+        if self.options.keep == Keep::Everything {
+            let now = take_owner(fd, stat)?;
+            if now.st_gid != stat.st_gid {
+                permissions.of_another_group().apply(fd, Mode::empty())?;
+            } else if now.st_uid != stat.st_uid {
+                // What is not its old owner's is not setuid either.
+                permissions.apply(fd, Mode::empty())?;
+            } else {
+                if let Some(content) = content {
+                    attributes::copy(content, fd, Which::OfThisOwner);
+                }
+                permissions.apply(fd, Mode::from_raw_mode(stat.st_mode & 0o7000))?;
             }
-        } else if kind_of(stat) == FileType::Directory {
-            // What a directory has of the one that it is in.
-            more = Mode::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) & Mode::SGID;
+        } else {
+            let more = match kind_of(stat) {
+                // What a directory has of the one that it is in.
+                FileType::Directory => {
+                    Mode::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) & Mode::SGID
+                }
+                _ => Mode::empty(),
+            };
+            permissions.apply(fd, more)?;
         }
-        permissions.apply(fd, more)?;
         if self.options.keep != Keep::Nothing {
             utimes_fd(fd, &times(stat))?;
         }
@@ -699,7 +728,7 @@ impl Job<'_> {
             return Ok(());
         }
         let symlink = self.to.made_at(at, FileType::Symlink)?;
-        if self.options.keep == Keep::TimesAndOwner {
+        if self.options.keep == Keep::Everything {
             let (user, group) = owner(original);
             let _ = chown_fd(symlink.as_fd(), user, group);
         }

@@ -60,7 +60,7 @@ fn copy_across(
         recursive: true,
         existing: copy::Existing::Refuse,
         reflink: Reflink::Auto,
-        keep: Keep::TimesAndOwner,
+        keep: Keep::Everything,
         mount_points: MountPoints::Refuse,
         only: None,
     };
@@ -81,7 +81,7 @@ fn copy_across(
         Ok(_) if !overwrite => return Err(Stopped::at_top(Errno::EXIST)),
         _ => {}
     }
-    let leaf = temporary_name().map_err(Stopped::at_top)?;
+    let leaf = temporary_name(new.at()).map_err(Stopped::at_top)?;
     let base = to.path.beside(&leaf);
     let base = base.map_err(|_| Stopped::at_top(Errno::INVAL))?;
     let temporary = new.at().beside(&leaf);

@@ -40,11 +40,10 @@ pub fn remove(
         Errno::BUSY | Errno::INVAL => Err(call.failed(failure)),
         _ => Err(call.failed(failure.at(lookup))),
     };
-    let entry = match root.for_change() {
-        Ok(root) => root.entry(path, NOT_REMOVED),
-        Err(errno) => return Err(call.failed(errno.into())),
-    };
-    let entry = match entry {
+    if let Err(Errno::ROFS) = root.for_change() {
+        return Err(call.failed(Errno::ROFS.into()));
+    }
+    let entry = match root.entry(path, NOT_REMOVED) {
         Ok(entry) => entry,
         Err(failure) => return not_found(failure),
     };
