@@ -22,7 +22,7 @@ const SECRET = 'what is outside, and none of your business';
 const SECRET_NAME = 'only-outside';
 
 /** How many calls a policy gets at least, and how long it may take until all was seen, in milliseconds. */
-const SIZE = { calls: FULL ? 98_000 : 6000, patience: FULL ? 600_000 : 60_000 };
+const SIZE = { calls: FULL ? 98_000 : 4000, patience: FULL ? 600_000 : 60_000 };
 /** After so many calls what they removed is planted again. */
 const SEASON = 40;
 const LEVELS = 2;
