@@ -11,7 +11,7 @@ const { Outside } = require('./races/outside');
 const { plant, snapshot, tempDir, tool, withoutMounts } = require('./support');
 
 /** A kernel on which each of the calls has to take the older way. */
-const OLD_KERNEL = [
+const oldKernel = () => [
   tool('seccomp'),
   ...['--deny', 'fchmodat2=ENOSYS'],
   ...['--deny-on-descriptor', 'utimensat=EINVAL'],
@@ -20,7 +20,7 @@ const OLD_KERNEL = [
   '--',
 ];
 /** One on which a filter denies what it does not know. */
-const FILTERED = [
+const filtered = () => [
   tool('seccomp'),
   ...['--deny', 'fchmodat2=EPERM', '--deny', 'faccessat2=EPERM'],
   ...['--deny-on-descriptor', 'utimensat=EPERM'],
@@ -127,14 +127,14 @@ const HOWS = [
 const CALLS = { chmod: 'chmod', utimes: 'utime', access: 'access', writeFile: 'rename' };
 
 for (const how of HOWS) {
-  for (const [kernel, wrap] of Object.entries({ 'an old kernel': OLD_KERNEL, 'a filter': FILTERED })) {
+  for (const [kernel, wrap] of Object.entries({ 'an old kernel': oldKernel, 'a filter': filtered })) {
     test(`with ${kernel} and ${how}, each call fails, and what that leads to is untouched`, {
       skip: withoutMounts,
     }, async (t) => {
       const { dir, outside } = scene(t);
       const before = snapshot(path.join(dir, 'root'));
       const result = await inChild(t, callWithFalseProc, [dir, how, false], {
-        wrap: ['unshare', '--mount', ...wrap],
+        wrap: ['unshare', '--mount', ...wrap()],
       });
       assert.ok(result.isFooled, 'who is not wary is fooled, else this proves nothing');
       for (const [call, told] of Object.entries(result.after)) {
@@ -152,7 +152,7 @@ for (const how of HOWS) {
   }, async (t) => {
     const { dir, outside } = scene(t);
     const result = await inChild(t, callWithFalseProc, [dir, how, true], {
-      wrap: ['unshare', '--mount', ...OLD_KERNEL],
+      wrap: ['unshare', '--mount', ...oldKernel()],
     });
     assert.ok(result.isFooled, 'who is not wary is fooled, else this proves nothing');
     for (const told of [result.before, result.after])
