@@ -11,6 +11,7 @@ const {
   POLICIES,
   everyCallWithPath,
   everyPromiseWithPath,
+  link,
   methodsInTable,
   outcome,
   sandbox,
@@ -121,9 +122,83 @@ test('arguments are checked first, on a closed root too', (t) => {
   const { root } = sandbox(t);
   root.close();
   assert.throws(() => root.stat(1), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
+  assert.throws(() => root.stat('a\0b'), { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' });
   assert.throws(() => root.truncate('x', -1), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
-  for (const at of ['/etc', '../x', 'a/..']) assert.throws(() => root.stat(at), { code: 'EACCES' });
-  assert.throws(() => root.rm('', true, true), { code: 'ENOENT' });
+});
+
+/** Paths that an open root has something against. */
+const WRONG_PATHS = ['', '/', '/etc', '..', '../x', 'a/..', 'tofile', 'tofile/', 'todir/x', 'file/x'];
+WRONG_PATHS.push('x'.repeat(300), 'd/'.repeat(2500));
+
+for (const symlinks of POLICIES) {
+  for (const readonly of [false, true]) {
+    test(`that a root is closed is said before anything of the path: '${symlinks}', readonly ${readonly}`, async (t) => {
+      const { dir } = sandbox(t, { file: 'content', tofile: link('file'), todir: link('..') });
+      const root = new SandboxRoot(dir, { symlinks, readonly });
+      root.close();
+      for (const [i, [title, call]] of everyCallWithPath.entries()) {
+        const [, later] = everyPromiseWithPath[i];
+        for (const at of WRONG_PATHS) {
+          const says = `${title} of ${at.slice(0, 20)}`;
+          const { error } = outcome(() => call(root, at));
+          assert.strictEqual(error?.code, 'EBADF', says);
+          assert.match(error.message, /^EBADF: bad file descriptor, /, says);
+          assert.strictEqual((await settled(later(root, at))).error?.code, 'EBADF', `${says}, later`);
+        }
+      }
+      for (const at of WRONG_PATHS) {
+        assert.throws(() => root.mkdtemp(at), { code: 'EBADF' });
+        await assert.rejects(
+          async () => root.walk(at).next(),
+          { code: 'EBADF' },
+          `walk of ${at.slice(0, 20)}`,
+        );
+      }
+      assert.throws(() => root.cp('file', 'file/x', { recursive: true }), { code: 'EBADF' });
+      assert.throws(() => root.rm('', true, true), { code: 'EBADF' });
+    });
+  }
+}
+
+test('that the other root is closed is said before anything of the path in it', (t) => {
+  const { root, dir } = sandbox(t, { file: 'content' });
+  const to = new SandboxRoot(dir);
+  to.close();
+  for (const at of WRONG_PATHS) {
+    for (const call of [
+      () => root.rename('file', at, { to }),
+      () => root.renameNoReplace('file', at, { to }),
+      () => root.link('file', at, { to }),
+      () => root.copyFile('file', at, undefined, { to }),
+      () => root.cp('file', at, { to }),
+      () => root.move('file', at, { to }),
+      () => to.rename(at, 'new', { to: root }),
+      () => to.move(at, 'new', { to: root }),
+      () => to.copyFile(at, 'new', undefined, { to: root }),
+    ]) {
+      assert.strictEqual(outcome(call).error?.code, 'EBADF', `${call} of ${at.slice(0, 20)}`);
+    }
+  }
+});
+
+test('a walk ends with EBADF when its root is closed', async (t) => {
+  const { dir } = sandbox(t, { a: { b: { c: { d: 'd' } } }, e: {}, f: {}, g: 'g' });
+  for (let i = 0; i < 500; i++) fs.mkdirSync(`${dir}/e/${i}`);
+  for (const symlinks of POLICIES) {
+    const root = new SandboxRoot(dir, { symlinks });
+    const seen = [];
+    await assert.rejects(
+      async () => {
+        for await (const { name } of root.walk('.')) {
+          seen.push(name);
+          if (seen.length === 3) root.close();
+        }
+      },
+      { code: 'EBADF', path: '.' },
+      symlinks,
+    );
+    assert.ok(seen.length < 510, `${seen.length} entries were listed`);
+  }
 });
 
 test('other roots of the same directory stay open', (t) => {

@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { SandboxRoot } = require('..');
 const { came, folderOn, mounted, privately, run, volume, WAYS } = require('./mounts');
-const { everyCallWithPath, link, outcome, plant, snapshot } = require('./support');
+const { POLICIES, everyCallWithPath, link, outcome, plant, snapshot } = require('./support');
 
 const test = privately(__filename);
 
@@ -314,3 +314,28 @@ test("a btrfs subvolume is no mount: 'reject' enters it, lists it, copies and re
     assert.deepStrictEqual(fs.readdirSync(volume), [], way);
   }
 });
+
+for (const symlinks of POLICIES) {
+  test(`a walk that goes on when its root is closed lists nothing of what is mounted: '${symlinks}'`, async () => {
+    const dir = fs.mkdtempSync(path.join(volume('tmpfs'), 'base-'));
+    // More than are listed in advance.
+    for (let i = 0; i < 1000; i++) fs.mkdirSync(path.join(dir, `${i}`));
+    const points = Array.from({ length: 20 }, (_, i) => path.join(dir, `${i * 50}`, 'mount'));
+    for (const point of points) {
+      fs.mkdirSync(point);
+      run('mount', '-t', 'tmpfs', 'tmpfs', point);
+      fs.writeFileSync(path.join(point, 'mounted'), '');
+    }
+    const root = new SandboxRoot(dir, { mounts: 'reject', symlinks });
+    const seen = [];
+    const walking = (async () => {
+      for await (const { name } of root.walk('.')) {
+        seen.push(name);
+        root.close();
+      }
+    })();
+    const { code } = await came(walking);
+    assert.deepStrictEqual([code, seen.filter((name) => name === 'mounted').length], ['EBADF', 0]);
+    for (const point of points) run('umount', point);
+  });
+}

@@ -43,6 +43,8 @@ function audited(
 }
 
 const BENEATH = 'resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH';
+/** How the directory above one in a tree is opened. */
+const UP = 'resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS';
 
 /** What each rule is there to find, beside the same call as it should be. Descriptor 18 is the root's. */
 const FORBIDDEN = [
@@ -62,13 +64,18 @@ const FORBIDDEN = [
   ['by a path of the host', 'openat(AT_FDCWD, "x", O_RDONLY|O_NOFOLLOW|O_CLOEXEC) = 20'],
   ['by a path of the host', 'open("/tmp/x", O_PATH|O_DIRECTORY|O_CLOEXEC) = 20'],
   ['by a path of the host', 'openat(AT_FDCWD, "/proc", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_DIRECTORY) = 20'],
-  ['not one name', 'openat(18, "a/b", O_RDONLY|O_NOFOLLOW|O_DIRECTORY|O_CLOEXEC) = 20'],
-  ['would be followed', 'openat(18, "a", O_RDONLY|O_DIRECTORY|O_CLOEXEC) = 20'],
-  ['a child would inherit it', 'openat(18, "a", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = 20'],
-  ['made, or opened if it is there', 'openat(18, "a", O_WRONLY|O_CREAT|O_NOFOLLOW|O_NONBLOCK|O_NOCTTY|O_CLOEXEC, 0644) = 20'],
-  ['wait for a peer', 'openat(18, "a", O_RDONLY|O_NOFOLLOW|O_CLOEXEC) = 20'],
-  ['not in a directory that it opened', 'openat(17, "a", O_RDONLY|O_NOFOLLOW|O_DIRECTORY|O_CLOEXEC) = 20'],
-  ['upwards', 'openat(18, "..", O_RDONLY|O_NOFOLLOW|O_DIRECTORY|O_CLOEXEC) = 20'],
+  ...[
+    'openat(18, "a", O_RDONLY|O_NOFOLLOW|O_DIRECTORY|O_CLOEXEC) = 20',
+    'openat(18, "a", O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0644) = 20',
+    'openat(18, ".", O_WRONLY|O_CLOEXEC|O_TMPFILE, 0644) = 20',
+    'openat(18, ".", O_RDONLY|O_CLOEXEC|O_DIRECTORY) = 20',
+    'openat(18, "..", O_RDONLY|O_NOFOLLOW|O_DIRECTORY|O_CLOEXEC) = 20',
+  ].map((line) => ['not by openat2', line]),
+  ['made, or opened if it is there', `openat2(20, "a", {flags=O_WRONLY|O_CREAT|O_NONBLOCK|O_NOCTTY|O_CLOEXEC, mode=0644, ${BENEATH}}, 24) = 21`],
+  ['not the resolve flags', `openat2(20, "a", {flags=O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, mode=0644, resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_BENEATH}, 24) = 21`],
+  ['not from the root', `openat2(20, "a/b", {flags=O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, mode=0644, ${BENEATH}}, 24) = 21`],
+  ['not from the root', `openat2(17, "a", {flags=O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, mode=0644, ${BENEATH}}, 24) = 21`],
+  ['upwards', `openat2(20, "..", {flags=O_RDONLY|O_DIRECTORY|O_CLOEXEC, ${UP}}, 24) = 21`],
   ['not one name', 'unlinkat(18, "a/b", 0) = 0'],
   ['not one name', 'unlinkat(18, "a/", AT_REMOVEDIR) = 0'],
   ['not one name', 'unlinkat(18, "..", AT_REMOVEDIR) = -1 ENOTEMPTY (Directory not empty)'],
@@ -86,8 +93,9 @@ const FORBIDDEN = [
   ['not in a directory that it opened', 'renameat2(18, "a", AT_FDCWD, "c", 0) = 0'],
   ['nothing asks for', 'renameat2(18, "a", 18, "c", RENAME_EXCHANGE) = 0'],
   ['not from the root', `openat2(17, "a", {flags=O_PATH|O_CLOEXEC, ${BENEATH}}, 24) = 20`],
-  ['not one name', 'openat(18, "a/.", O_WRONLY|O_CLOEXEC|O_TMPFILE, 0644) = 20'],
-  ['not in a directory that it opened', 'openat(17, ".", O_WRONLY|O_CLOEXEC|O_TMPFILE, 0644) = 20'],
+  ['not from the root', `openat2(20, "a/.", {flags=O_WRONLY|O_CLOEXEC|O_TMPFILE, mode=0644, ${BENEATH}}, 24) = 21`],
+  ['not from the root', `openat2(17, ".", {flags=O_WRONLY|O_CLOEXEC|O_TMPFILE, mode=0644, ${BENEATH}}, 24) = 21`],
+  ['not from the root', `openat2(20, ".", {flags=O_PATH|O_CLOEXEC, ${BENEATH}}, 24) = 21`],
   ['not a descriptor that it opened', 'linkat(17, "", 18, "b", AT_EMPTY_PATH) = 0'],
   ['not one name', 'linkat(17, "5", 18, "b", AT_SYMLINK_FOLLOW) = 0'.replace('"b"', '"b/c"')],
   ['a symlink is followed', 'linkat(18, "5", 18, "b", AT_SYMLINK_FOLLOW) = 0'],
@@ -137,15 +145,15 @@ const FORBIDDEN = [
 const ALLOWED = [
   `openat2(18, "a/b", {flags=O_RDONLY|O_CLOEXEC|O_PATH|O_DIRECTORY, ${BENEATH}}, 24) = 20`,
   `openat2(18, ".", {flags=O_WRONLY|O_NOCTTY|O_NONBLOCK|O_LARGEFILE|O_CLOEXEC|O_CREAT, mode=0644, ${BENEATH}}, 24) = -1 EISDIR (Is a directory)`,
-  'openat(18, "a", O_RDONLY|O_LARGEFILE|O_NOFOLLOW|O_CLOEXEC|O_DIRECTORY) = 21',
-  'openat(20, "a", O_WRONLY|O_CREAT|O_EXCL|O_LARGEFILE|O_CLOEXEC, 0644) = 22',
+  `openat2(18, "a", {flags=O_RDONLY|O_LARGEFILE|O_NOFOLLOW|O_CLOEXEC|O_DIRECTORY, ${BENEATH}}, 24) = 21`,
+  `openat2(20, "a", {flags=O_WRONLY|O_CREAT|O_EXCL|O_LARGEFILE|O_CLOEXEC, mode=0644, ${BENEATH}}, 24) = 22`,
   'unlinkat(20, "a, \\"b\\" \\n\\303\\274 ..c", 0) = 0',
   'symlinkat("/any/../where", 20, "a") = 0',
   'linkat(18, "a", 20, "b", 0) = 0',
   'linkat(20, "", 18, "b", AT_EMPTY_PATH) = 0',
   `openat2(20, "a", {flags=O_RDONLY|O_CLOEXEC|O_DIRECTORY, ${BENEATH}}, 24) = 23`,
-  'openat(20, ".", O_RDONLY|O_CLOEXEC|O_DIRECTORY) = 24',
-  'openat(20, ".", O_WRONLY|O_CLOEXEC|O_TMPFILE, 0644) = 25',
+  `openat2(20, ".", {flags=O_RDONLY|O_CLOEXEC|O_DIRECTORY, ${BENEATH}}, 24) = 24`,
+  `openat2(20, ".", {flags=O_WRONLY|O_CLOEXEC|O_TMPFILE, mode=0644, ${BENEATH}}, 24) = 25`,
   'fcntl(20, F_DUPFD_CLOEXEC, 0) = 26',
   'mknodat(20, "a", S_IFIFO|0600) = 0',
   'statx(18, "", AT_STATX_SYNC_AS_STAT|AT_EMPTY_PATH, STATX_MNT_ID, {stx_mode=S_IFDIR|0755, ...}) = 0',
@@ -181,6 +189,34 @@ test('the rules find every kind of call that is forbidden', () => {
   }
   const allowed = audit(ALLOWED.map(parse), { method: 'unlink', root: '18' });
   assert.deepStrictEqual(allowed, { complaints: [], left: ['22'] });
+});
+
+test('the rules let a tree be climbed by one `..` at a time, which is compared, and nothing else', () => {
+  const down = `openat2(18, "a", {flags=O_RDONLY|O_DIRECTORY|O_CLOEXEC, ${BENEATH}}, 24) = 20`;
+  const up = `openat2(20, "..", {flags=O_RDONLY|O_DIRECTORY|O_CLOEXEC, ${UP}}, 24) = 21`;
+  const compared = 'fstat(21, {st_mode=S_IFDIR|0755, st_size=4096, ...}) = 0';
+  const rest = ['getdents64(21, 0x1364cc50 /* 3 entries */, 65536) = 72'];
+  const wrong = (lines, how) =>
+    audit(lines.map(parse), { root: '18', method: 'rm', ...how }).complaints.join('; ');
+  for (const method of ['rm', 'readdir', 'walk', 'cp', 'move'])
+    assert.strictEqual(wrong([down, up, compared, ...rest], { method }), '', method);
+  const marked = (line) => line.replace('}', '|RESOLVE_NO_XDEV}');
+  const within = [marked(down), marked(up), compared, ...rest];
+  assert.strictEqual(wrong(within, { mounts: 'reject' }), '');
+  for (const [complaint, lines, how] of [
+    ['upwards', [down, up, compared], { method: 'stat' }],
+    ['not compared', [down, up, ...rest, compared]],
+    ['not to a directory', [down, up.replace('O_DIRECTORY', 'O_NONBLOCK|O_NOCTTY'), compared]],
+    ['not a descriptor', [up.replace('20', '19'), compared]],
+    ['says where it leads out', [up.replace('20', '18'), compared]],
+    ['a step upwards', [down, up.replace(UP, 'resolve=RESOLVE_NO_MAGICLINKS'), compared]],
+    ['a step upwards', [down, up.replace(UP, 'resolve=RESOLVE_NO_SYMLINKS'), compared]],
+    ['a step upwards', [down, up, compared], { mounts: 'reject' }],
+    ['not from the root', [down, up.replace('".."', '"../.."'), compared]],
+    ['not from the root', [down, up.replace('".."', '"../b"'), compared]],
+  ]) {
+    assert.ok(wrong(lines, how).includes(complaint), `${complaint}: ${lines}\n${wrong(lines, how)}`);
+  }
 });
 
 /** The resolve flags of each root, and others that are not strict enough, or too strict, for it. */

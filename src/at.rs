@@ -1,12 +1,15 @@
 //! The `*at` system calls, each on one open directory and one name without a slash.
 //!
-//! This is all that [`crate::ops`] can do to a name. None of these follows a symlink.
+//! This is all that [`crate::ops`] can do to a name. None of these follows a symlink, and none opens
+//! anything: that is done in [`crate::resolve`].
 
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Timestamps, Uid};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, RenameFlags, Stat, StatxAttributes, StatxFlags, Timestamps, Uid,
+};
 use rustix::io::{Errno, Result};
 use rustix::path::DecInt;
 use rustix::rand::GetRandomFlags;
@@ -42,11 +45,6 @@ impl<'a> At<'a> {
         'a: 'b,
     {
         At::new(self.dir, leaf)
-    }
-
-    /// A name that starts with a dot, for something that is to get the name of this one later.
-    pub fn temporary_name(&self) -> Result<Leaf<'static>> {
-        self.leaf.temporary(random_characters()?)
     }
 
     /// mkdirat(2)
@@ -106,30 +104,6 @@ impl<'a> At<'a> {
         on_intr(|| rustix::fs::utimensat(self.dir, self.name(), times, flags))
     }
 
-    /// openat(2) of a directory, to read its names: `ELOOP` or `ENOTDIR` for a symlink.
-    pub fn open_directory(self) -> Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        on_intr(|| rustix::fs::openat(self.dir, self.name(), flags, Mode::empty()))
-    }
-
-    /// openat(2) of a regular file that this call creates; `flags` say how it is written to.
-    pub fn create_new(self, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
-        let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        on_intr(|| rustix::fs::openat(self.dir, self.name(), flags, mode))
-    }
-
-    /// openat(2) with `O_TMPFILE`: a regular file in the directory of this name, without a name.
-    pub fn create_unnamed(self, mode: Mode) -> Result<OwnedFd> {
-        let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
-        on_intr(|| rustix::fs::openat(self.dir, c".", flags, mode))
-    }
-
-    /// openat(2) of the directory that this name is in.
-    pub fn open_parent(self) -> Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        on_intr(|| rustix::fs::openat(self.dir, c".", flags, Mode::empty()))
-    }
-
     /// linkat(2): gives this name to the open file `fd`, which may have none.
     pub fn link_open_file(self, fd: BorrowedFd<'_>) -> Result<()> {
         let flags = AtFlags::EMPTY_PATH;
@@ -145,6 +119,13 @@ impl<'a> At<'a> {
             }
             done => done,
         }
+    }
+
+    /// Whether names in the directory can be made and not removed again: `chattr +a`.
+    pub fn is_in_append_only(self) -> Result<bool> {
+        let flags = AtFlags::EMPTY_PATH;
+        let found = on_intr(|| rustix::fs::statx(self.dir, c"", flags, StatxFlags::empty()))?;
+        Ok(found.stx_attributes.contains(StatxAttributes::APPEND))
     }
 
     /// mknodat(2) of a FIFO.
@@ -176,19 +157,12 @@ pub fn readlink(dir: BorrowedFd<'_>, name: &CStr) -> Result<CString> {
     })
 }
 
-/// Six letters and digits that nobody can foresee.
-pub fn random_characters() -> Result<[u8; 6]> {
+/// Letters and digits that nobody can foresee.
+pub fn random_characters<const COUNT: usize>() -> Result<[u8; COUNT]> {
     // Two of them twice, so that every byte stands for one.
     const CHARACTERS: &[u8; 64] =
         b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789AZ";
-    let mut bytes = [0; 6];
+    let mut bytes = [0; COUNT];
     on_intr(|| rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty()))?;
     Ok(bytes.map(|byte| CHARACTERS[usize::from(byte % 64)]))
-}
-
-/// openat(2) of the directory above `dir`. Whoever asks compares what comes out with what it
-/// knows to be the parent: `dir` may have been moved.
-pub fn open_parent(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    on_intr(|| rustix::fs::openat(dir, c"..", flags, Mode::empty()))
 }

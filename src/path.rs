@@ -108,13 +108,9 @@ impl<'p> Leaf<'p> {
         }
     }
 
-    /// A name for something that is to get this one later: `.name.random`, cut to fit.
-    pub(crate) fn temporary(&self, random: [u8; 6]) -> Result<Leaf<'static>, Errno> {
-        const LONGEST_NAME: usize = 255;
-        let name = self.as_c_str().to_bytes();
-        let room = LONGEST_NAME - random.len() - 2;
-        let name = name.get(..room).unwrap_or(name);
-        let name = [b".", name, b".", &random].concat();
+    /// A name for something that gets its own later: hidden, and short enough for any file system.
+    pub(crate) fn temporary(random: [u8; 12]) -> Result<Leaf<'static>, Errno> {
+        let name = [b".openat2-", &random[..]].concat();
         let name = CString::new(name).map_err(|_| Errno::INVAL)?;
         Ok(Leaf(Cow::Owned(name)))
     }
@@ -134,6 +130,19 @@ pub struct RelPath<'p> {
     leaf_at: usize,
     /// Whether the caller's spelling says that the last component is a directory.
     wants_directory: bool,
+    /// Whether the path ends in a `.` behind a name: it names that directory, and no entry of it.
+    ends_in_dot: bool,
+}
+
+/// How a path ends that has no last name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unnamed {
+    /// It is the root itself, spelled without any name.
+    Root,
+    /// It ends in `.`, behind a name.
+    Dot,
+    /// It ends in `..`.
+    DotDot,
 }
 
 impl<'p> RelPath<'p> {
@@ -148,12 +157,14 @@ impl<'p> RelPath<'p> {
         }
         let mut is_clean = true;
         let mut last: &[u8] = b"";
+        let mut ends_in_dot = false;
         for component in given.split(|&byte| byte == b'/') {
             match component {
                 b".." if spelling == Spelling::NamesOnly => return Err(Refused::Outside),
                 b"" | b"." => is_clean = false,
                 _ => {}
             }
+            ends_in_dot = component == b"." || component.is_empty() && ends_in_dot;
             last = component;
         }
         let (clean, leaf_at) = if is_clean {
@@ -167,6 +178,7 @@ impl<'p> RelPath<'p> {
             return Err(Refused::TooLong);
         }
         Ok(Self {
+            ends_in_dot: ends_in_dot && !clean.is_empty(),
             clean,
             leaf_at,
             wants_directory: matches!(last, b"" | b"." | b".."),
@@ -188,17 +200,27 @@ impl<'p> RelPath<'p> {
         self.clean.is_empty()
     }
 
-    /// Whether the last component is a name. It is none for the root itself, and where it is `..`:
-    /// what that leads to is known to the kernel alone.
-    pub fn has_leaf(&self) -> bool {
-        !matches!(
-            self.clean.to_bytes().get(self.leaf_at..),
-            None | Some(b"" | b"..")
-        )
+    /// How the path ends, if it has no last name.
+    pub fn unnamed(&self) -> Option<Unnamed> {
+        match self.clean.to_bytes().get(self.leaf_at..) {
+            None | Some(b"") => Some(Unnamed::Root),
+            // What that leads to is known to the kernel alone.
+            Some(b"..") => Some(Unnamed::DotDot),
+            Some(_) if self.ends_in_dot => Some(Unnamed::Dot),
+            Some(_) => None,
+        }
     }
 
-    /// The directory of the last component: `None` where that is the root itself.
+    /// Whether the last component is a name.
+    pub fn has_leaf(&self) -> bool {
+        self.unnamed().is_none()
+    }
+
+    /// The directory that the last component is looked up in: `None` where that is the root itself.
     pub fn parent(&self) -> Option<&[u8]> {
+        if self.ends_in_dot {
+            return Some(self.clean.to_bytes());
+        }
         let end = self.leaf_at.checked_sub(1)?;
         self.clean.to_bytes().get(..end)
     }
@@ -214,12 +236,14 @@ impl<'p> RelPath<'p> {
         }))
     }
 
-    /// The whole path, with the trailing slash if it had one: for the lookup in [`crate::resolve`], and
-    /// nothing else.
+    /// The whole path, with the trailing slash or dot if it had one: for the lookup in
+    /// [`crate::resolve`], and nothing else.
     pub fn whole(&self) -> Cow<'_, CStr> {
         match (self.clean.to_bytes(), self.wants_directory) {
             (b"", _) => Cow::Borrowed(c"."),
             (_, false) => Cow::Borrowed(&self.clean),
+            // The kernel asks for permission to search the directory that a dot is in.
+            (clean, true) if self.ends_in_dot => Cow::Owned(c_string([clean, b"/."].concat())),
             (clean, true) => Cow::Owned(c_string([clean, b"/"].concat())),
         }
     }
@@ -236,6 +260,7 @@ impl<'p> RelPath<'p> {
                 clean: Cow::Owned(c_string(part.to_vec())),
                 leaf_at: slash.map_or(0, |slash| slash + 1),
                 wants_directory: end < clean.len() || self.wants_directory,
+                ends_in_dot: false,
             }
         })
     }
@@ -318,8 +343,9 @@ mod tests {
         repeated_slashes: "a///b" => Some("a"), Some("b"), "a/b";
         trailing_slash: "a/b/" => Some("a"), Some("b"), "a/b/";
         trailing_slashes: "a//" => None, Some("a"), "a/";
-        trailing_dot: "a/." => None, Some("a"), "a/";
-        trailing_dot_slash: "a/./" => None, Some("a"), "a/";
+        trailing_dot: "a/." => Some("a"), None, "a/.";
+        trailing_dot_slash: "a/b/.//" => Some("a/b"), None, "a/b/.";
+        trailing_dots: "a/././" => Some("a"), None, "a/.";
         dot: "." => None, None, ".";
         dot_slash: "./" => None, None, ".";
         dots_and_slashes: ".//./." => None, None, ".";

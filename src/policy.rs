@@ -55,6 +55,14 @@ impl Policy {
         symlinks | mounts | ResolveFlags::NO_MAGICLINKS
     }
 
+    /// What holds for a step within a tree, by one name: no symlink is followed there.
+    pub fn in_tree(self) -> Self {
+        Self {
+            symlinks: Symlinks::Reject,
+            ..self
+        }
+    }
+
     /// What a caller may write beside names.
     pub fn spelling(self) -> Spelling {
         match self.symlinks {

@@ -1,10 +1,15 @@
 //! The one door: from a path to a descriptor, through `openat2`, beneath the root.
 //!
-//! Every lookup starts at the root's descriptor and carries [`Policy::resolve`], so the kernel refuses
-//! to leave the root, or to follow a link that it must not, whatever happens to the tree meanwhile. What comes out is
-//! an [`Entry`] (an open parent and one name), or a descriptor of the thing itself. Nothing here is
-//! kept between calls: a directory that was beneath the root a moment ago may have been moved.
+//! Every lookup of a path starts at the root's descriptor and carries [`Policy::resolve`], so the kernel
+//! refuses to leave the root, or to follow a link that it must not, whatever happens to the tree
+//! meanwhile. What comes out is an [`Entry`] (an open parent and one name), or a descriptor of the thing
+//! itself. A step in a tree starts at an open directory, takes one name, and follows nothing. New files
+//! are made here too: no other module opens anything.
+//!
+//! Nothing here is kept between calls: a directory that was beneath the root a moment ago may have been
+//! moved.
 
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
@@ -13,8 +18,8 @@ use rustix::path::Arg;
 
 use crate::at::At;
 use crate::error::{Failure, Reason, Result};
-use crate::path::{Leaf, RelPath, UserPath};
-use crate::policy::{Allowed, Policy, Symlinks};
+use crate::path::{Leaf, RelPath, Unnamed, UserPath};
+use crate::policy::{Allowed, Policy};
 use crate::retry;
 
 /// A directory that nothing leaves: a descriptor, not a path.
@@ -23,6 +28,26 @@ pub struct Root {
     /// `None` once it is closed: every operation is `EBADF` then.
     fd: Option<OwnedFd>,
     policy: Policy,
+    /// Whether the file system of the root describes a file from memory, once it has looked it up.
+    describes_from_memory: bool,
+}
+
+/// What an operation on an entry answers for a path that names none.
+#[derive(Clone, Copy, Debug)]
+pub struct NoEntry {
+    /// For the root itself, and for what `..` leads to.
+    pub root: Errno,
+    /// For a directory that is spelled with a trailing `.`.
+    pub dot: Errno,
+}
+
+impl From<Errno> for NoEntry {
+    fn from(errno: Errno) -> Self {
+        Self {
+            root: errno,
+            dot: errno,
+        }
+    }
 }
 
 /// A path beneath a root.
@@ -73,8 +98,7 @@ impl Root {
     /// # Errors
     /// Those of open(2). `ENOSYS` or `EPERM`, with the reason, where `openat2` does not work.
     pub fn open(host_path: &UserPath, policy: Policy) -> Result<Self, Failure> {
-        let fd = Some(open_host(host_path)?);
-        let root = Self { fd, policy };
+        let root = Self::at(open_host(host_path)?, policy);
         // Asked every time and never remembered: a seccomp filter can be installed at any moment.
         root.openat2(c".", OFlags::PATH, Mode::empty())?;
         Ok(root)
@@ -82,16 +106,21 @@ impl Root {
 
     /// A root of its own at the directory at `path` beneath this one.
     pub fn open_beneath(&self, path: &UserPath, policy: Policy) -> Result<Self, Failure> {
-        let fd = Some(self.directory(&self.parse(path)?)?);
-        Ok(Self { fd, policy })
+        Ok(Self::at(self.directory(&self.parse(path)?)?, policy))
     }
 
-    /// A root that has been closed.
-    pub fn closed() -> Self {
+    fn at(fd: OwnedFd, policy: Policy) -> Self {
+        let describes_from_memory = describes_from_memory(fd.as_fd());
         Self {
-            fd: None,
-            policy: Policy::default(),
+            fd: Some(fd),
+            policy,
+            describes_from_memory,
         }
+    }
+
+    /// This root, closed. What it allows stays as it was.
+    pub fn closed(&self) -> Self {
+        Self { fd: None, ..*self }
     }
 
     /// Whether this root has been closed.
@@ -99,7 +128,7 @@ impl Root {
         self.fd.is_none()
     }
 
-    /// The directory itself.
+    /// The directory itself; `EBADF` once the root is closed.
     pub fn fd(&self) -> Result<BorrowedFd<'_>, Errno> {
         self.fd.as_ref().map(AsFd::as_fd).ok_or(Errno::BADF)
     }
@@ -111,6 +140,7 @@ impl Root {
 
     /// The root for an operation that changes something: `EROFS` if it allows none.
     pub fn for_change(&self) -> Result<&Self, Errno> {
+        self.fd()?;
         if self.policy.readonly {
             Err(Errno::ROFS)
         } else {
@@ -118,22 +148,27 @@ impl Root {
         }
     }
 
-    /// The path that `path` spells.
+    /// The path that `path` spells. A closed root says so before anything else.
     pub fn parse<'p>(&self, path: &'p UserPath) -> Result<RelPath<'p>, Failure> {
+        self.fd()?;
         Ok(RelPath::parse(path, self.policy.spelling())?)
     }
 
-    /// The parent of `path`, opened, and its last name. `unnamed` is the answer for a path that
-    /// has no last name: the root itself, and what ends in `..`.
-    pub fn entry<'p>(&self, path: &'p UserPath, unnamed: Errno) -> Result<Entry<'_, 'p>, Failure> {
-        self.entry_of(self.parse(path)?, unnamed)
+    /// The parent of `path`, opened, and its last name. `no_entry` is the answer for a path that
+    /// has no last name.
+    pub fn entry<'p>(
+        &self,
+        path: &'p UserPath,
+        no_entry: impl Into<NoEntry>,
+    ) -> Result<Entry<'_, 'p>, Failure> {
+        self.entry_of(self.parse(path)?, no_entry)
     }
 
     /// As [`Root::entry`], for a path that is parsed already.
     pub fn entry_of<'p>(
         &self,
         path: RelPath<'p>,
-        unnamed: Errno,
+        no_entry: impl Into<NoEntry>,
     ) -> Result<Entry<'_, 'p>, Failure> {
         let parent = match path.parent() {
             None => Parent::Root(self.fd()?),
@@ -144,7 +179,11 @@ impl Root {
             )?),
         };
         let wants_directory = path.wants_directory();
-        let leaf = path.into_leaf().ok_or(unnamed)?;
+        let no_entry = match path.unnamed() {
+            Some(Unnamed::Dot) => no_entry.into().dot,
+            _ => no_entry.into().root,
+        };
+        let leaf = path.into_leaf().ok_or(no_entry)?;
         Ok(Entry {
             parent,
             leaf,
@@ -182,8 +221,8 @@ impl Root {
         self.openat2(path.whole().as_ref(), flags, Mode::empty())
     }
 
-    /// A descriptor of what is at `path` that is good for nothing but naming it (`O_PATH`). `flags` may
-    /// have `DIRECTORY`, and `NOFOLLOW` for a symlink itself.
+    /// An `O_PATH` descriptor of what is at `path`. `flags` may have `DIRECTORY`, and `NOFOLLOW` for a
+    /// symlink itself.
     pub fn handle(&self, path: &UserPath, flags: OFlags) -> Result<OwnedFd, Failure> {
         self.handle_of(&self.parse(path)?, flags)
     }
@@ -194,16 +233,21 @@ impl Root {
         self.openat2(path.whole().as_ref(), flags, Mode::empty())
     }
 
-    /// As [`Root::handle`], if the kernel has all of the path in memory: nothing is waited for. `None` where
-    /// it has not, or does not know this question (before Linux 5.12), or another lookup is in the way.
+    /// As [`Root::handle`], if neither the lookup nor an `fstat` of what it finds can wait: the kernel has
+    /// all of the path in memory, and all of it is on the root's own file system, which describes a file
+    /// from memory. `None` where that is not known: an older kernel (before 5.12), another file system
+    /// or mount, a lookup that must wait.
     pub fn handle_if_cached(
         &self,
         path: &UserPath,
         flags: OFlags,
     ) -> Option<Result<OwnedFd, Errno>> {
+        if !self.describes_from_memory {
+            return None;
+        }
         let parsed = self.parse(path).ok()?;
         let flags = OFlags::PATH | OFlags::CLOEXEC | flags & OFlags::NOFOLLOW;
-        let resolve = self.policy.resolve() | ResolveFlags::CACHED;
+        let resolve = self.policy.resolve() | ResolveFlags::CACHED | ResolveFlags::NO_XDEV;
         let found = rustix::fs::openat2(
             self.fd().ok()?,
             parsed.whole().as_ref(),
@@ -228,48 +272,118 @@ impl Root {
     /// The directory that has the name `at` in a tree of this root, to read its names: never what a
     /// symlink leads to, nor what is mounted there if the root refuses mounts.
     pub fn listing_at(&self, at: At<'_>) -> Result<OwnedFd, Failure> {
-        self.openat2_at(at, OFlags::RDONLY | OFlags::DIRECTORY)
+        self.step(at, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
     /// The same for the sake of the names in it, which are made or changed and not read.
     pub fn directory_at(&self, at: At<'_>) -> Result<OwnedFd, Failure> {
-        self.openat2_at(at, OFlags::PATH | OFlags::DIRECTORY)
+        self.step(at, OFlags::PATH | OFlags::DIRECTORY)
     }
 
-    /// What has the name `at` in a tree of this root, good for nothing but naming it; no symlink.
+    /// An `O_PATH` descriptor of what has the name `at` in a tree of this root; a symlink is refused.
     pub fn handle_at(&self, at: At<'_>) -> Result<OwnedFd, Failure> {
-        self.openat2_at(at, OFlags::PATH)
+        self.step(at, OFlags::PATH)
     }
 
-    /// The same root, refusing mounts.
-    pub fn without_mounts(&self) -> Result<Self, Errno> {
-        let fd = Some(rustix::io::fcntl_dupfd_cloexec(self.fd()?, 0)?);
-        let mounts = Allowed::No;
-        Ok(Self {
-            fd,
-            policy: Policy {
-                mounts,
-                ..self.policy
-            },
-        })
+    /// What was made this moment under the name `at`, to be given its owner, mode and times: by its
+    /// descriptor, since by now the name may lead to something else.
+    ///
+    /// # Errors
+    /// `EBUSY` if it leads to something of another kind, of another user, or with other names.
+    pub fn made_at(&self, at: At<'_>, kind: FileType) -> Result<OwnedFd, Failure> {
+        let flags = match kind {
+            FileType::Symlink => OFlags::PATH | OFlags::NOFOLLOW,
+            // A FIFO without a writer can be opened to be read, and waits for nobody.
+            _ => OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
+        };
+        let fd = self.step(at, flags)?;
+        let stat = rustix::fs::fstat(&fd)?;
+        let is_ours = FileType::from_raw_mode(stat.st_mode) == kind
+            && stat.st_uid == rustix::process::geteuid().as_raw()
+            && stat.st_nlink == 1;
+        if is_ours {
+            Ok(fd)
+        } else {
+            Err(Errno::BUSY.into())
+        }
     }
 
     /// The content of what has the name `at` in a tree of this root, to be read.
     pub fn content_at(&self, at: At<'_>) -> Result<Content, Failure> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        Content::checked(self.openat2_at(at, flags)?, flags, self.policy)
+        Content::checked(self.step(at, flags)?, flags, self.policy)
     }
 
-    /// One step within a tree, from a directory that was opened on the way down.
-    fn openat2_at(&self, at: At<'_>, flags: OFlags) -> Result<OwnedFd, Failure> {
+    /// A new regular file called `at`; `flags` say how it is written to. Something there is `EEXIST`.
+    pub fn create_at(&self, at: At<'_>, flags: OFlags, mode: Mode) -> Result<OwnedFd, Failure> {
         let (dir, name) = at.parts();
+        self.open_in(dir, name, flags | OFlags::CREATE | OFlags::EXCL, mode)
+    }
+
+    /// A new regular file without a name (`O_TMPFILE`), in the directory of the name `at`.
+    pub fn create_unnamed_at(&self, at: At<'_>, mode: Mode) -> Result<OwnedFd, Failure> {
+        let (dir, _) = at.parts();
+        self.open_in(dir, c".", OFlags::WRONLY | OFlags::TMPFILE, mode)
+    }
+
+    /// The directory that the name `at` is in, for `fsync`.
+    pub fn directory_of(&self, at: At<'_>) -> Result<OwnedFd, Failure> {
+        let (dir, _) = at.parts();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        self.open_in(dir, c".", flags, Mode::empty())
+    }
+
+    /// The directory above `dir`, to read its names: the way up in a tree whose levels were closed.
+    ///
+    /// The only lookup that does not stay beneath where it starts. `dir` may have been moved, even out of
+    /// the root: whoever asks compares what comes out with the parent that it knows, by identity.
+    pub fn directory_above(&self, dir: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = self.policy.in_tree().resolve() - ResolveFlags::BENEATH;
+        let above = retry::on(is_passing, || {
+            rustix::fs::openat2(dir, c"..", flags, Mode::empty(), resolve)
+        });
+        Ok(above?)
+    }
+
+    /// The same root, refusing mounts.
+    pub fn without_mounts(&self) -> Result<Self, Errno> {
+        let fd = rustix::io::fcntl_dupfd_cloexec(self.fd()?, 0)?;
         let policy = Policy {
-            symlinks: Symlinks::Reject,
+            mounts: Allowed::No,
             ..self.policy
         };
+        Ok(Self {
+            fd: Some(fd),
+            policy,
+            ..*self
+        })
+    }
+
+    /// One step within a tree, from a directory that was opened on the way down. A root that is closed
+    /// meanwhile ends the work.
+    fn step(&self, at: At<'_>, flags: OFlags) -> Result<OwnedFd, Failure> {
+        let (dir, name) = at.parts();
+        self.open_in(dir, name, flags, Mode::empty())
+    }
+
+    /// Opens one name in an open directory, and follows nothing.
+    fn open_in(
+        &self,
+        dir: BorrowedFd<'_>,
+        name: &CStr,
+        flags: OFlags,
+        mode: Mode,
+    ) -> Result<OwnedFd, Failure> {
+        self.fd()?;
         // What is moved away while it is opened is no longer beneath `dir`; a mount stays one.
         let again = |errno| is_passing(errno) || errno == Errno::XDEV;
-        openat2(dir, name, flags, Mode::empty(), policy, again)
+        let resolve = self.policy.in_tree().resolve();
+        let flags = flags | OFlags::CLOEXEC;
+        retry::on(again, || {
+            rustix::fs::openat2(dir, name, flags, mode, resolve)
+        })
+        .map_err(|errno| explained(dir, resolve, errno, name, flags))
     }
 
     /// Opens the content of `path`: a regular file or a directory, never anything that would wait
@@ -292,36 +406,52 @@ impl Root {
         Content::checked(fd, flags, self.policy)
     }
 
+    /// The lookup of a path beneath the root.
     fn openat2(
         &self,
         path: impl Arg + Copy,
         flags: OFlags,
         mode: Mode,
     ) -> Result<OwnedFd, Failure> {
-        openat2(self.fd()?, path, flags, mode, self.policy, is_passing)
+        let dir = self.fd()?;
+        let flags = flags | OFlags::CLOEXEC;
+        let resolve = self.policy.resolve();
+        let look_up = |resolve| rustix::fs::openat2(dir, path, flags, mode, resolve);
+        let found = match self.policy.follows() {
+            false => retry::on(is_passing, || look_up(resolve)),
+            // A `..`, spelled or in a link, that arrives at the root would enter what is mounted over it.
+            // So no mount is crossed at first, and none at all if the root is covered.
+            true => retry::with_backoff(is_passing, || {
+                match look_up(resolve | ResolveFlags::NO_XDEV) {
+                    Err(Errno::XDEV) if !is_covered(dir) => look_up(resolve),
+                    found => found,
+                }
+            }),
+        };
+        found.map_err(|errno| explained(dir, resolve, errno, path, flags))
     }
+}
+
+/// Whether something is mounted over the directory `root`: `..` stays at it unless that is crossed.
+fn is_covered(root: BorrowedFd<'_>) -> bool {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+    let above = rustix::fs::openat2(root, c"..", flags, Mode::empty(), resolve);
+    matches!(above, Err(Errno::XDEV))
+}
+
+/// Whether the file system of `root` answers `fstat` from memory, once a file has been looked up. Others
+/// may ask a server or a daemon: network file systems, FUSE, and overlays of these.
+fn describes_from_memory(root: BorrowedFd<'_>) -> bool {
+    // As in statfs(2): btrfs, ext2 to ext4, tmpfs, xfs.
+    const LOCAL: [u32; 4] = [0x9123_683E, 0xEF53, 0x0102_1994, 0x5846_5342];
+    rustix::fs::fstatfs(root).is_ok_and(|found| LOCAL.contains(&(found.f_type as u32)))
 }
 
 /// The directory at a path of the host, which is trusted: its links are followed.
 pub(crate) fn open_host(host_path: &UserPath) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(host_path.as_verbatim(), flags, Mode::empty())
-}
-
-fn openat2(
-    dir: BorrowedFd<'_>,
-    path: impl Arg + Copy,
-    flags: OFlags,
-    mode: Mode,
-    policy: Policy,
-    again: impl Fn(Errno) -> bool,
-) -> Result<OwnedFd, Failure> {
-    let flags = flags | OFlags::CLOEXEC;
-    let resolve = policy.resolve();
-    retry::on(again, || {
-        rustix::fs::openat2(dir, path, flags, mode, resolve)
-    })
-    .map_err(|errno| explained(dir, resolve, errno, path, flags))
 }
 
 impl Entry<'_, '_> {
@@ -362,6 +492,11 @@ impl Content {
         &self.stat
     }
 
+    /// Whether it was opened to be written.
+    pub fn is_writable(&self) -> bool {
+        self.flags.intersects(OFlags::WRONLY | OFlags::RDWR)
+    }
+
     /// What kind of the two it is.
     pub fn is_directory(&self) -> bool {
         FileType::from_raw_mode(self.stat.st_mode) == FileType::Directory
@@ -372,11 +507,14 @@ impl Content {
         self.fd
     }
 
-    /// The descriptor, for a caller who will read and write it as any other: blocking again.
-    pub fn into_blocking(self) -> Result<OwnedFd, Failure> {
-        // It sets the status flags alone, fcntl(2): those that it was opened with.
-        rustix::fs::fcntl_setfl(&self.fd, self.flags - OFlags::NONBLOCK)?;
-        Ok(self.fd)
+    /// Makes the descriptor one for a caller who asked for it with the flags of open(2): blocking, unless
+    /// they say otherwise.
+    pub fn set_blocking(&self, flags: OFlags) -> Result<(), Failure> {
+        if !flags.contains(OFlags::NONBLOCK) {
+            // It sets the status flags alone, fcntl(2): those that it was opened with.
+            rustix::fs::fcntl_setfl(&self.fd, self.flags - OFlags::NONBLOCK)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,13 +1,19 @@
 //! Trying again, a bounded number of times: what interrupts a call once may do so for ever.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::{Errno, Result};
 
-/// How often something is tried before what stands in its way is reported. A rename storm elsewhere
-/// makes a percent of lookups say `EAGAIN`; this many tries have been found enough.
+/// How often something is tried before what stands in its way is reported.
 pub const TRIES: u32 = 128;
+
+/// How long something is tried that a storm of renames elsewhere in the file system makes fail: a lookup
+/// with `..`, which says `EAGAIN` if anything was renamed meanwhile.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The longest rest between two tries.
+const LONGEST_REST: Duration = Duration::from_millis(1);
 
 /// Rests before another try (`round` 0 is the first) at what others keep changing: whoever changes it waits for the same lock, and
 /// so may be in step with us.
@@ -33,6 +39,25 @@ pub fn on<T>(again: impl Fn(Errno) -> bool, mut call: impl FnMut() -> Result<T>)
     call()
 }
 
+/// As [`on`], and then with growing rests, until [`PATIENCE`] is at its end.
+pub fn with_backoff<T>(
+    again: impl Fn(Errno) -> bool,
+    mut call: impl FnMut() -> Result<T>,
+) -> Result<T> {
+    let mut done = on(&again, &mut call);
+    let mut backoff = Duration::from_micros(1);
+    let end = Instant::now() + PATIENCE;
+    while let Err(errno) = done
+        && again(errno)
+        && Instant::now() < end
+    {
+        thread::sleep(backoff);
+        backoff = (backoff * 2).min(LONGEST_REST);
+        done = on(&again, &mut call);
+    }
+    done
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +70,20 @@ mod tests {
             Err(Errno::INTR)
         });
         assert_eq!((done, calls), (Err(Errno::INTR), TRIES));
+    }
+
+    #[test]
+    fn with_a_backoff_it_is_tried_more_often_and_still_reported() {
+        let mut calls = 0;
+        let done: Result<()> = with_backoff(
+            |errno| errno == Errno::AGAIN,
+            || {
+                calls += 1;
+                Err(Errno::AGAIN)
+            },
+        );
+        assert_eq!(done, Err(Errno::AGAIN));
+        assert!(calls > 4 * TRIES, "{calls}");
     }
 
     #[test]

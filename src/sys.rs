@@ -50,6 +50,59 @@ pub fn access_o_path(fd: BorrowedFd<'_>, mode: Access) -> Result<()> {
     checked(done)
 }
 
+/// Does `work` as the real user and group, as access(2) looks at a path. Lookups of this thread go by the
+/// file system ids, which are the effective ones at other times.
+pub fn as_real_user<T>(work: impl FnOnce() -> T) -> T {
+    let (user, group) = (ids(libc::getresuid), ids(libc::getresgid));
+    if user.is_one() && group.is_one() {
+        return work();
+    }
+    let _restored = FileSystemIds { user, group };
+    // SAFETY: they change what this thread may do, and touch no memory. The group first: a user may not
+    // be allowed to change it.
+    unsafe {
+        libc::setfsgid(group.real);
+        libc::setfsuid(user.real);
+    }
+    work()
+}
+
+/// The ids of a process.
+#[derive(Clone, Copy)]
+struct Ids {
+    real: u32,
+    effective: u32,
+}
+
+impl Ids {
+    fn is_one(self) -> bool {
+        self.real == self.effective
+    }
+}
+
+fn ids(get: unsafe extern "C" fn(*mut u32, *mut u32, *mut u32) -> libc::c_int) -> Ids {
+    let (mut real, mut effective, mut saved) = (0, 0, 0);
+    // SAFETY: `get` is getresuid(2) or getresgid(2), which writes to these three numbers.
+    unsafe { get(&raw mut real, &raw mut effective, &raw mut saved) };
+    Ids { real, effective }
+}
+
+/// Sets the file system ids of this thread to the effective ones when it is dropped.
+struct FileSystemIds {
+    user: Ids,
+    group: Ids,
+}
+
+impl Drop for FileSystemIds {
+    fn drop(&mut self) {
+        // SAFETY: as above. The user first: it gives back the right to change the group.
+        unsafe {
+            libc::setfsuid(self.user.effective);
+            libc::setfsgid(self.group.effective);
+        }
+    }
+}
+
 /// close(2), with what dropping a descriptor does not tell: a file system may find out only then
 /// that what was written does not fit. The descriptor is gone in any case.
 pub fn close(fd: OwnedFd) -> Result<()> {

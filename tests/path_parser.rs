@@ -49,6 +49,24 @@ fn names(bytes: &[u8]) -> Vec<&[u8]> {
         .collect()
 }
 
+/// How a path ends behind its last name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Name,
+    Slash,
+    Dot,
+}
+
+fn ending(bytes: &[u8]) -> Ending {
+    let mut components = bytes.split(|&byte| byte == b'/');
+    let last = components.rfind(|component| !component.is_empty());
+    match last {
+        Some(b".") => Ending::Dot,
+        _ if ends_as_directory(bytes) => Ending::Slash,
+        _ => Ending::Name,
+    }
+}
+
 /// Whether a path says that what it leads to is a directory.
 fn ends_as_directory(bytes: &[u8]) -> bool {
     matches!(
@@ -62,21 +80,29 @@ fn leaves_the_root(bytes: &[u8]) -> bool {
 }
 
 /// Holds all that is promised of a path that was let through, for the names it was made of.
-fn assert_is(path: &RelPath<'_>, names: &[&[u8]], wants_directory: bool) {
-    let slash: &[u8] = if wants_directory { b"/" } else { b"" };
+fn assert_is(path: &RelPath<'_>, names: &[&[u8]], ending: Ending) {
+    let behind: &[u8] = match ending {
+        Ending::Name => b"",
+        Ending::Slash => b"/",
+        Ending::Dot => b"/.",
+    };
     let whole = match names {
         [] => b".".to_vec(),
-        _ => [&names.join(&b'/'), slash].concat(),
+        _ => [&names.join(&b'/'), behind].concat(),
     };
     assert_eq!(path.whole().to_bytes(), whole);
-    assert_eq!(path.wants_directory(), wants_directory);
-    assert_eq!(!path.has_leaf(), names.is_empty());
+    assert_eq!(path.wants_directory(), ending != Ending::Name);
 
-    let above = names.split_last().map_or(&[][..], |(_, above)| above);
+    // A path that ends in a dot names the directory, and no entry of it.
+    let (last, above) = match (ending, names.split_last()) {
+        (Ending::Dot, _) | (_, None) => (None, names),
+        (_, Some((last, above))) => (Some(*last), above),
+    };
+    assert_eq!(path.has_leaf(), last.is_some());
     let parent = (!above.is_empty()).then(|| above.join(&b'/'));
     assert_eq!(path.parent(), parent.as_deref());
 
-    let last = names.last().map(|last| CString::new(*last).unwrap());
+    let last = last.map(|last| CString::new(last).unwrap());
     // There is no other way to a leaf than this check: not empty, no `.`, no `..`, no slash.
     let leaf = last.as_deref().and_then(Leaf::listed);
     assert_eq!(leaf.is_some(), last.is_some());
@@ -110,7 +136,7 @@ proptest! {
     ) {
         let path = user_path(&bytes);
         let Ok(parsed) = RelPath::parse(&path, Spelling::NamesOnly) else { return Ok(()) };
-        assert_is(&parsed, &names(&bytes), ends_as_directory(&bytes));
+        assert_is(&parsed, &names(&bytes), ending(&bytes));
     }
 
     #[test]
@@ -130,9 +156,13 @@ proptest! {
         prop_assert_eq!(prefixes.len(), names.len());
         for (i, prefix) in prefixes.iter().enumerate() {
             let is_whole = i + 1 == names.len();
-            assert_is(prefix, &names[..=i], !is_whole || parsed.wants_directory());
+            let ending = match !is_whole || parsed.wants_directory() {
+                true => Ending::Slash,
+                false => Ending::Name,
+            };
+            assert_is(prefix, &names[..=i], ending);
         }
-        if let Some(last) = prefixes.last() {
+        if let Some(last) = prefixes.last() && ending(&bytes) != Ending::Dot {
             prop_assert_eq!(last, &parsed);
         }
     }

@@ -27,15 +27,19 @@ class Attack {
     return { result, exchanges };
   }
 
-  /** Begins to exchange `pairs`, and comes back when each was exchanged once. */
-  static async start(pairs) {
-    const attack = new Attack(pairs);
+  /**
+   * Begins to exchange `pairs`, and comes back when each was exchanged once. `prison`: a directory that the
+   * attacker cannot leave (chroot). The paths are in it then, and are looked up anew each time.
+   */
+  static async start(pairs, prison) {
+    const attack = new Attack(pairs, prison);
     await attack.#expect('ready');
     return attack;
   }
 
-  constructor(pairs) {
-    this.#child = spawn(tool('exchange'), pairs.flat(), { stdio: ['pipe', 'pipe', 'inherit'] });
+  constructor(pairs, prison) {
+    const args = [...(prison === undefined ? [] : ['--chroot', prison]), ...pairs.flat()];
+    this.#child = spawn(tool('exchange'), args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#exited = once(this.#child, 'exit');
     this.#child.stdin.on('error', () => {}); // It has ended: the next line that is expected says so.
     this.#lines = readline.createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();

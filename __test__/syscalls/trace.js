@@ -156,6 +156,7 @@ function audit(
 ) {
   const resolve = (policy) => [...RESOLVE[policy], ...(mounts === 'reject' ? ['RESOLVE_NO_XDEV'] : [])];
   const state = { method, roots: [root, to], symlinks, resolve, procfs, later, own: new Map(), calls };
+  state.refusesMounts = mounts === 'reject';
   if (method === 'writeFile') state.procfs ??= new Set();
   const complaints = [];
   calls.forEach((call, i) => {
@@ -205,6 +206,29 @@ const onNameOrDescriptor = (fd, name, flags, state) =>
 /** What goes through trees, and back up. */
 const GOES_UP = ['rm', 'readdir', 'walk', 'cp', 'move'];
 
+/** The one way to a descriptor that does not stay beneath a directory: from one below to the one above. */
+const UPWARDS = ['RESOLVE_NO_SYMLINKS', 'RESOLVE_NO_MAGICLINKS'];
+
+/** What is wrong with opening `..` of a directory: it is one step, and what it gives is compared. */
+function upwards(call, state, flags, resolve) {
+  const [dir] = call.args;
+  // Between the two, another thread may do something.
+  const later = state.calls.slice(state.calls.indexOf(call) + 1);
+  const next = later.find(({ args }) => args[0] === String(call.result));
+  const isChecked = call.result < 0 || ['fstat', 'statx'].includes(next?.name);
+  const isMarked = isExactly(resolve, [...UPWARDS, 'RESOLVE_NO_XDEV']);
+  return [
+    descriptor(dir, state),
+    unless(GOES_UP.includes(state.method), 'upwards'),
+    unless(isChecked, 'upwards, and not compared with what it should be'),
+    unless(has(flags, 'O_DIRECTORY'), 'upwards, and not to a directory'),
+    unless(
+      isMarked || (!state.refusesMounts && isExactly(resolve, UPWARDS)),
+      'not the resolve flags of a step upwards',
+    ),
+  ];
+}
+
 /** The system calls that may be made at all. Each answers with its complaints. */
 const RULES = {
   openat2(call, state) {
@@ -226,9 +250,23 @@ const RULES = {
     // A step in a tree: one name in a directory on the way, and no symlink under any policy.
     const strict = state.resolve('reject');
     const isStrict = isExactly(resolve, strict) || isExactly(resolve, [...strict, 'RESOLVE_NO_XDEV']);
-    const isStep = isLeaf(name) && isOurs(dir, state) && isStrict;
+    // Or a file without a name in it, or the directory itself once more.
+    const isItself =
+      name === '"."' && (has(flags, 'O_TMPFILE', 'O_WRONLY') || has(flags, 'O_RDONLY', 'O_DIRECTORY'));
+    const isStep = (isLeaf(name) || isItself) && isOurs(dir, state) && isStrict;
     opens(call, state);
+    const always = [
+      unless(has(flags, 'O_CLOEXEC'), 'a child would inherit it'),
+      unless(!has(flags, 'O_TRUNC'), 'what is there is emptied before it is looked at'),
+      unless(
+        ['O_PATH', 'O_DIRECTORY', 'O_TMPFILE', 'O_EXCL'].some((flag) => has(flags, flag)) ||
+          has(flags, 'O_NONBLOCK', 'O_NOCTTY'),
+        'it could wait for a peer',
+      ),
+    ];
+    if (name === '".."' && !fromRoot) return [...always, ...upwards(call, state, flags, resolve)];
     return [
+      ...always,
       unless(fromRoot || isStep, 'not from the root'),
       unless(
         given !== undefined &&
@@ -241,14 +279,10 @@ const RULES = {
         isStep || isExactly(resolve, state.resolve(state.symlinks)),
         'not the resolve flags of the policy',
       ),
-      unless(has(flags, 'O_CLOEXEC'), 'a child would inherit it'),
-      unless(!has(flags, 'O_TRUNC'), 'what is there is emptied before it is looked at'),
-      unless(
-        has(flags, 'O_PATH') || has(flags, 'O_DIRECTORY') || has(flags, 'O_NONBLOCK', 'O_NOCTTY'),
-        'it could wait for a peer',
-      ),
+      unless(fromRoot || !has(flags, 'O_CREAT') || has(flags, 'O_EXCL'), 'made, or opened if it is there'),
     ];
   },
+  // Only what is no path of a caller is opened in another way: a new root, and /proc.
   open(call, state, i) {
     return RULES.openat({ ...call, args: ['AT_FDCWD', ...call.args] }, state, i);
   },
@@ -268,36 +302,7 @@ const RULES = {
       return [cloexec, unless(has(flags, 'O_NOFOLLOW') && !name.includes('/'), 'not one name')];
     }
     opens(call, state);
-    // A file without a name, or the directory itself once more.
-    if (name === '"."' && (has(flags, 'O_TMPFILE', 'O_WRONLY') || has(flags, 'O_RDONLY', 'O_DIRECTORY')))
-      return [cloexec, directory(dir, state)];
-    if (name === '".."') {
-      // Between the two, another thread may do something.
-      const next = state.calls.slice(i + 1).find(({ args }) => args[0] === String(call.result));
-      const isChecked = call.result < 0 || next?.name === 'fstat';
-      return [
-        cloexec,
-        descriptor(dir, state),
-        unless(GOES_UP.includes(state.method), 'upwards'),
-        unless(isChecked, 'upwards, and not compared with what it should be'),
-        unless(has(flags, 'O_DIRECTORY'), 'upwards, and not to a directory'),
-      ];
-    }
-    return [
-      cloexec,
-      directory(dir, state),
-      leaf(name),
-      unless(
-        has(flags, 'O_NOFOLLOW') || has(flags, 'O_CREAT', 'O_EXCL'),
-        'a symlink there would be followed',
-      ),
-      unless(!has(flags, 'O_CREAT') || has(flags, 'O_EXCL'), 'made, or opened if it is there'),
-      unless(!has(flags, 'O_TRUNC'), 'what is there is emptied before it is looked at'),
-      unless(
-        has(flags, 'O_EXCL') || has(flags, 'O_DIRECTORY') || has(flags, 'O_NONBLOCK', 'O_NOCTTY'),
-        'it could wait for a peer',
-      ),
-    ];
+    return ['not by openat2'];
   },
 
   mkdirat: onName(),

@@ -221,8 +221,8 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
     methods.add("exists", |args| {
         let path = args.path(0, "path").unwrap_or_default();
         let ask = |root: &Root, path: &UserPath| {
-            let found = metadata::stat_if_cached(root, path, true)?;
-            Some(Ok(Reply::Flag(found.is_ok())))
+            let found = metadata::exists_if_cached(root, path)?;
+            Some(Ok(Reply::Flag(found)))
         };
         let ask_and_wait =
             |root: &Root, path: &UserPath| Ok(Reply::Flag(metadata::exists(root, path)));
@@ -342,6 +342,11 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
                 atomic: bag.flag("atomic", false)?,
                 flush: bag.flag("flush", false)?,
             };
+            // With these nothing is written, or a file without a name.
+            let meaningless = OFlags::PATH | OFlags::DIRECTORY | OFlags::TMPFILE;
+            if options.flags.intersects(meaningless) {
+                return bag.refuse("flag", "is invalid");
+            }
             if options.atomic && options.flags - OFlags::EXCL != written | OFlags::TRUNC {
                 let reason = "cannot be true unless 'flag' is 'w' or 'wx'";
                 return bag.refuse("atomic", reason);

@@ -34,7 +34,7 @@ impl Roots {
     /// afterwards is `EBADF`. Closing twice is fine.
     pub fn close(&self, number: u32) {
         if let Some(root) = self.0.borrow_mut().get_mut(number as usize) {
-            *root = Arc::new(Root::closed());
+            *root = Arc::new(root.closed());
         }
     }
 

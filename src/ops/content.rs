@@ -3,15 +3,15 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::{Call, Failure, Reason, Result};
-use crate::ops::copy::permissions;
 use crate::ops::draft::{Draft, Taken};
+use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::{Presence, Target};
 use crate::path::UserPath;
-use crate::resolve::{Place, Root};
+use crate::resolve::{Entry, Place, Root};
 use crate::retry::on_intr;
 
 /// What `readFile` reads at the most unless told otherwise, in bytes: as Node.
@@ -27,19 +27,17 @@ pub fn open(root: &Root, path: &UserPath, flags: OFlags, mode: Mode) -> Result<O
         if flags.contains(OFlags::PATH) {
             return root.handle(path, flags);
         }
-        if flags.contains(OFlags::TRUNC) {
-            root.for_change()?;
+        // A file without a name; or what the kernel refuses.
+        let is_directory = flags.contains(OFlags::DIRECTORY);
+        if is_directory || !flags.intersects(OFlags::CREATE | OFlags::TRUNC) {
+            let file = root.content(path, flags - OFlags::TRUNC, mode)?;
+            file.set_blocking(flags)?;
+            return Ok(file.into_fd());
         }
-        let file = root.content(path, flags - OFlags::TRUNC, mode)?;
-        let fd = match flags.contains(OFlags::NONBLOCK) {
-            true => file.into_fd(),
-            false => file.into_blocking()?,
-        };
+        let place = Place { root, path };
+        let target = Target::open(place, flags, mode, Presence::of(flags))?;
         // Not by the kernel's O_TRUNC: only what is known to be a regular file is emptied.
-        if flags.contains(OFlags::TRUNC) && !flags.contains(OFlags::CREATE | OFlags::EXCL) {
-            on_intr(|| rustix::fs::ftruncate(&fd, 0))?;
-        }
-        Ok(fd)
+        target.into_fd(flags)
     })
 }
 
@@ -128,18 +126,11 @@ impl WriteOptions {
     }
 
     fn presence(&self) -> Presence {
-        match (
-            self.flags.contains(OFlags::CREATE),
-            self.flags.contains(OFlags::EXCL),
-        ) {
-            (false, _) => Presence::Old,
-            (true, false) => Presence::Any,
-            (true, true) => Presence::New,
-        }
+        Presence::of(self.flags)
     }
 }
 
-/// Writes `data` to a file. One that is made for it goes again if that fails.
+/// Writes `data` to a file. A newly created one is removed on failure.
 pub fn write_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<()> {
     Call::on("open", place.path).run(|| match options.atomic {
         true => replace_file(place, data, options),
@@ -148,9 +139,7 @@ pub fn write_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Resul
 }
 
 fn write_in_place(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<(), Failure> {
-    let making = OFlags::CREATE | OFlags::EXCL | OFlags::TRUNC;
-    let flags = options.flags - making;
-    let target = Target::open(place, flags, options.new_mode(), options.presence())?;
+    let target = Target::open(place, options.flags, options.new_mode(), options.presence())?;
     target.fill(|target, fd| {
         if FileType::from_raw_mode(target.stat().st_mode) == FileType::Directory {
             return Err(Errno::ISDIR.into());
@@ -158,7 +147,11 @@ fn write_in_place(place: Place<'_>, data: &[u8], options: WriteOptions) -> Resul
         if options.flags.contains(OFlags::TRUNC) {
             target.empty()?;
         }
-        write_all(fd, data, options.flush)
+        write_all(fd, data)?;
+        match options.flush {
+            true => flush(fd),
+            false => Ok(()),
+        }
     })
 }
 
@@ -182,16 +175,29 @@ fn replace_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<
     // The name is on the disk when the directory is. Opened now, so that nothing has changed if it may
     // not be.
     let directory = match options.flush {
-        true => Some(entry.at().open_parent()?),
+        true => Some(place.root.directory_of(entry.at())?),
         false => None,
     };
-    let draft = Draft::new(entry.at(), options.new_mode())?;
-    if let Some(old) =
-        old.filter(|old| FileType::from_raw_mode(old.st_mode) == FileType::RegularFile)
-    {
-        take_after(draft.fd(), &old, options.mode)?;
+    let old = match old.map(|old| FileType::from_raw_mode(old.st_mode)) {
+        Some(FileType::RegularFile) => Old::of(place.root, &entry)?,
+        _ => None,
+    };
+    let permissions = old.as_ref().map(|old| &old.permissions);
+    let permissions = permissions.filter(|_| options.mode.is_none());
+    let narrow = permissions.map(Permissions::narrow);
+    let draft = Draft::new(place.root, entry.at(), narrow.unwrap_or(options.new_mode()))?;
+    write_all(draft.fd(), data)?;
+    if let Some(old) = &old {
+        let now = take_owner(draft.fd(), &old.stat)?;
+        match permissions {
+            None => {}
+            Some(kept) if now.st_gid == old.stat.st_gid => kept.apply(draft.fd(), Mode::empty())?,
+            Some(lost) => lost.of_another_group().apply(draft.fd(), Mode::empty())?,
+        }
     }
-    write_all(draft.fd(), data, options.flush)?;
+    if options.flush {
+        flush(draft.fd())?;
+    }
     let taken = match is_new {
         true => Taken::Refuse,
         false => Taken::Replace,
@@ -207,29 +213,40 @@ fn replace_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<
     Ok(())
 }
 
-/// The new file belongs to whom the old one did, where we may say so, and has its mode.
-fn take_after(new: BorrowedFd<'_>, old: &Stat, mode: Option<Mode>) -> Result<(), Failure> {
-    let made = rustix::fs::fstat(new)?;
-    if (made.st_uid, made.st_gid) != (old.st_uid, old.st_gid) {
-        let owner = (Uid::from_raw(old.st_uid), Gid::from_raw(old.st_gid));
-        // Only root may, and in some places nobody: it is ours then, as any file that we make.
-        let _ = on_intr(|| rustix::fs::fchown(new, Some(owner.0), Some(owner.1)));
-    }
-    if mode.is_none() {
-        on_intr(|| rustix::fs::fchmod(new, permissions(old)))?;
-    }
-    Ok(())
+/// The file that a new one replaces.
+struct Old {
+    stat: Stat,
+    permissions: Permissions,
 }
 
-fn write_all(fd: BorrowedFd<'_>, mut data: &[u8], flush: bool) -> Result<(), Failure> {
+impl Old {
+    /// The file `entry`, which may be unreadable; `None` if it is gone by now.
+    fn of(root: &Root, entry: &Entry<'_, '_>) -> Result<Option<Self>, Failure> {
+        if let Ok(content) = root.content_at(entry.at()) {
+            let stat = *content.stat();
+            let permissions = Permissions::of(content.fd(), &stat)?;
+            return Ok(Some(Self { stat, permissions }));
+        }
+        let handle = match root.handle_at(entry.at()) {
+            Err(failure) if matches!(failure.errno, Errno::NOENT | Errno::LOOP) => return Ok(None),
+            handle => handle?,
+        };
+        let stat = rustix::fs::fstat(&handle)?;
+        let permissions = Permissions::of_o_path(handle.as_fd(), &stat)?;
+        Ok(Some(Self { stat, permissions }))
+    }
+}
+
+fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) -> Result<(), Failure> {
     while !data.is_empty() {
         let written = on_intr(|| rustix::io::write(fd, data));
         let written = written.map_err(|errno| Failure::from(errno).at_descriptor("write"))?;
         data = data.get(written..).unwrap_or_default();
     }
-    if flush {
-        let synced = on_intr(|| rustix::fs::fsync(fd.as_fd()));
-        synced.map_err(|errno| Failure::from(errno).at_descriptor("fsync"))?;
-    }
     Ok(())
+}
+
+fn flush(fd: BorrowedFd<'_>) -> Result<(), Failure> {
+    let synced = on_intr(|| rustix::fs::fsync(fd));
+    synced.map_err(|errno| Failure::from(errno).at_descriptor("fsync"))
 }

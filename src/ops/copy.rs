@@ -7,6 +7,7 @@ use rustix::fs::{Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
 use crate::error::{Call, Failure, Result};
+use crate::ops::permissions::Permissions;
 use crate::ops::target::{Presence, Target, is_same_file};
 use crate::resolve::{Content, Place};
 use crate::retry::on_intr;
@@ -18,6 +19,9 @@ const COPY_AT_ONCE: usize = 16 << 20;
 /// What one read is asked for where the kernel cannot copy by itself, in bytes. What fits into one is
 /// always copied so: `copy_file_range` costs more to begin with.
 const READ_AT_ONCE: usize = 128 << 10;
+
+/// How much is copied of a file that says it is empty, in bytes: some never end.
+const MOST_WITHOUT_LENGTH: u64 = i32::MAX as u64;
 
 /// Whether blocks are shared instead of copied, where the file system can (`FICLONE`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,32 +66,51 @@ pub fn copy_file(
             true => Presence::New,
             false => Presence::Any,
         };
-        let target = Target::open(to, OFlags::WRONLY, options.mode, presence)?;
+        let permissions = Permissions::of(source.fd(), source.stat())?;
+        let narrow = options.mode & permissions.narrow();
+        let target = Target::open(to, OFlags::WRONLY, narrow, presence)?;
         target.fill(|target, fd| {
-            if !target.is_new() {
-                // Asked again: overlayfs gives a file another inode when it is opened for writing.
-                if is_same_file(target.stat(), &rustix::fs::fstat(source.fd())?) {
-                    return Ok(());
-                }
-                if options.reflink == Reflink::Always {
-                    try_sharing(&source, to)?;
-                }
+            let copier = ContentCopier::new(options.reflink, watch);
+            if target.is_new() {
+                copier.copy(&source, fd)?;
+                return permissions.apply(fd, Mode::empty());
             }
-            // Before the old content goes: whoever may not set the mode has lost nothing yet. The
-            // nine bits alone, since a copy is never setuid.
-            rustix::fs::fchmod(fd, permissions(source.stat()))?;
-            target.empty()?;
-            ContentCopier::new(options.reflink, watch).copy(&source, fd)?;
-            Ok(())
+            // Asked again: overlayfs gives a file another inode when it is opened for writing.
+            if is_same_file(target.stat(), &rustix::fs::fstat(source.fd())?) {
+                return Ok(());
+            }
+            overwrite(target, &source, &permissions, &copier)
         })?;
         watch.entry_done();
         Ok(())
     })
 }
 
-/// The nine permission bits.
-pub fn permissions(stat: &Stat) -> Mode {
-    Mode::from_raw_mode(stat.st_mode & 0o777)
+/// Copies `source` over a file that is there. Nobody can read it meanwhile who may not read both, but
+/// who has it open already.
+fn overwrite(
+    target: &Target<'_>,
+    source: &Content,
+    permissions: &Permissions,
+    copier: &ContentCopier<'_>,
+) -> Result<(), Failure> {
+    let fd = target.fd();
+    let old = Mode::from_raw_mode(target.stat().st_mode);
+    // Before the old content goes: whoever may not set the mode has lost nothing yet.
+    on_intr(|| rustix::fs::fchmod(fd, old & permissions.narrow()))?;
+    if copier.reflink == Reflink::Always {
+        // As long as the old content is there, what cannot be shared has destroyed nothing.
+        if let Err(failure) = share_content(source, fd, copier.watch) {
+            let _ = rustix::fs::fchmod(fd, old);
+            return Err(failure);
+        }
+        let size = source.stat().st_size as u64;
+        on_intr(|| rustix::fs::ftruncate(fd, size))?;
+        return permissions.apply(fd, Mode::empty());
+    }
+    let copied = target.empty().and_then(|()| copier.copy(source, fd));
+    // What was copied by then is of the source, too.
+    copied.and(permissions.apply(fd, Mode::empty()))
 }
 
 /// Copies contents, and learns how on the way.
@@ -151,6 +174,9 @@ fn copy_stretches(mut copier: Copier<'_>, stat: &Stat) -> Result<(), Failure> {
             return Ok(());
         }
         position += copied;
+        if position > MOST_WITHOUT_LENGTH {
+            return Err(Errno::FBIG.into());
+        }
         // One that has grown is copied up to the length it has now: it may grow for ever.
         size = rustix::fs::fstat(from)?.st_size as u64;
     }
@@ -200,14 +226,6 @@ fn share_content(source: &Content, to: BorrowedFd<'_>, watch: &Watch) -> Result<
     rustix::fs::ioctl_ficlone(to, source.fd())?;
     watch.bytes_done(source.stat().st_size as u64);
     Ok(())
-}
-
-/// Shares the blocks of `source` with a file without a name beside `dest`, so that a file which is
-/// there has lost nothing if it cannot be done.
-fn try_sharing(source: &Content, dest: Place<'_>) -> Result<(), Failure> {
-    let entry = dest.root.entry(dest.path, Errno::ISDIR)?;
-    let trial = entry.at().create_unnamed(Mode::RUSR | Mode::WUSR)?;
-    Ok(rustix::fs::ioctl_ficlone(&trial, source.fd())?)
 }
 
 /// Two files, and how content gets from one to the other.

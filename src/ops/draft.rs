@@ -4,10 +4,12 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::{Errno, Result};
+use rustix::io::Errno;
 
-use crate::at::At;
+use crate::at::{At, random_characters};
+use crate::error::{Failure, Result};
 use crate::path::Leaf;
+use crate::resolve::Root;
 use crate::retry::TRIES;
 use crate::sys;
 
@@ -29,17 +31,22 @@ pub struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// An empty file that is to be `at`.
-    pub fn new(at: At<'a>, mode: Mode) -> Result<Self> {
-        match at.create_unnamed(mode) {
+    /// An empty file in a tree of `root` that is to be `at`. It has `mode` from the start: where it is to
+    /// have another in the end, one that gives nobody more than that.
+    pub fn new(root: &Root, at: At<'a>, mode: Mode) -> Result<Self, Failure> {
+        match root.create_unnamed_at(at, mode) {
             // What file systems and kernels without O_TMPFILE say: open(2).
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {}
+            Err(Failure {
+                errno: Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS,
+                ..
+            }) => {}
             created => {
                 let temporary = None;
                 return created.map(|fd| Self { at, fd, temporary });
             }
         }
-        let (fd, leaf) = with_temporary_name(at, |at| at.create_new(OFlags::WRONLY, mode))?;
+        let create = |at: At<'_>| root.create_at(at, OFlags::WRONLY, mode);
+        let (fd, leaf) = with_temporary_name(at, create)?;
         let temporary = Some(leaf);
         Ok(Self { at, fd, temporary })
     }
@@ -50,7 +57,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Gives it its name.
-    pub fn publish(mut self, taken: Taken) -> Result<()> {
+    pub fn publish(mut self, taken: Taken) -> rustix::io::Result<()> {
         // A file system may say only at the end that what was written does not fit.
         sys::close(rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)?)?;
         if self.temporary.is_none() {
@@ -85,17 +92,29 @@ impl Drop for Draft<'_> {
     }
 }
 
-/// Makes something beside `at` under a name that nothing has.
-pub fn with_temporary_name<T>(
+/// A name that nobody can foresee, for something beside `at` that is removed or renamed later: in a
+/// directory that is append-only this is refused (`EPERM`), since the name would stay.
+pub fn temporary_name(at: At<'_>) -> rustix::io::Result<Leaf<'static>> {
+    if at.is_in_append_only()? {
+        return Err(Errno::PERM);
+    }
+    Leaf::temporary(random_characters()?)
+}
+
+/// Makes something beside `at` under a [`temporary_name`] that nothing has.
+pub fn with_temporary_name<T, E>(
     at: At<'_>,
-    mut make: impl FnMut(At<'_>) -> Result<T>,
-) -> Result<(T, Leaf<'static>)> {
+    mut make: impl FnMut(At<'_>) -> Result<T, E>,
+) -> Result<(T, Leaf<'static>), E>
+where
+    E: Into<Failure> + From<Errno> + Copy,
+{
     for _ in 0..TRIES {
-        let leaf = at.temporary_name()?;
+        let leaf = temporary_name(at)?;
         match make(at.beside(&leaf)) {
-            Err(Errno::EXIST) => {}
+            Err(error) if error.into().errno == Errno::EXIST => {}
             made => return made.map(|made| (made, leaf)),
         }
     }
-    Err(Errno::EXIST)
+    Err(Errno::EXIST.into())
 }

@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 
-use crate::at::{self, At, random_characters};
+use crate::at::{self, random_characters};
 use crate::error::{Call, Failure, Result};
 use crate::path::{RelPath, UserPath};
-use crate::resolve::{Entry, Found, Place, Root};
+use crate::resolve::{Entry, Found, NoEntry, Place, Root};
 use crate::retry::TRIES;
 
 /// mkdir(2). The root itself is there already: `EEXIST`.
@@ -72,7 +72,12 @@ fn make_or_find_directory(root: &Root, path: &RelPath<'_>, mode: Mode) -> Result
     }
     match FileType::from_raw_mode(entry.at().lstat()?.st_mode) {
         FileType::Directory => Ok(()),
-        FileType::Symlink if root.policy().follows() => root.directory(path).map(|_| ()),
+        FileType::Symlink if root.policy().follows() => match root.directory(path) {
+            Err(failure) if failure.errno == Errno::NOTDIR && !entry.wants_directory() => {
+                Err(Errno::EXIST.into())
+            }
+            directory => directory.map(|_| ()),
+        },
         FileType::Symlink => Err(Errno::LOOP.into()),
         _ if entry.wants_directory() => Err(Errno::NOTDIR.into()),
         _ => Err(Errno::EXIST.into()),
@@ -87,7 +92,7 @@ pub fn mkdtemp(root: &Root, prefix: &UserPath) -> Result<Vec<u8>> {
     Call::on("mkdtemp", template.as_ref().unwrap_or(prefix)).run(|| {
         root.for_change()?;
         for _ in 0..TRIES {
-            let path = with(&random_characters()?)?;
+            let path = with(&random_characters::<6>()?)?;
             match root.entry(&path, Errno::EXIST)?.at().mkdir(Mode::RWXU) {
                 Err(Errno::EXIST) => {}
                 made => return Ok(made.map(|()| path.as_bytes().to_vec())?),
@@ -100,7 +105,11 @@ pub fn mkdtemp(root: &Root, prefix: &UserPath) -> Result<Vec<u8>> {
 /// unlink(2): removes a symlink itself.
 pub fn unlink(root: &Root, path: &UserPath) -> Result<()> {
     Call::on("unlink", path).run(|| {
-        let entry = root.for_change()?.entry(path, Errno::BUSY)?;
+        let no_entry = NoEntry {
+            root: Errno::BUSY,
+            dot: Errno::ISDIR,
+        };
+        let entry = root.for_change()?.entry(path, no_entry)?;
         if entry.wants_directory() {
             // What the name asks to be removed is a directory, or it is not there.
             entry.at().expect_directory()?;
@@ -112,8 +121,17 @@ pub fn unlink(root: &Root, path: &UserPath) -> Result<()> {
 
 /// rmdir(2)
 pub fn rmdir(root: &Root, path: &UserPath) -> Result<()> {
-    Call::on("rmdir", path).run(|| Ok(root.for_change()?.entry(path, Errno::BUSY)?.at().rmdir()?))
+    Call::on("rmdir", path).run(|| {
+        let entry = root.for_change()?.entry(path, NOT_REMOVED)?;
+        Ok(entry.at().rmdir()?)
+    })
 }
+
+/// What a directory answers that is not an entry of another, and so is not removed: rmdir(2).
+pub(super) const NOT_REMOVED: NoEntry = NoEntry {
+    root: Errno::BUSY,
+    dot: Errno::INVAL,
+};
 
 /// What `rename` does with a destination that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +149,14 @@ pub fn rename(old: Place<'_>, new: Place<'_>, existing: Existing) -> Result<()> 
     Call::between("rename", old.path, new.path).run(|| {
         new.root.for_change()?;
         let from = old.root.for_change()?.entry(old.path, Errno::BUSY)?;
-        let to = new.root.entry(new.path, Errno::BUSY);
+        let no_entry = NoEntry {
+            root: Errno::BUSY,
+            dot: match existing {
+                Existing::Refuse => Errno::EXIST,
+                _ => Errno::BUSY,
+            },
+        };
+        let to = new.root.entry(new.path, no_entry);
         let to = to.map_err(|failure| match from.at().lstat() {
             // Where both are wrong, the kernel speaks first of what it met first.
             Err(Errno::ACCESS) => Errno::ACCESS.into(),
@@ -146,6 +171,10 @@ pub fn rename(old: Place<'_>, new: Place<'_>, existing: Existing) -> Result<()> 
         } else if from.wants_directory() || to.wants_directory() {
             match (from.at().expect_directory(), to.at().lstat()) {
                 (Ok(()), _) => {}
+                // The kernel says this before anything about a slash behind a name.
+                (Err(Errno::NOTDIR), Ok(_)) if existing == Existing::Refuse => {
+                    return Err(Errno::EXIST.into());
+                }
                 (Err(_), Err(Errno::ACCESS)) => return Err(Errno::ACCESS.into()),
                 (Err(Errno::NOTDIR), Err(errno)) if errno != Errno::NOENT => {
                     return Err(errno.into());
@@ -169,7 +198,7 @@ pub fn link(old: Place<'_>, new: Place<'_>) -> Result<()> {
         // The root is a directory, and the kernel links none: link(2).
         let from = old.root.for_change()?.entry(old.path, Errno::PERM)?;
         if from.wants_directory() {
-            directory_or_link_refused(from.at())?;
+            directory_or_link_refused(old, &from, Errno::PERM)?;
         }
         let to = new.root.entry(new.path, Errno::EXIST).or_else(|failure| {
             // Where both are wrong, the kernel speaks of the old name.
@@ -214,10 +243,20 @@ fn target_of(symlink: OwnedFd) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// Behind a name that is to be followed by way of a slash, a symlink is `ELOOP`.
-pub(super) fn directory_or_link_refused(at: At<'_>) -> Result<(), Failure> {
-    match FileType::from_raw_mode(at.lstat()?.st_mode) {
+/// What a slash behind the name `entry` of `place` asks: that a directory is there. A symlink there would be
+/// followed: it is `ELOOP`; for a root that follows them, `to_directory` if it leads to a directory, or what the
+/// kernel says of where it leads.
+pub(super) fn directory_or_link_refused(
+    place: Place<'_>,
+    entry: &Entry<'_, '_>,
+    to_directory: Errno,
+) -> Result<(), Failure> {
+    match FileType::from_raw_mode(entry.at().lstat()?.st_mode) {
         FileType::Directory => Ok(()),
+        FileType::Symlink if place.root.policy().follows() => {
+            place.root.existing(place.path)?;
+            Err(to_directory.into())
+        }
         FileType::Symlink => Err(Errno::LOOP.into()),
         _ => Err(Errno::NOTDIR.into()),
     }

@@ -133,7 +133,7 @@ pub fn access(root: &Root, path: &UserPath, mode: Access) -> Result<()> {
         if mode == Access::EXISTS {
             return find(root, path);
         }
-        let fd = root.existing(path)?;
+        let fd = sys::as_real_user(|| root.existing(path))?;
         let done = on_intr(|| sys::access_o_path(fd.as_fd(), mode));
         or_through_proc(done, fd.as_fd(), |proc_fds, number| {
             rustix::fs::accessat(proc_fds, number, mode, AtFlags::empty())
@@ -149,10 +149,16 @@ pub fn exists(root: &Root, path: &UserPath) -> bool {
 /// Finds out whether something is at `path`, and if not, why.
 fn find(root: &Root, path: &UserPath) -> Result<(), Failure> {
     let path = root.parse(path)?;
-    match describe_in_root(root, &path, true)? {
+    sys::as_real_user(|| match describe_in_root(root, &path, true)? {
         Some(_) => Ok(()),
         None => root.existing_of(&path).map(drop),
-    }
+    })
+}
+
+/// As [`exists`], if nothing has to be waited for.
+pub fn exists_if_cached(root: &Root, path: &UserPath) -> Option<bool> {
+    let found = sys::as_real_user(|| root.handle_if_cached(path, OFlags::empty()))?;
+    Some(found.is_ok())
 }
 
 /// Whom a file is to belong to; `None` leaves it as it is.

@@ -1,5 +1,5 @@
-//! A file that an operation fills by its path: the one that is there, or a new one, which goes again
-//! if filling it fails.
+//! A file that an operation opens by its path to change it: the one that is there, or a new one, which
+//! is removed if the operation fails.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -7,8 +7,8 @@ use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::Failure;
-use crate::resolve::{Content, Place};
-use crate::retry::{TRIES, on_intr};
+use crate::resolve::{Content, Entry, Place};
+use crate::retry::{TRIES, on_intr, rest};
 use crate::sys;
 
 /// Whether the file may, must or must not be there.
@@ -22,121 +22,202 @@ pub enum Presence {
     Any,
 }
 
+impl Presence {
+    /// What the flags of open(2) ask for.
+    pub fn of(flags: OFlags) -> Self {
+        match (flags.contains(OFlags::CREATE), flags.contains(OFlags::EXCL)) {
+            (false, _) => Self::Old,
+            (true, false) => Self::Any,
+            (true, true) => Self::New,
+        }
+    }
+}
+
 /// The open file.
 pub struct Target<'a> {
     place: Place<'a>,
-    fd: OwnedFd,
-    stat: Stat,
-    /// Whether it was made here, so that a failure is to remove it again.
-    is_new: bool,
+    file: File<'a>,
+}
+
+enum File<'a> {
+    /// It was there.
+    Old(Content),
+    /// It was made by this operation, which removes it again if it fails.
+    New {
+        entry: Entry<'a, 'a>,
+        fd: OwnedFd,
+        stat: Stat,
+    },
 }
 
 impl<'a> Target<'a> {
-    /// Opens the file at `place`; `flags` say how it is written to, `mode` is that of a new one.
+    /// Opens the file at `place`; `flags` say how it is read and written, `mode` is that of a new one.
     pub fn open(
         place: Place<'a>,
         flags: OFlags,
         mode: Mode,
         presence: Presence,
     ) -> Result<Self, Failure> {
-        let Place { root, path } = place;
-        root.for_change()?;
-        let old = |flags| match root.content(path, flags, mode) {
-            Ok(file) => Ok(Some(Self::existing(place, file))),
-            Err(failure) if presence != Presence::Old && is_missing(failure.errno) => Ok(None),
-            Err(failure) => Err(failure),
-        };
-        for _ in 0..TRIES {
-            if presence != Presence::New
-                && let Some(found) = old(flags)?
-            {
-                return Ok(found);
+        let flags = flags - (OFlags::CREATE | OFlags::EXCL | OFlags::TRUNC);
+        place.root.for_change()?;
+        for round in 0..TRIES {
+            rest(round);
+            if let Some(file) = open_old(place, flags, mode, presence)? {
+                return Ok(Self { place, file });
             }
-            // What is wrong with the way there is said by this lookup.
-            let unnamed = match presence {
-                Presence::New => Errno::EXIST,
-                _ => Errno::ISDIR,
-            };
-            let entry = root.entry(path, unnamed)?;
-            if entry.wants_directory() {
-                return Err(Errno::ISDIR.into());
+            if let Some(file) = create(place, flags, mode, presence)? {
+                return Ok(Self { place, file });
             }
-            let fd = match entry.at().create_new(flags, mode) {
-                Ok(fd) => fd,
-                Err(Errno::EXIST) if presence == Presence::Any => {
-                    // A symlink to nothing, which this root follows: what it names is made.
-                    if root.policy().follows()
-                        && let Some(found) = old(flags | OFlags::CREATE)?
-                    {
-                        return Ok(found);
-                    }
-                    // Or somebody made it since we looked: it is there to be opened.
-                    continue;
-                }
-                Err(errno) => return Err(errno.into()),
-            };
-            return match rustix::fs::fstat(&fd) {
-                Ok(stat) => Ok(Self {
-                    place,
-                    fd,
-                    stat,
-                    is_new: true,
-                }),
-                Err(errno) => {
-                    // What was made this moment goes again; the error is what is told.
-                    let _ = entry.at().unlink();
-                    Err(errno.into())
-                }
-            };
         }
         Err(Errno::NOENT.into())
     }
 
-    fn existing(place: Place<'a>, file: Content) -> Self {
-        Self {
-            place,
-            stat: *file.stat(),
-            fd: file.into_fd(),
-            is_new: false,
+    /// What it was when it was opened.
+    pub fn stat(&self) -> &Stat {
+        match &self.file {
+            File::Old(content) => content.stat(),
+            File::New { stat, .. } => stat,
         }
     }
 
-    /// What it was when it was opened.
-    pub fn stat(&self) -> &Stat {
-        &self.stat
+    /// The open file.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        match &self.file {
+            File::Old(content) => content.fd(),
+            File::New { fd, .. } => fd.as_fd(),
+        }
     }
 
     /// Whether it was made by this operation.
     pub fn is_new(&self) -> bool {
-        self.is_new
+        matches!(self.file, File::New { .. })
     }
 
-    /// Empties it.
+    /// Empties it. A new one is empty, and would lose its setuid and setgid bits.
     pub fn empty(&self) -> Result<(), Failure> {
-        if !self.is_new {
-            on_intr(|| rustix::fs::ftruncate(&self.fd, 0))?;
+        let File::Old(content) = &self.file else {
+            return Ok(());
+        };
+        if content.is_writable() {
+            return Ok(on_intr(|| rustix::fs::ftruncate(content.fd(), 0))?);
         }
-        Ok(())
+        // As open(2) does with O_RDONLY | O_TRUNC: it takes permission to write.
+        let Place { root, path } = self.place;
+        for round in 0..TRIES {
+            rest(round);
+            let writable = root.content(path, OFlags::WRONLY, Mode::empty())?;
+            if is_same_file(writable.stat(), content.stat()) {
+                return Ok(on_intr(|| rustix::fs::ftruncate(writable.fd(), 0))?);
+            }
+        }
+        Err(Errno::BUSY.into())
     }
 
-    /// Fills it by `fill` and closes it. If that fails, a file that was made here goes again.
+    /// Fills it by `fill` and closes it. If that fails, a new file is removed.
     pub fn fill(
         self,
         fill: impl FnOnce(&Self, BorrowedFd<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let done = fill(&self, self.fd.as_fd());
-        let Self {
-            place,
-            fd,
-            stat,
-            is_new,
-        } = self;
-        // Some file systems say only now that what was written does not fit.
-        let done = done.and(sys::close(fd).map_err(Into::into));
-        if done.is_err() && is_new {
-            discard(place, &stat);
+        let done = fill(&self, self.fd());
+        match self.file {
+            // Some file systems say only at the end that what was written does not fit.
+            File::Old(content) => done.and(sys::close(content.into_fd()).map_err(Into::into)),
+            File::New { entry, fd, stat } => {
+                let done = done.and(sys::close(fd).map_err(Into::into));
+                if done.is_err() {
+                    discard(&entry, &stat);
+                }
+                done
+            }
         }
-        done
+    }
+
+    /// The open file, for a caller who asked for it with the flags of open(2); emptied, if they say so.
+    pub fn into_fd(self, flags: OFlags) -> Result<OwnedFd, Failure> {
+        if let File::Old(content) = &self.file {
+            // The last that can fail before the old content goes.
+            content.set_blocking(flags)?;
+            if flags.contains(OFlags::TRUNC) {
+                self.empty()?;
+            }
+        }
+        Ok(match self.file {
+            File::Old(content) => content.into_fd(),
+            File::New { fd, .. } => fd,
+        })
+    }
+}
+
+/// Opens the file if it is there.
+fn open_old<'a>(
+    place: Place<'a>,
+    flags: OFlags,
+    mode: Mode,
+    presence: Presence,
+) -> Result<Option<File<'a>>, Failure> {
+    let open = |flags| place.root.content(place.path, flags, mode);
+    // A slash behind a name is answered where the file would be made: open(2) with O_CREAT.
+    let parsed = place.root.parse(place.path)?;
+    let is_slash = parsed.has_leaf() && parsed.wants_directory();
+    if presence == Presence::New || presence == Presence::Any && is_slash {
+        return Ok(None);
+    }
+    let file = match open(flags) {
+        Ok(file) => file,
+        Err(failure) if presence == Presence::Any && is_missing(failure.errno) => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    if presence == Presence::Any && file.is_directory() {
+        return Err(Errno::ISDIR.into());
+    }
+    // In a sticky directory, fs.protected_regular may refuse the file of another to whoever would create
+    // it. Only an open that may create is asked that.
+    if presence == Presence::Any
+        && file.stat().st_uid != rustix::process::geteuid().as_raw()
+        && !is_same_file(open(flags | OFlags::CREATE)?.stat(), file.stat())
+    {
+        return Ok(None);
+    }
+    Ok(Some(File::Old(file)))
+}
+
+/// Makes the file; `None` if it is there by now, and may be.
+fn create<'a>(
+    place: Place<'a>,
+    flags: OFlags,
+    mode: Mode,
+    presence: Presence,
+) -> Result<Option<File<'a>>, Failure> {
+    let Place { root, path } = place;
+    // What is wrong with the way there is said by this lookup.
+    let no_entry = match presence {
+        Presence::New => Errno::EXIST,
+        _ => Errno::ISDIR,
+    };
+    let entry = root.entry(path, no_entry)?;
+    if entry.wants_directory() {
+        return Err(Errno::ISDIR.into());
+    }
+    match root.create_at(entry.at(), flags, mode) {
+        Ok(fd) => match rustix::fs::fstat(&fd) {
+            Ok(stat) => Ok(Some(File::New { entry, fd, stat })),
+            Err(errno) => {
+                // It was made this moment. The error is what the caller gets.
+                let _ = entry.at().unlink();
+                Err(errno.into())
+            }
+        },
+        Err(failure) if failure.errno == Errno::EXIST && presence == Presence::Any => {
+            if !root.policy().follows() {
+                return Ok(None);
+            }
+            // A symlink to nothing, which this root follows: what it names is made.
+            match root.content(path, flags | OFlags::CREATE, mode) {
+                Err(failure) if is_missing(failure.errno) => Ok(None),
+                file => Ok(Some(File::Old(file?))),
+            }
+        }
+        Err(failure) => Err(failure),
     }
 }
 
@@ -145,12 +226,9 @@ fn is_missing(errno: Errno) -> bool {
 }
 
 /// Removes the file that was made, if its name still leads to it.
-fn discard(place: Place<'_>, made: &Stat) {
-    let Ok(entry) = place.root.entry(place.path, Errno::BUSY) else {
-        return;
-    };
+fn discard(entry: &Entry<'_, '_>, made: &Stat) {
     if entry.at().lstat().is_ok_and(|now| is_same_file(&now, made)) {
-        // The operation has failed already, and that is what the caller is told.
+        // The operation has failed already: its error is what the caller gets.
         let _ = entry.at().unlink();
     }
 }

@@ -13,9 +13,11 @@ use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Call, Failure, Reason, Result};
-use crate::ops::copy::{ContentCopier, Reflink, permissions};
+use crate::ops::attributes::{self, Which};
+use crate::ops::copy::{ContentCopier, Reflink};
 use crate::ops::draft::{Draft, Taken, with_temporary_name};
-use crate::ops::metadata::{chmod_fd, chown_fd, utimes_fd};
+use crate::ops::metadata::{chown_fd, utimes_fd};
+use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::is_same_file;
 use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
 use crate::ops::tree::walk::{Down, Found, Stopped, Visitor, Walk};
@@ -69,8 +71,8 @@ pub enum Keep {
     Nothing,
     /// When it was last read and changed.
     Times,
-    /// Those, and whom it belongs to where we may say so, with all twelve bits of the mode.
-    TimesAndOwner,
+    /// Those, and as far as we may: whom it belongs to, all twelve bits of the mode, and extended attributes.
+    Everything,
 }
 
 /// Copies what is at `from` to `to`. Links are copied as links.
@@ -146,8 +148,7 @@ pub(super) fn copy_to(
     match source {
         Source::Directory(_) if !options.recursive => Err(Stopped::at_top(Errno::ISDIR)),
         Source::Directory(listing) => {
-            let original = rustix::fs::fstat(&listing).map_err(Stopped::at_top)?;
-            let made = copy.job.directory(dest, &original);
+            let made = copy.job.directory(dest, listing.as_fd());
             let (top, made) = made.map_err(Stopped::at_top)?;
             copy.tree(listing, top, made)
         }
@@ -216,6 +217,21 @@ impl<'r, 'p> Source<'r, 'p> {
     }
 }
 
+/// What a copy may have of its original.
+struct Original {
+    stat: Stat,
+    permissions: Permissions,
+}
+
+impl Original {
+    /// Of the open file or directory `fd`.
+    fn of(fd: BorrowedFd<'_>) -> Result<Self, Failure> {
+        let stat = rustix::fs::fstat(fd)?;
+        let permissions = Permissions::of(fd, &stat)?;
+        Ok(Self { stat, permissions })
+    }
+}
+
 /// Where it is to be.
 enum Destination<'r, 'p> {
     /// The root itself, or what `..` leads to: it is there.
@@ -245,7 +261,7 @@ struct Copy<'a> {
     job: Job<'a>,
     /// The way down through the copy, beside that of the source; the original of each directory that
     /// was made.
-    levels: Levels<Option<Stat>>,
+    levels: Levels<Option<Original>>,
     /// The top of the copy.
     top: Option<Id>,
 }
@@ -295,7 +311,12 @@ impl<'a> Copy<'a> {
 
     /// Copies what is in the directory `source` into the directory `top`; `made`: the original of the
     /// latter, if it was made for it.
-    fn tree(&mut self, source: OwnedFd, top: OwnedFd, made: Option<Stat>) -> Result<(), Stopped> {
+    fn tree(
+        &mut self,
+        source: OwnedFd,
+        top: OwnedFd,
+        made: Option<Original>,
+    ) -> Result<(), Stopped> {
         let id = Id::of(top.as_fd()).map_err(Stopped::at_top)?;
         if Id::of(source.as_fd()).map_err(Stopped::at_top)? == id {
             return Err(Stopped::at_top(into_itself()));
@@ -314,8 +335,8 @@ impl<'a> Copy<'a> {
     }
 
     /// Goes down into the copy of a directory.
-    fn go_down(&mut self, name: &CStr, original: &Stat) -> Result<(), Failure> {
-        if self.top == Some(original.into()) {
+    fn go_down(&mut self, name: &CStr, original: BorrowedFd<'_>) -> Result<(), Failure> {
+        if self.top == Some(Id::of(original)?) {
             return Err(into_itself());
         }
         let (Some(leaf), Some(above)) = (
@@ -329,11 +350,11 @@ impl<'a> Copy<'a> {
     }
 
     fn go_up(&mut self) -> Result<(), Failure> {
-        let Some((left, above)) = self.levels.leave() else {
+        let Some((left, above)) = self.levels.leave(self.job.to) else {
             return Ok(());
         };
         if let (Some(original), Some(fd)) = (&left.state, left.fd()) {
-            self.job.finish_fd(fd, original)?;
+            self.job.finish_fd(fd, original, None)?;
         }
         self.job.watch.entry_done();
         match above {
@@ -366,8 +387,7 @@ impl Visitor for Copy<'_> {
     }
 
     fn entered(&mut self, name: &CStr, dir: BorrowedFd<'_>) -> Result<(), Failure> {
-        let original = rustix::fs::fstat(dir)?;
-        self.go_down(name, &original)
+        self.go_down(name, dir)
     }
 
     fn left(&mut self) -> Result<(), Failure> {
@@ -438,17 +458,27 @@ enum Clash {
 
 impl Job<'_> {
     /// Makes the copy of a directory, or finds one there. Its original, if it was made.
-    fn directory(&self, dest: At<'_>, original: &Stat) -> Result<(OwnedFd, Option<Stat>), Failure> {
+    fn directory(
+        &self,
+        dest: At<'_>,
+        original: BorrowedFd<'_>,
+    ) -> Result<(OwnedFd, Option<Original>), Failure> {
         // Ours to fill, whatever the original forbids. What it allows is set at the end.
-        let made = match dest.mkdir(Mode::RWXU) {
-            Ok(()) => Some(*original),
-            Err(Errno::EXIST) => None,
-            Err(errno) => return Err(errno.into()),
-        };
-        match self.to.directory_at(dest) {
-            // A symlink, too, is no directory to copy into.
-            Err(failure) if failure.errno == Errno::LOOP => Err(Errno::NOTDIR.into()),
-            fd => Ok((fd?, made)),
+        match dest.mkdir(Mode::RWXU) {
+            Ok(()) => {
+                let made = self.to.listing_at(dest)?;
+                if self.options.keep == Keep::Everything {
+                    attributes::copy(original, made.as_fd(), Which::OfAnyOwner);
+                    attributes::copy(original, made.as_fd(), Which::OfThisOwner);
+                }
+                Ok((made, Some(Original::of(original)?)))
+            }
+            Err(Errno::EXIST) => match self.to.directory_at(dest) {
+                // A symlink, too, is no directory to copy into.
+                Err(failure) if failure.errno == Errno::LOOP => Err(Errno::NOTDIR.into()),
+                fd => Ok((fd?, None)),
+            },
+            Err(errno) => Err(errno.into()),
         }
     }
 
@@ -503,42 +533,55 @@ impl Job<'_> {
         dest: At<'_>,
         way: impl Fn() -> Vec<u8>,
     ) -> Result<(), Failure> {
-        let original = content.stat();
+        let permissions = Permissions::of(content.fd(), content.stat())?;
+        let original = &Original {
+            stat: *content.stat(),
+            permissions,
+        };
         let shared = Arc::clone(&self.linked);
         // Held for as long as the first copy is made: another thread may come to another name of it.
-        let mut linked = match original.st_nlink > 1 {
+        let mut linked = match original.stat.st_nlink > 1 {
             true => Some(shared.lock().unwrap_or_else(PoisonError::into_inner)),
             false => None,
         };
         if let Some(first) = linked
             .as_ref()
-            .and_then(|linked| linked.get(&original.into()))
-            && self.link(first, original, dest)?
+            .and_then(|linked| linked.get(&(&original.stat).into()))
+            && self.link(first, &original.stat, dest)?
         {
             return Ok(());
         }
-        let mode = permissions(original);
+        // As its owner: extended attributes are set by permission to write.
+        let narrow = match self.options.keep {
+            Keep::Everything => Mode::RUSR | Mode::WUSR,
+            _ => original.permissions.narrow(),
+        };
         let fill = |fd: BorrowedFd<'_>| -> Result<(), Failure> {
             self.contents.copy(content, fd)?;
-            self.finish_fd(fd, original)
+            if self.options.keep == Keep::Everything {
+                attributes::copy(content.fd(), fd, Which::OfAnyOwner);
+            }
+            self.finish_fd(fd, original, Some(content.fd()))
         };
-        let copy = match dest.create_new(OFlags::WRONLY, mode) {
+        let copy = match self.to.create_at(dest, OFlags::WRONLY, narrow) {
             Ok(fd) => fill_new(dest, fd, fill)?,
-            Err(Errno::EXIST) => match self.clash(dest, original)? {
-                Clash::Stay => return Ok(()),
-                Clash::Replace => {
-                    let draft = Draft::new(dest, mode)?;
-                    fill(draft.fd())?;
-                    let id = Id::of(draft.fd())?;
-                    draft.publish(Taken::Replace)?;
-                    id
+            Err(failure) if failure.errno == Errno::EXIST => {
+                match self.clash(dest, &original.stat)? {
+                    Clash::Stay => return Ok(()),
+                    Clash::Replace => {
+                        let draft = Draft::new(self.to, dest, narrow)?;
+                        fill(draft.fd())?;
+                        let id = Id::of(draft.fd())?;
+                        draft.publish(Taken::Replace)?;
+                        id
+                    }
                 }
-            },
-            Err(errno) => return Err(errno.into()),
+            }
+            Err(failure) => return Err(failure),
         };
         if let Some(linked) = &mut linked {
             let way = way();
-            linked.insert(original.into(), Linked { copy, way });
+            linked.insert((&original.stat).into(), Linked { copy, way });
         }
         Ok(())
     }
@@ -561,7 +604,7 @@ impl Job<'_> {
                 Ok(stat) if Id::from(&stat) == *copy => Ok(()),
                 _ => {
                     at.unlink()?;
-                    Err(Errno::STALE)
+                    Err(Errno::STALE.into())
                 }
             }
         });
@@ -579,20 +622,22 @@ impl Job<'_> {
         let target = source.readlink()?;
         self.make(dest, &original, |at| {
             at.symlink(&target)?;
-            self.finish_name(at, &original)
+            self.finish_symlink(at, &original)
         })
     }
 
     fn fifo(&self, source: At<'_>, dest: At<'_>) -> Result<(), Failure> {
-        let original = source.lstat()?;
-        self.make(dest, &original, |at| {
-            let mode = permissions(&original);
-            at.mkfifo(mode)?;
-            // Whatever the umask took away.
-            let fifo = self.to.handle_at(at);
-            fifo.and_then(|fd| chmod_fd(fd.as_fd(), mode))
-                .map_err(|failure| failure.errno)?;
-            self.finish_name(at, &original)
+        let handle = self.from.handle_at(source)?;
+        let stat = rustix::fs::fstat(&handle)?;
+        if kind_of(&stat) != FileType::Fifo {
+            return Err(Errno::INVAL.into());
+        }
+        let permissions = Permissions::of_o_path(handle.as_fd(), &stat)?;
+        let original = Original { stat, permissions };
+        self.make(dest, &stat, |at| {
+            at.mkfifo(Mode::RUSR | Mode::WUSR)?;
+            let fifo = self.to.made_at(at, FileType::Fifo)?;
+            self.finish_fd(fifo.as_fd(), &original, None)
         })
     }
 
@@ -602,11 +647,11 @@ impl Job<'_> {
         &self,
         dest: At<'_>,
         original: &Stat,
-        make: impl Fn(At<'_>) -> rustix::io::Result<()>,
+        make: impl Fn(At<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         match make(dest) {
-            Err(Errno::EXIST) => {}
-            done => return Ok(done?),
+            Err(failure) if failure.errno == Errno::EXIST => {}
+            done => return done,
         }
         match self.clash(dest, original)? {
             Clash::Stay => Ok(()),
@@ -640,34 +685,54 @@ impl Job<'_> {
     }
 
     /// Gives an open file, or directory, what it is to have of its original.
-    fn finish_fd(&self, fd: BorrowedFd<'_>, original: &Stat) -> Result<(), Failure> {
-        let mut mode = permissions(original);
-        if self.options.keep == Keep::TimesAndOwner {
-            let (user, group) = owner(original);
-            // Only root may. What is not its old owner's is not setuid either.
-            let _ = chown_fd(fd, user, group);
-            let now = rustix::fs::fstat(fd)?;
-            if (now.st_uid, now.st_gid) == (original.st_uid, original.st_gid) {
-                mode = Mode::from_raw_mode(original.st_mode & 0o7777);
+    /// `content`: that of the original, where it has some.
+    fn finish_fd(
+        &self,
+        fd: BorrowedFd<'_>,
+        original: &Original,
+        content: Option<BorrowedFd<'_>>,
+    ) -> Result<(), Failure> {
+        let Original { stat, permissions } = original;
+        if self.options.keep == Keep::Everything {
+            let now = take_owner(fd, stat)?;
+            if now.st_gid != stat.st_gid {
+                permissions.of_another_group().apply(fd, Mode::empty())?;
+            } else if now.st_uid != stat.st_uid {
+                // What is not its old owner's is not setuid either.
+                permissions.apply(fd, Mode::empty())?;
+            } else {
+                if let Some(content) = content {
+                    attributes::copy(content, fd, Which::OfThisOwner);
+                }
+                permissions.apply(fd, Mode::from_raw_mode(stat.st_mode & 0o7000))?;
             }
+        } else {
+            let more = match kind_of(stat) {
+                // What a directory has of the one that it is in.
+                FileType::Directory => {
+                    Mode::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) & Mode::SGID
+                }
+                _ => Mode::empty(),
+            };
+            permissions.apply(fd, more)?;
         }
-        chmod_fd(fd, mode)?;
         if self.options.keep != Keep::Nothing {
-            utimes_fd(fd, &times(original))?;
+            utimes_fd(fd, &times(stat))?;
         }
         Ok(())
     }
 
-    /// The same for a symlink or a FIFO, which is not open.
-    fn finish_name(&self, at: At<'_>, original: &Stat) -> rustix::io::Result<()> {
-        if self.options.keep == Keep::TimesAndOwner {
+    /// The same for a symlink that was made this moment.
+    fn finish_symlink(&self, at: At<'_>, original: &Stat) -> Result<(), Failure> {
+        if self.options.keep == Keep::Nothing {
+            return Ok(());
+        }
+        let symlink = self.to.made_at(at, FileType::Symlink)?;
+        if self.options.keep == Keep::Everything {
             let (user, group) = owner(original);
-            let _ = at.chown(user, group);
+            let _ = chown_fd(symlink.as_fd(), user, group);
         }
-        if self.options.keep != Keep::Nothing {
-            at.utimes(&times(original))?;
-        }
-        Ok(())
+        utimes_fd(symlink.as_fd(), &times(original))
     }
 }
 

@@ -7,8 +7,9 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::at::{At, open_parent};
+use crate::at::At;
 use crate::path::Leaf;
+use crate::resolve::Root;
 
 /// How many directories are open at the most, beside the parent of the tree.
 pub const OPEN_LEVELS: usize = 16;
@@ -146,13 +147,13 @@ impl<T> Levels<T> {
     }
 
     /// Goes up. The level that was left, and how the one above it is found.
-    pub fn leave(&mut self) -> Option<(Level<T>, Above)> {
+    pub fn leave(&mut self, root: &Root) -> Option<(Level<T>, Above)> {
         let left = self.levels.pop()?;
         let above = match (self.levels.last_mut(), left.fd()) {
             (None, _) => Above::Nothing,
             (Some(above), _) if above.fd().is_some() => Above::Open,
             (Some(_), None) => Above::Lost,
-            (Some(above), Some(below)) => match open_parent(below) {
+            (Some(above), Some(below)) => match root.directory_above(below) {
                 Ok(fd) if above.is(fd.as_fd()) => {
                     above.at = Whereabouts::Open(fd);
                     Above::Reopened
@@ -165,7 +166,7 @@ impl<T> Levels<T> {
 
     /// After a level was [`Lost`](Above::Lost): goes down from the top as far as every level is still
     /// what it was. The others are dropped.
-    pub fn find_again(&mut self) {
+    pub fn find_again(&mut self, root: &Root) {
         let mut found: Option<OwnedFd> = None;
         let mut depth = 1;
         for level in self.levels.iter().skip(1) {
@@ -174,7 +175,7 @@ impl<T> Levels<T> {
             let (Some(above), Some(leaf)) = (above, Leaf::listed(&level.name)) else {
                 break;
             };
-            match At::new(above, &leaf).open_directory() {
+            match root.listing_at(At::new(above, &leaf)) {
                 Ok(fd) if level.is(fd.as_fd()) => found = Some(fd),
                 _ => break,
             }

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use crate::error::{Call, Failure, Result};
 use crate::ops::copy::Reflink;
-use crate::ops::draft::with_temporary_name;
+use crate::ops::draft::{temporary_name, with_temporary_name};
 use crate::ops::entry::{self, Existing};
 use crate::ops::tree::copy::{self, CopyTreeOptions, Keep, MountPoints, Source, copy_to};
 use crate::ops::tree::levels::Id;
@@ -60,7 +60,7 @@ fn copy_across(
         recursive: true,
         existing: copy::Existing::Refuse,
         reflink: Reflink::Auto,
-        keep: Keep::TimesAndOwner,
+        keep: Keep::Everything,
         mount_points: MountPoints::Refuse,
         only: None,
     };
@@ -81,7 +81,7 @@ fn copy_across(
         Ok(_) if !overwrite => return Err(Stopped::at_top(Errno::EXIST)),
         _ => {}
     }
-    let leaf = new.at().temporary_name().map_err(Stopped::at_top)?;
+    let leaf = temporary_name(new.at()).map_err(Stopped::at_top)?;
     let base = to.path.beside(&leaf);
     let base = base.map_err(|_| Stopped::at_top(Errno::INVAL))?;
     let temporary = new.at().beside(&leaf);
@@ -96,7 +96,7 @@ fn copy_across(
     });
     if published.is_err() {
         // What was copied goes again; the error that led here is told.
-        let _ = remove_at(to.path, temporary, &Watch::default());
+        let _ = remove_at(to.root, to.path, temporary, &Watch::default());
     }
     published.map(|()| Copied { id, _held })
 }
@@ -120,7 +120,9 @@ fn remove_source(from: Place<'_>, copied: &Copied, call: &Call<'_>) -> Result<()
     };
     let at = leaf.as_ref().map_or(old.at(), |leaf| old.at().beside(leaf));
     let removed = match at.lstat() {
-        Ok(stat) if Id::from(&stat) == copied.id => remove_at(from.path, at, &Watch::default()),
+        Ok(stat) if Id::from(&stat) == copied.id => {
+            remove_at(from.root, from.path, at, &Watch::default())
+        }
         Ok(_) => Err(failed(Errno::BUSY.into())),
         Err(errno) => Err(failed(errno.into())),
     };

@@ -12,11 +12,11 @@ use rustix::io::Errno;
 use crate::at::At;
 use crate::error::{Call, Error, Failure, Result};
 use crate::ops::directory::{Listing, Read};
-use crate::ops::entry::directory_or_link_refused;
+use crate::ops::entry::{NOT_REMOVED, directory_or_link_refused};
 use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS_SHARED};
 use crate::ops::tree::second::{MANY, with_second_thread};
 use crate::path::{Leaf, UserPath};
-use crate::resolve::Root;
+use crate::resolve::{Place, Root};
 use crate::retry::{TRIES, rest};
 use crate::watch::Watch;
 
@@ -37,19 +37,18 @@ pub fn remove(
     };
     let not_found = |failure: Failure| match failure.errno {
         Errno::NOENT if force && !path.as_bytes().is_empty() => Ok(()),
-        Errno::BUSY => Err(call.failed(failure)),
+        Errno::BUSY | Errno::INVAL => Err(call.failed(failure)),
         _ => Err(call.failed(failure.at(lookup))),
     };
-    let entry = match root.for_change() {
-        Ok(root) => root.entry(path, Errno::BUSY),
-        Err(errno) => return Err(call.failed(errno.into())),
-    };
-    let entry = match entry {
+    if let Err(Errno::ROFS) = root.for_change() {
+        return Err(call.failed(Errno::ROFS.into()));
+    }
+    let entry = match root.entry(path, NOT_REMOVED) {
         Ok(entry) => entry,
         Err(failure) => return not_found(failure),
     };
     if entry.wants_directory()
-        && let Err(failure) = directory_or_link_refused(entry.at())
+        && let Err(failure) = directory_or_link_refused(Place { root, path }, &entry, Errno::NOTDIR)
     {
         return not_found(failure);
     }
@@ -65,7 +64,7 @@ pub fn remove(
         {
             Err(errno) => return not_found(errno.into()),
             Ok(FileType::Directory) if recursive => {
-                return Removal::new(path, entry.at(), watch).run();
+                return Removal::new(root, path, entry.at(), watch).run();
             }
             Ok(FileType::Directory) => return Err(call.failed(Errno::ISDIR.into())),
             // It was a directory a moment ago, and is none now.
@@ -76,9 +75,9 @@ pub fn remove(
     Err(call.failed(Failure::from(Errno::BUSY).at("unlink")))
 }
 
-/// Removes what has the name `at`, whatever it is; an error calls it `path`.
-pub(super) fn remove_at(path: &UserPath, at: At<'_>, watch: &Watch) -> Result<()> {
-    Removal::new(path, at, watch).run()
+/// Removes what has the name `at` in a tree of `root`, whatever it is; an error calls it `path`.
+pub(super) fn remove_at(root: &Root, path: &UserPath, at: At<'_>, watch: &Watch) -> Result<()> {
+    Removal::new(root, path, at, watch).run()
 }
 
 fn is_directory(at: At<'_>) -> bool {
@@ -105,6 +104,7 @@ enum Outcome {
 
 /// A tree in the course of being removed.
 struct Removal<'a> {
+    root: &'a Root,
     path: &'a UserPath,
     top: At<'a>,
     watch: &'a Watch,
@@ -121,8 +121,9 @@ struct Removal<'a> {
 }
 
 impl<'a> Removal<'a> {
-    fn new(path: &'a UserPath, top: At<'a>, watch: &'a Watch) -> Self {
+    fn new(root: &'a Root, path: &'a UserPath, top: At<'a>, watch: &'a Watch) -> Self {
         Self {
+            root,
             path,
             top,
             watch,
@@ -136,19 +137,25 @@ impl<'a> Removal<'a> {
     }
 
     /// Of a part of a tree, at the end of `way`, by one of two threads.
-    fn of_part(path: &'a UserPath, way: Vec<u8>, top: At<'a>, watch: &'a Watch) -> Self {
+    fn of_part(
+        root: &'a Root,
+        path: &'a UserPath,
+        way: Vec<u8>,
+        top: At<'a>,
+        watch: &'a Watch,
+    ) -> Self {
         Self {
             way,
             in_parallel: false,
             levels: Levels::sharing(),
-            ..Self::new(path, top, watch)
+            ..Self::new(root, path, top, watch)
         }
     }
 
     fn run(mut self) -> Result<()> {
         // More than once only if the top was moved: what has its name then is the tree to remove.
         for _ in 0..TRIES {
-            match remove_one(self.top, FileType::Directory, self.watch) {
+            match remove_one(self.root, self.top, FileType::Directory, self.watch) {
                 Ok(Outcome::Gone) => return Ok(()),
                 Ok(Outcome::Entered(fd)) => self.enter(CString::default(), fd)?,
                 Err(failure) => return Err(self.failed(failure, None)),
@@ -174,15 +181,18 @@ impl<'a> Removal<'a> {
             let kept = self.levels.keep_open(OPEN_LEVELS_SHARED);
             kept.map_err(|errno| self.failed(errno.into(), None))?;
             return match self.levels.innermost().and_then(Level::fd) {
-                Some(dir) => remove_by_two(self.path, &way, dir, names, self.watch),
+                Some(dir) => remove_by_two(self.root, self.path, &way, dir, names, self.watch),
                 None => Ok(()),
             };
         }
         if let Some(name) = level.state.pending.pop() {
             let entered = match (level.fd(), Leaf::listed(&name)) {
-                (Some(fd), Some(leaf)) => {
-                    remove_one(At::new(fd, &leaf), FileType::Directory, self.watch)
-                }
+                (Some(fd), Some(leaf)) => remove_one(
+                    self.root,
+                    At::new(fd, &leaf),
+                    FileType::Directory,
+                    self.watch,
+                ),
                 _ => Ok(Outcome::Gone),
             };
             return match entered {
@@ -191,7 +201,7 @@ impl<'a> Removal<'a> {
                 Err(failure) => Err(self.failed(failure, Some(&name))),
             };
         }
-        match remove_listed(level, &mut self.listing, self.watch) {
+        match remove_listed(self.root, level, &mut self.listing, self.watch) {
             Ok(Read::More) => Ok(()),
             Ok(Read::End) => self.leave(),
             Err(Stopped { failure, name }) => Err(self.failed(failure, name.as_deref())),
@@ -205,7 +215,7 @@ impl<'a> Removal<'a> {
 
     /// Removes the innermost level itself, now that a pass over it found nothing more.
     fn leave(&mut self) -> Result<()> {
-        let Some((left, above)) = self.levels.leave() else {
+        let Some((left, above)) = self.levels.leave(self.root) else {
             return Ok(());
         };
         if above == Above::Lost {
@@ -264,7 +274,7 @@ impl<'a> Removal<'a> {
         if self.moved == TRIES {
             return Err(self.failed(Failure::from(Errno::BUSY).at("rmdir"), None));
         }
-        self.levels.find_again();
+        self.levels.find_again(self.root);
         if let Some(level) = self.levels.innermost_mut() {
             level.state.pending.clear();
         }
@@ -285,6 +295,7 @@ impl<'a> Removal<'a> {
 
 /// Removes directories that are beside each other in `dir`, two at a time.
 fn remove_by_two(
+    root: &Root,
     path: &UserPath,
     way: &[u8],
     dir: BorrowedFd<'_>,
@@ -302,7 +313,7 @@ fn remove_by_two(
                 .into_iter()
                 .filter(|part| !part.is_empty());
             let way = way.collect::<Vec<_>>().join(&b'/');
-            let removed = Removal::of_part(path, way, At::new(dir, &leaf), watch).run();
+            let removed = Removal::of_part(root, path, way, At::new(dir, &leaf), watch).run();
             if removed.is_err() {
                 // The other thread has nothing more to begin.
                 names.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -331,19 +342,21 @@ impl From<Errno> for Stopped {
 
 /// Lists one bufferful: files are removed at once, directories are noted.
 fn remove_listed(
+    root: &Root,
     level: &mut Level<Found>,
     listing: &mut Listing,
     watch: &Watch,
 ) -> Result<Read, Stopped> {
     let mut directories = Vec::new();
     let done = level.fd().map_or(Ok(Read::End), |dir| {
-        remove_files(dir, listing, watch, &mut directories)
+        remove_files(root, dir, listing, watch, &mut directories)
     });
     level.state.pending.append(&mut directories);
     done
 }
 
 fn remove_files(
+    root: &Root,
     dir: BorrowedFd<'_>,
     listing: &mut Listing,
     watch: &Watch,
@@ -357,7 +370,7 @@ fn remove_files(
             directories.push(name.to_owned());
             return Ok(());
         }
-        match remove_one(At::new(dir, &leaf), kind, watch) {
+        match remove_one(root, At::new(dir, &leaf), kind, watch) {
             Ok(Outcome::Gone) => {}
             // It became a directory since it was listed: removed as one, in its turn.
             Ok(Outcome::Entered(_)) => directories.push(name.to_owned()),
@@ -375,7 +388,12 @@ fn remove_files(
 ///
 /// What flips between file and directory is tried as both, with a rest in between. It may flip at each of
 /// our calls, since they wait for one lock: so it is not always the same that is tried first.
-fn remove_one(at: At<'_>, expected: FileType, watch: &Watch) -> Result<Outcome, Failure> {
+fn remove_one(
+    root: &Root,
+    at: At<'_>,
+    expected: FileType,
+    watch: &Watch,
+) -> Result<Outcome, Failure> {
     watch.check()?;
     let mut failure = Failure::from(Errno::BUSY);
     let directory_first = expected == FileType::Directory;
@@ -383,7 +401,7 @@ fn remove_one(at: At<'_>, expected: FileType, watch: &Watch) -> Result<Outcome, 
         let first = directory_first == (round % 2 == 0);
         for as_directory in [first, !first] {
             let tried = match as_directory {
-                true => remove_directory(at),
+                true => remove_directory(root, at),
                 false => remove_file(at),
             };
             failure = match tried {
@@ -405,13 +423,15 @@ fn remove_one(at: At<'_>, expected: FileType, watch: &Watch) -> Result<Outcome, 
 
 /// `rmdir` is tried before anything in the directory is looked at, so that a mount point says
 /// `EBUSY` with nothing beneath it touched.
-fn remove_directory(at: At<'_>) -> Result<Outcome, Failure> {
+fn remove_directory(root: &Root, at: At<'_>) -> Result<Outcome, Failure> {
     match at.rmdir() {
         Ok(()) | Err(Errno::NOENT) => Ok(Outcome::Gone),
-        Err(Errno::NOTEMPTY | Errno::EXIST) => match at.open_directory() {
+        Err(Errno::NOTEMPTY | Errno::EXIST) => match root.listing_at(at) {
             Ok(fd) => Ok(Outcome::Entered(fd)),
-            Err(Errno::NOENT) => Ok(Outcome::Gone),
-            Err(errno) => Err(Failure::from(errno).at("scandir")),
+            Err(failure) => match failure.errno {
+                Errno::NOENT => Ok(Outcome::Gone),
+                _ => Err(failure.at("scandir")),
+            },
         },
         Err(errno) => Err(Failure::from(errno).at("rmdir")),
     }

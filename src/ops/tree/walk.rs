@@ -329,7 +329,7 @@ impl Walk {
                 ended: read == Read::End,
             };
         } else {
-            let left = self.leave(visitor);
+            let left = self.leave(root, visitor);
             left.map_err(|failure| stopped(failure, &self.way, b""))?;
         }
         Ok(true)
@@ -394,11 +394,11 @@ impl Walk {
         }
     }
 
-    fn leave(&mut self, visitor: &mut impl Visitor) -> Result<(), Failure> {
+    fn leave(&mut self, root: &Root, visitor: &mut impl Visitor) -> Result<(), Failure> {
         if self.above.is_none() || self.levels.depth() > 1 {
             visitor.left()?;
         }
-        let Some((left, above)) = self.levels.leave() else {
+        let Some((left, above)) = self.levels.leave(root) else {
             return Ok(());
         };
         let above_len = self.way.len().saturating_sub(left.name.count_bytes());
@@ -409,7 +409,7 @@ impl Walk {
             if self.surprises >= TRIES {
                 return Err(Errno::BUSY.into());
             }
-            self.levels.find_again();
+            self.levels.find_again(root);
             let top = self.above.as_ref().map_or(&[][..], |(way, _)| way);
             self.way = joined(top, &self.levels.path_of(None));
         }
@@ -599,6 +599,8 @@ impl Tour {
     /// The next part: what one bufferful of a directory, or a few small ones, has.
     pub fn next(&mut self, root: &Root, watch: &Watch) -> Result<Part> {
         let call = Call::on("scandir", &self.path);
+        // It may have been closed since the last part.
+        call.run(|| Ok(root.fd()?))?;
         if self.left.depth == 0 {
             (self.cut, self.ended) = (Some(Cut::Depth), true);
         }

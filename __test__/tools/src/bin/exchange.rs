@@ -1,7 +1,7 @@
 //! The attacker: exchanges pairs of files as fast as it can.
 //!
 //! ```text
-//! exchange A B [A2 B2 ...]
+//! exchange [--chroot DIR] A B [A2 B2 ...]
 //! ```
 //!
 //! Each pair is exchanged with `renameat2(RENAME_EXCHANGE)`, in turn, until standard input is
@@ -16,21 +16,27 @@
 //!
 //! An exchange is missed when one side is not there, because the victim moved or removed it.
 //!
+//! With `--chroot`, the paths are inside of DIR, which the attacker cannot leave, and each is looked up
+//! anew for every exchange. So pairs at several levels move each other about, and another attacker
+//! may do the same. An exchange that is not possible at the moment is missed too, and there is no
+//! original position.
+//!
 //! Where there is one processor only, it rests between exchanges: see [`REST`].
 
 use std::env;
 use std::error::Error;
 use std::ffi::{CString, OsString};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::chroot;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags, RenameFlags};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 /// With a processor of its own, the attack need not rest. Where it shares the only one, it would use
@@ -39,12 +45,16 @@ use rustix::io::Errno;
 const REST: Duration = Duration::from_micros(20);
 
 fn main() -> ExitCode {
-    let paths: Vec<OsString> = env::args_os().skip(1).collect();
+    let mut paths: Vec<OsString> = env::args_os().skip(1).collect();
+    let prison = match paths.first() {
+        Some(first) if first == "--chroot" && paths.len() > 1 => paths.drain(..2).nth(1),
+        _ => None,
+    };
     if paths.is_empty() || !paths.len().is_multiple_of(2) {
-        eprintln!("usage: exchange A B [A2 B2 ...]");
+        eprintln!("usage: exchange [--chroot DIR] A B [A2 B2 ...]");
         return ExitCode::from(2);
     }
-    match run(&paths) {
+    match run(prison, &paths) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("exchange: {error}");
@@ -53,12 +63,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(paths: &[OsString]) -> Result<(), Box<dyn Error>> {
+fn run(prison: Option<OsString>, paths: &[OsString]) -> Result<(), Box<dyn Error>> {
+    // Asked before the change of root, since the answer is in files.
+    let shared = thread::available_parallelism().is_ok_and(|processors| processors.get() == 1);
+    let make = match prison {
+        None => Pair::open,
+        Some(dir) => {
+            chroot(dir)?;
+            env::set_current_dir("/")?;
+            Pair::sought
+        }
+    };
     let pairs = paths.chunks_exact(2);
-    let pairs = pairs.map(|pair| Pair::open(&pair[0], &pair[1]));
+    let pairs = pairs.map(|pair| make(&pair[0], &pair[1]));
     let mut attack = Attack::new(pairs.collect::<Result<_, _>>()?);
     let lines = lines_of_stdin();
-    let shared = thread::available_parallelism().is_ok_and(|processors| processors.get() == 1);
 
     attack.exchange_all()?;
     println!("ready");
@@ -127,9 +146,11 @@ impl Attack {
         Ok(())
     }
 
-    /// Puts every pair into its original position, unless a side of it stays away.
+    /// Puts every pair into its original position, unless a side of it stays away. Paths that are looked up
+    /// anew have none.
     fn restore(&mut self) -> Result<(), Errno> {
-        for pair in &mut self.pairs {
+        let held = |pair: &&mut Pair| pair.a.parent.is_some();
+        for pair in self.pairs.iter_mut().filter(held) {
             let mut tries = 100;
             while pair.swapped && tries > 0 {
                 if pair.exchange()? {
@@ -162,13 +183,23 @@ impl Pair {
         })
     }
 
+    /// Two paths that are looked up anew for every exchange.
+    fn sought(a: &OsString, b: &OsString) -> Result<Self, String> {
+        let name = |path: &OsString| Name::sought(path).map_err(|e| format!("{path:?}: {e}"));
+        Ok(Self {
+            a: name(a)?,
+            b: name(b)?,
+            swapped: false,
+        })
+    }
+
     /// Exchanges the two; false when one of them is not there.
     fn exchange(&mut self) -> Result<bool, Errno> {
         let (a, b) = (&self.a, &self.b);
         match rustix::fs::renameat_with(
-            &a.parent,
+            a.parent(),
             &a.name,
-            &b.parent,
+            b.parent(),
             &b.name,
             RenameFlags::EXCHANGE,
         ) {
@@ -177,19 +208,32 @@ impl Pair {
                 Ok(true)
             }
             Err(Errno::NOENT) => Ok(false),
+            // Somebody else moves what is on the way, or one of the two is in the other one now.
+            Err(_) if a.parent.is_none() => Ok(false),
             Err(errno) => Err(errno),
         }
     }
 }
 
 /// A name in an open directory. The directory is held, since another pair may be moving it about:
-/// by its path, this pair would then be exchanged somewhere else.
+/// by its path, this pair would then be exchanged somewhere else. Or a whole path, without a parent.
 struct Name {
-    parent: OwnedFd,
+    parent: Option<OwnedFd>,
     name: CString,
 }
 
 impl Name {
+    fn sought(path: &OsString) -> io::Result<Self> {
+        Ok(Self {
+            parent: None,
+            name: CString::new(path.as_bytes())?,
+        })
+    }
+
+    fn parent(&self) -> BorrowedFd<'_> {
+        self.parent.as_ref().map_or(CWD, AsFd::as_fd)
+    }
+
     fn open(path: &Path) -> io::Result<Self> {
         let name = path.file_name().ok_or(Errno::INVAL)?;
         let parent = match path.parent() {
@@ -198,7 +242,7 @@ impl Name {
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self {
-            parent: rustix::fs::open(parent, flags, Mode::empty())?,
+            parent: Some(rustix::fs::open(parent, flags, Mode::empty())?),
             name: CString::new(name.as_bytes())?,
         })
     }
@@ -248,6 +292,20 @@ mod tests {
         attack.exchange_all().unwrap();
         attack.restore().unwrap();
         assert_eq!((attack.exchanges, attack.missed), (1, 101));
+    }
+
+    #[test]
+    fn a_path_that_is_sought_is_missed_where_it_leads_to_no_directory() {
+        let (temp, _) = dir_and_link();
+        let (dir, inner) = (temp.path().join("dir"), temp.path().join("dir/inner"));
+        let link = temp.path().join("link");
+        fs::write(&inner, "inner").unwrap();
+        let mut pair = Pair::sought(&inner.into(), &link.into()).unwrap();
+        assert!(pair.exchange().unwrap());
+        fs::remove_file(dir.join("inner")).unwrap();
+        fs::remove_dir(&dir).unwrap();
+        fs::write(&dir, "a file").unwrap();
+        assert!(!pair.exchange().unwrap());
     }
 
     #[test]

@@ -26,6 +26,18 @@ impl Filter {
         self.on(number, &[return_errno(errno)]);
     }
 
+    /// Makes the system call `number` fail with `errno` where `AT_EMPTY_PATH` is among the flags in its
+    /// argument `index`: it acts on a descriptor itself.
+    pub fn deny_on_descriptor(&mut self, number: u32, index: usize, errno: u16) {
+        let offset = offset_of!(libc::seccomp_data, args) + index * size_of::<u64>();
+        let denial = [
+            load(offset),
+            jump(libc::BPF_JSET, libc::AT_EMPTY_PATH as u32, 0, 1),
+            return_errno(errno),
+        ];
+        self.on(number, &denial);
+    }
+
     /// Makes the creation of a directory fail with its mode as the errno, if it can be one.
     pub fn mkdir_mode_is_errno(&mut self) {
         self.on(libc::SYS_mkdirat as u32, &return_argument(2));
@@ -112,7 +124,7 @@ fn jump(comparison: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
 mod tests {
     use std::thread;
 
-    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
     use rustix::io::Errno;
 
     use super::*;
@@ -168,6 +180,18 @@ mod tests {
             under(|_| (), || (openat2(), openat())),
             (Errno::NOENT, Errno::NOENT)
         );
+    }
+
+    #[test]
+    fn what_is_denied_on_a_descriptor_works_by_path() {
+        let deny = |filter: &mut Filter| {
+            filter.deny_on_descriptor(libc::SYS_linkat as u32, 4, 38);
+        };
+        let link = || {
+            [AtFlags::EMPTY_PATH, AtFlags::SYMLINK_FOLLOW]
+                .map(|flags| rustix::fs::linkat(CWD, NOWHERE, CWD, NOWHERE, flags).unwrap_err())
+        };
+        assert_eq!(under(deny, link), [Errno::NOSYS, Errno::NOENT]);
     }
 
     #[test]

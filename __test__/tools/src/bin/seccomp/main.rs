@@ -1,11 +1,13 @@
 //! Runs a command on a kernel that says no: chosen system calls fail with a chosen error.
 //!
 //! ```text
-//! seccomp [--deny SYSCALL=ERROR]... [--mkdir-mode-is-errno] -- COMMAND [ARG...]
+//! seccomp [--deny SYSCALL=ERROR]... [--deny-on-descriptor SYSCALL=ERROR]...
+//!     [--mkdir-mode-is-errno] -- COMMAND [ARG...]
 //! ```
 //!
 //! `--deny openat2=ENOSYS` is a kernel before 5.6, `--deny openat2=EPERM` a container's filter.
-//! Both sides may be numbers. With `--mkdir-mode-is-errno`, making a directory with a mode from 1
+//! Both sides may be numbers. `--deny-on-descriptor` denies `faccessat2`, `linkat` or `utimensat` with
+//! `AT_EMPTY_PATH` alone, as a kernel does that has the call but not yet this flag of it. With `--mkdir-mode-is-errno`, making a directory with a mode from 1
 //! to 133 fails with that number as its error, so one process can see every error there is. (But
 //! not 4 from `node:fs`: libuv answers `EINTR` with another try, for ever.)
 
@@ -19,8 +21,8 @@ use std::process::{Command, ExitCode};
 
 use filter::Filter;
 
-const USAGE: &str =
-    "usage: seccomp [--deny SYSCALL=ERROR]... [--mkdir-mode-is-errno] -- COMMAND [ARG...]";
+const USAGE: &str = "usage: seccomp [--deny SYSCALL=ERROR]... \
+    [--deny-on-descriptor SYSCALL=ERROR]... [--mkdir-mode-is-errno] -- COMMAND [ARG...]";
 
 fn main() -> ExitCode {
     let (filter, mut command) = match parse(env::args_os().skip(1)) {
@@ -50,6 +52,14 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Result<(Filter, Command), 
                 let (syscall, errno) = parse_denial(&denial.to_string_lossy())?;
                 filter.deny(syscall, errno);
             }
+            Some("--deny-on-descriptor") => {
+                let denial = args
+                    .next()
+                    .ok_or("--deny-on-descriptor needs SYSCALL=ERROR")?;
+                let (syscall, errno) = parse_denial(&denial.to_string_lossy())?;
+                let index = flags_of(syscall).ok_or("no system call with AT_EMPTY_PATH")?;
+                filter.deny_on_descriptor(syscall, index, errno);
+            }
             Some("--mkdir-mode-is-errno") => filter.mkdir_mode_is_errno(),
             Some("--") => break,
             _ => return Err(format!("unknown option {option:?}")),
@@ -58,6 +68,15 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Result<(Filter, Command), 
     let mut command = Command::new(args.next().ok_or("COMMAND is missing")?);
     command.args(args);
     Ok((filter, command))
+}
+
+/// Which argument of a system call has the flags that `AT_EMPTY_PATH` is one of.
+fn flags_of(syscall: u32) -> Option<usize> {
+    match i64::from(syscall) {
+        libc::SYS_faccessat2 | libc::SYS_utimensat => Some(3),
+        libc::SYS_linkat => Some(4),
+        _ => None,
+    }
 }
 
 /// The numbers in `SYSCALL=ERROR`.
@@ -85,6 +104,7 @@ const SYSCALLS: &[(&str, libc::c_long)] = &[
     ("copy_file_range", libc::SYS_copy_file_range),
     // 452 everywhere; libc does not have it everywhere.
     ("fchmodat2", 452),
+    ("faccessat2", libc::SYS_faccessat2),
     ("fchownat", libc::SYS_fchownat),
     ("fstat", libc::SYS_fstat),
     ("ftruncate", libc::SYS_ftruncate),
@@ -113,6 +133,7 @@ const ERRORS: &[(&str, libc::c_int)] = &[
     ("EIO", libc::EIO),
     ("EMFILE", libc::EMFILE),
     ("ENFILE", libc::ENFILE),
+    ("ENOENT", libc::ENOENT),
     ("ENOMEM", libc::ENOMEM),
     ("ENOSPC", libc::ENOSPC),
     ("ENOSYS", libc::ENOSYS),

@@ -1,0 +1,170 @@
+'use strict';
+// On older kernels some calls go to the number of a descriptor in /proc/self/fd. Where something else is
+// there, they fail: nothing that it leads to is changed.
+
+const test = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { inChild } = require('./child');
+const { Outside } = require('./races/outside');
+const { plant, snapshot, tempDir, tool, withoutMounts } = require('./support');
+
+/** A kernel on which each of the calls has to take the older way. */
+const OLD_KERNEL = [
+  tool('seccomp'),
+  ...['--deny', 'fchmodat2=ENOSYS'],
+  ...['--deny-on-descriptor', 'utimensat=EINVAL'],
+  ...['--deny-on-descriptor', 'faccessat2=EINVAL'],
+  ...['--deny-on-descriptor', 'linkat=ENOENT'],
+  '--',
+];
+/** One on which a filter denies what it does not know. */
+const FILTERED = [
+  tool('seccomp'),
+  ...['--deny', 'fchmodat2=EPERM', '--deny', 'faccessat2=EPERM'],
+  ...['--deny-on-descriptor', 'utimensat=EPERM'],
+  ...['--deny-on-descriptor', 'linkat=EPERM'],
+  '--',
+];
+
+/**
+ * In a mount namespace of its own: puts something else in the place of /proc, or of a part of it, and makes
+ * the calls that go there. `used`: whether they have been made before, when all was well.
+ */
+async function callWithFalseProc(dir, how, used) {
+  const { execFileSync, spawn } = require('node:child_process');
+  const { pid } = process;
+  const root = new SandboxRoot(`${dir}/root`);
+  const calls = (root) => ({
+    chmod: () => root.chmod('file', 0o604),
+    utimes: () => root.utimes('file', 1_000_000_000, 2_000_000_000),
+    access: () => root.access('file', 4),
+    'writeFile, new': () => root.writeFile('new', 'new', { atomic: true }),
+    'writeFile, replaced': () => root.writeFile('file', 'replaced', { atomic: true }),
+  });
+  const attempt = async (action) => {
+    try {
+      await action();
+      return 'done';
+    } catch ({ code, message, syscall }) {
+      return { code, message, syscall };
+    }
+  };
+  const all = async () => {
+    const told = {};
+    for (const [name, call] of Object.entries(calls(root))) told[name] = await attempt(call);
+    fs.rmSync(`${dir}/root/new`, { force: true });
+    for (const [name, call] of Object.entries(calls(root.promises)))
+      told[`promise: ${name}`] = await attempt(call);
+    return told;
+  };
+  const bind = (what, where) => execFileSync('mount', ['--bind', what, where]);
+  const tmpfs = (where) => execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', where]);
+  const plantNumbers = (fds) => {
+    fs.mkdirSync(fds, { recursive: true });
+    for (let fd = 0; fd < 100; fd += 1) fs.symlinkSync(`${dir}/yard/victim`, `${fds}/${fd}`);
+  };
+  /** A process that has the victim open under every number. */
+  const another = () => {
+    const victim = fs.openSync(`${dir}/yard/victim`, 'r');
+    const child = spawn('sleep', ['600'], { stdio: Array(100).fill(victim) });
+    fs.closeSync(victim);
+    return child;
+  };
+
+  const before = used ? await all() : null;
+  if (used) {
+    fs.writeFileSync(`${dir}/root/file`, 'content');
+    fs.chmodSync(`${dir}/root/file`, 0o640);
+    fs.rmSync(`${dir}/root/new`);
+  }
+  let child;
+  if (how === 'a tmpfs on /proc') {
+    tmpfs('/proc');
+    plantNumbers('/proc/self/fd');
+    plantNumbers(`/proc/${pid}/fd`);
+  } else if (how === 'a tmpfs on /proc/<pid>') {
+    tmpfs(`/proc/${pid}`);
+    plantNumbers(`/proc/${pid}/fd`);
+  } else if (how === 'a directory on /proc/<pid>/fd') {
+    plantNumbers(`${dir}/false`);
+    bind(`${dir}/false`, `/proc/${pid}/fd`);
+  } else {
+    child = another();
+    if (how === 'another process on /proc/<pid>') bind(`/proc/${child.pid}`, `/proc/${pid}`);
+    else bind(`/proc/${child.pid}/fd`, `/proc/${pid}/fd`);
+  }
+  // What is not wary is fooled.
+  const fd = fs.openSync(`${dir}/root/other`, 'r');
+  const isFooled = fs.statSync(`/proc/self/fd/${fd}`).ino === fs.statSync(`${dir}/yard/victim`).ino;
+  fs.closeSync(fd);
+  const after = await all();
+  child?.kill();
+  return { before, isFooled, after };
+}
+
+/** A root, and a victim beside it. */
+function scene(t) {
+  const dir = tempDir(t);
+  const content = { content: 'content', mode: 0o640 };
+  plant(dir, {
+    root: { file: content, other: content },
+    yard: { victim: { content: 'secret', mode: 0o640 } },
+  });
+  const outside = new Outside(path.join(dir, 'yard'));
+  outside.arm();
+  return { dir, outside };
+}
+
+const HOWS = [
+  'a tmpfs on /proc',
+  'a tmpfs on /proc/<pid>',
+  'a directory on /proc/<pid>/fd',
+  'another process on /proc/<pid>',
+  'the descriptors of another process on /proc/<pid>/fd',
+];
+const CALLS = { chmod: 'chmod', utimes: 'utime', access: 'access', writeFile: 'rename' };
+
+for (const how of HOWS) {
+  for (const [kernel, wrap] of Object.entries({ 'an old kernel': OLD_KERNEL, 'a filter': FILTERED })) {
+    test(`with ${kernel} and ${how}, each call fails, and what that leads to is untouched`, {
+      skip: withoutMounts,
+    }, async (t) => {
+      const { dir, outside } = scene(t);
+      const before = snapshot(path.join(dir, 'root'));
+      const result = await inChild(t, callWithFalseProc, [dir, how, false], {
+        wrap: ['unshare', '--mount', ...wrap],
+      });
+      assert.ok(result.isFooled, 'who is not wary is fooled, else this proves nothing');
+      for (const [call, told] of Object.entries(result.after)) {
+        assert.match(`${told.message}`, /^[A-Z]+: [^/]* '(file|new)'$/, call);
+        const method = call.replace('promise: ', '').replace(/,.*/, '');
+        assert.strictEqual(told.syscall, CALLS[method], call);
+      }
+      outside.assertUntouched();
+      assert.deepStrictEqual(snapshot(path.join(dir, 'root')), before);
+    });
+  }
+
+  test(`with ${how} after the real one was in use, each call acts on what its path leads to`, {
+    skip: withoutMounts,
+  }, async (t) => {
+    const { dir, outside } = scene(t);
+    const result = await inChild(t, callWithFalseProc, [dir, how, true], {
+      wrap: ['unshare', '--mount', ...OLD_KERNEL],
+    });
+    assert.ok(result.isFooled, 'who is not wary is fooled, else this proves nothing');
+    for (const told of [result.before, result.after])
+      assert.deepStrictEqual(new Set(Object.values(told)), new Set(['done']));
+    outside.assertUntouched();
+    assert.deepStrictEqual(fs.readdirSync(path.join(dir, 'root')), ['file', 'new', 'other']);
+    for (const [name, content] of [
+      ['file', 'replaced'],
+      ['new', 'new'],
+      ['other', 'content'],
+    ])
+      assert.strictEqual(fs.readFileSync(path.join(dir, 'root', name), 'utf8'), content);
+    assert.strictEqual(fs.statSync(path.join(dir, 'root/file')).mode & 0o777, 0o604);
+  });
+}

@@ -1,0 +1,193 @@
+//! Who may do what with a file, and how that is carried from one file to another.
+//!
+//! A file that is to have the permissions of another is made [narrow](Permissions::narrow), filled, and
+//! given them at the end: at no moment is it open to anybody who may not open both.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use rustix::fs::{Gid, Mode, Stat, Uid, XattrFlags};
+use rustix::io::Errno;
+
+use crate::error::{Failure, Result};
+use crate::retry::on_intr;
+
+/// Where the kernel keeps the access ACL: acl(5).
+const ACCESS_ACL: &CStr = c"system.posix_acl_access";
+
+/// The longest value of an extended attribute, in bytes: xattr(7).
+const LONGEST_VALUE: usize = 64 << 10;
+
+/// The nine permission bits of a file, and its access ACL where it has one.
+#[derive(Clone, Debug)]
+pub struct Permissions {
+    bits: Mode,
+    acl: Option<Vec<u8>>,
+}
+
+impl Permissions {
+    /// Those of the file `fd`, which `stat` describes.
+    pub fn of(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Self, Errno> {
+        let bits = permissions(stat);
+        let acl = acl_of(|value| rustix::fs::fgetxattr(fd, ACCESS_ACL, value))?;
+        Ok(Self { bits, acl })
+    }
+
+    /// Those of a file that is open with `O_PATH` alone: its ACL can be asked for by its name in `/proc`
+    /// alone. Without that, nobody but the owner keeps what he had.
+    pub fn of_o_path(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Self, Errno> {
+        let bits = permissions(stat);
+        // It makes sure that this is procfs.
+        if rustix_linux_procfs::proc_self_fd().is_err() {
+            let bits = bits & Mode::RWXU;
+            return Ok(Self { bits, acl: None });
+        }
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let acl = acl_of(|value| rustix::fs::getxattr(&path, ACCESS_ACL, value))?;
+        Ok(Self { bits, acl })
+    }
+
+    /// What a file may have until it is complete: nothing for anybody but its owner.
+    pub fn narrow(&self) -> Mode {
+        self.bits & Mode::RWXU
+    }
+
+    /// These, for a file that could not be given its group: the group that it has gets what all others have.
+    pub fn of_another_group(&self) -> Self {
+        let bits = match &self.acl {
+            Some(acl) => without_acl(self.bits, acl),
+            None => self.bits,
+        };
+        let others = bits.bits() & 7;
+        let group = bits.bits() >> 3 & others;
+        Self {
+            bits: Mode::from_bits_truncate(bits.bits() & 0o700 | group << 3 | others),
+            acl: None,
+        }
+    }
+
+    /// Gives them to the file `fd`, with the bits `more` beside the nine. Whatever ACL it has goes; where
+    /// its file system has no ACLs, nobody gets more than the ACL gave him.
+    pub fn apply(&self, fd: BorrowedFd<'_>, more: Mode) -> Result<(), Failure> {
+        let mut bits = self.bits;
+        match &self.acl {
+            None => {
+                // A new file inherits one where its directory has a default ACL.
+                if acl_of(|value| rustix::fs::fgetxattr(fd, ACCESS_ACL, value))?.is_some() {
+                    on_intr(|| rustix::fs::fremovexattr(fd, ACCESS_ACL))?;
+                }
+            }
+            Some(acl) => {
+                let set =
+                    on_intr(|| rustix::fs::fsetxattr(fd, ACCESS_ACL, acl, XattrFlags::empty()));
+                if set.is_err() {
+                    bits = without_acl(bits, acl);
+                }
+            }
+        }
+        Ok(on_intr(|| rustix::fs::fchmod(fd, bits | more))?)
+    }
+}
+
+/// Gives the file `fd` the owner and the group of another, as far as this process may, and says what it has
+/// then: the ids of `wanted`, or some of its own.
+pub fn take_owner(fd: BorrowedFd<'_>, wanted: &Stat) -> Result<Stat, Failure> {
+    let now = rustix::fs::fstat(fd)?;
+    let (user, group) = (wanted.st_uid, wanted.st_gid);
+    if (now.st_uid, now.st_gid) == (user, group) {
+        return Ok(now);
+    }
+    let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
+    // Only root may give a file away; to one of its groups, its owner may. In some places nobody may.
+    if on_intr(|| rustix::fs::fchown(fd, user, group)).is_err() {
+        let _ = on_intr(|| rustix::fs::fchown(fd, None, group));
+    }
+    Ok(rustix::fs::fstat(fd)?)
+}
+
+/// The nine permission bits.
+pub fn permissions(stat: &Stat) -> Mode {
+    Mode::from_raw_mode(stat.st_mode & 0o777)
+}
+
+/// The ACL that `get` gets; `None` where there is none, or can be none.
+fn acl_of(get: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Option<Vec<u8>>, Errno> {
+    // Most files have none, and those of most that do are short.
+    let mut short = [0; 256];
+    match on_intr(|| get(&mut short)) {
+        Ok(length) => return Ok(short.get(..length).map(<[u8]>::to_vec)),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
+        Err(Errno::RANGE) => {}
+        Err(errno) => return Err(errno),
+    }
+    let mut value = vec![0; LONGEST_VALUE];
+    let length = on_intr(|| get(&mut value))?;
+    value.truncate(length);
+    Ok(Some(value))
+}
+
+/// The nine bits that give nobody more than `acl` and the bits `mode` beside it did. With an ACL the bits
+/// of the group are a mask: acl(5).
+fn without_acl(mode: Mode, acl: &[u8]) -> Mode {
+    const USER: u16 = 0x02;
+    const GROUP_OBJ: u16 = 0x04;
+    const GROUP: u16 = 0x08;
+    let mode = mode.bits();
+    let mask = mode >> 3 & 7;
+    let (mut group, mut other) = (0, mode & 7);
+    // A number of four bytes, then entries: tag, permissions, id.
+    for entry in acl.get(4..).unwrap_or_default().chunks_exact(8) {
+        let number = |at| u16::from_le_bytes([entry[at], entry[at + 1]]);
+        let (tag, allowed) = (number(0), u32::from(number(2)) & mask);
+        match tag {
+            GROUP_OBJ => group = allowed,
+            USER | GROUP => other &= allowed,
+            _ => {}
+        }
+    }
+    // Who is named may belong to the group too.
+    for entry in acl.get(4..).unwrap_or_default().chunks_exact(8) {
+        if u16::from_le_bytes([entry[0], entry[1]]) == USER {
+            group &= u32::from(u16::from_le_bytes([entry[2], entry[3]]));
+        }
+    }
+    Mode::from_bits_truncate(mode & 0o700 | group << 3 | other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acl(entries: &[(u16, u16)]) -> Vec<u8> {
+        let mut acl = 2_u32.to_le_bytes().to_vec();
+        for (tag, allowed) in entries {
+            acl.extend(tag.to_le_bytes());
+            acl.extend(allowed.to_le_bytes());
+            acl.extend(u32::MAX.to_le_bytes());
+        }
+        acl
+    }
+
+    fn narrowed(mode: u32, entries: &[(u16, u16)]) -> u32 {
+        without_acl(Mode::from_bits_truncate(mode), &acl(entries)).bits()
+    }
+
+    #[test]
+    fn the_group_gets_what_its_own_entry_and_the_mask_allow() {
+        // user::rw-, user:x:rw-, group::---, mask::rw-, other::---
+        let entries = [(1, 6), (2, 6), (4, 0), (0x10, 6), (0x20, 0)];
+        assert_eq!(narrowed(0o660, &entries), 0o600);
+        let entries = [(1, 6), (2, 6), (4, 7), (0x10, 4), (0x20, 0)];
+        assert_eq!(narrowed(0o640, &entries), 0o640);
+    }
+
+    #[test]
+    fn who_was_denied_by_name_gets_nothing_as_another_or_by_the_group() {
+        // user::rw-, user:x:---, group::r--, mask::r--, other::r--
+        let entries = [(1, 6), (2, 0), (4, 4), (0x10, 4), (0x20, 4)];
+        assert_eq!(narrowed(0o644, &entries), 0o600);
+        // group:x:---
+        let entries = [(1, 6), (4, 4), (8, 0), (0x10, 4), (0x20, 4)];
+        assert_eq!(narrowed(0o644, &entries), 0o640);
+    }
+}
