@@ -530,6 +530,7 @@ interface Operations<Async extends boolean> {
    * @param options the encoding, and the longest content
    * @throws {SystemError} `EISDIR` for a directory; `ENXIO` for a FIFO, socket or device
    * @throws {RangeError} `ERR_FS_FILE_TOO_LARGE` if it is longer than `maxBytes`
+   * @throws {Error} `ERR_STRING_TOO_LONG` if it is longer than the longest string and an encoding is given
    */
   readFile(path: RootPath, options?: (ReadFileOptions & { encoding?: null }) | null): Reply<Async, Buffer>;
   readFile(

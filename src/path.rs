@@ -43,6 +43,10 @@ pub enum Spelling {
 /// The longest path that the kernel takes, in bytes: `PATH_MAX` less the final NUL.
 pub(crate) const LONGEST: usize = 4095;
 
+/// The longest spelling of a path, in bytes: with what is dropped from it, such as `./`. The binding copies
+/// hardly more of what a caller passes.
+pub(crate) const LONGEST_SPELLING: usize = 1 << 16;
+
 impl UserPath {
     /// Takes `bytes` as a path.
     pub fn new(bytes: Vec<u8>) -> Result<Self, NulByte> {
@@ -170,7 +174,7 @@ impl<'p> RelPath<'p> {
             let slash = clean.as_bytes().iter().rposition(|&byte| byte == b'/');
             (Cow::Owned(clean), slash.map_or(0, |slash| slash + 1))
         };
-        if clean.count_bytes() > LONGEST {
+        if clean.count_bytes() > LONGEST || given.len() > LONGEST_SPELLING {
             return Err(Refused::TooLong);
         }
         Ok(Self {
@@ -413,6 +417,12 @@ mod tests {
         let longer = user_path(&"a".repeat(LONGEST + 1));
         assert_eq!(
             RelPath::parse(&longer, Spelling::NamesOnly),
+            Err(Refused::TooLong)
+        );
+        let spelling =
+            user_path(&format!("{}a", "/".repeat(LONGEST_SPELLING)).replacen('/', ".", 1));
+        assert_eq!(
+            RelPath::parse(&spelling, Spelling::NamesOnly),
             Err(Refused::TooLong)
         );
     }

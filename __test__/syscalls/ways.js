@@ -607,7 +607,6 @@ const ASKED_FIRST = {
   stat: 'openat2 fstat close',
   lstat: 'openat2 fstat close',
   exists: 'openat2 fstat close',
-  readlink: 'openat2 readlinkat close',
 };
 
 /** The system calls of a promise, where those of a call are `syscalls`. */

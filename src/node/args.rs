@@ -7,13 +7,16 @@ use std::sync::atomic::AtomicBool;
 use napi::JsValue;
 use napi::bindgen_prelude::*;
 use rustix::fs::{Access, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
 
 use super::checks::{Refusal, integer, open_flags, whole};
 use super::make::{Encoding, Make};
 use super::options::Options;
-use super::thrown::Checked;
+use super::thrown::{Checked, Thrown};
+use crate::error;
+use crate::memory::{copy_of, with_room};
 use crate::ops::metadata::{Nanoseconds, Owner};
-use crate::path::UserPath;
+use crate::path::{LONGEST_SPELLING, UserPath};
 use crate::policy::{Allowed, Policy, Symlinks};
 use crate::sys::node_api::{self, Call};
 use crate::watch::Watch;
@@ -193,16 +196,20 @@ impl<'c> Args<'c> {
         let value = self.value(index)?;
         match (value.get_type()?, encoding) {
             (ValueType::String, Encoding::Other(encoding)) => {
-                Ok(self.refusal.make.encode(self.call.env, value, encoding)?)
+                let bytes = self.refusal.make.encode(self.call.env, value, encoding)?;
+                copy_of(&bytes).map_err(not_written)
             }
             (ValueType::String, _) => {
-                Ok(node_api::string_bytes(self.call.env, &value)?.unwrap_or_default())
+                let room = |length| with_room(length).map_err(not_written);
+                let bytes = node_api::string_bytes(self.call.env, &value, room)?;
+                Ok(bytes.unwrap_or_default())
             }
             (ValueType::Object, _) if value.is_buffer()? => {
-                Ok(self.get::<BufferSlice>(index)?.to_vec())
+                copy_of(&self.get::<BufferSlice>(index)?).map_err(not_written)
             }
             (ValueType::Object, _) if value.is_typedarray()? || value.is_dataview()? => {
-                Ok(self.refusal.make.bytes_of(self.call.env, value)?)
+                let bytes = self.refusal.make.bytes_of(self.call.env, value)?;
+                copy_of(&bytes).map_err(not_written)
             }
             _ => {
                 let expected = "of type string or an instance of Buffer, TypedArray, or DataView";
@@ -307,12 +314,23 @@ impl<'c> Args<'c> {
     }
 }
 
+/// The failure of a call that has no memory for what it is to write.
+fn not_written(errno: Errno) -> Thrown {
+    Thrown::Failed(error::Error {
+        errno: errno.raw_os_error(),
+        reason: None,
+        syscall: "write",
+        path: None,
+        dest: None,
+    })
+}
+
 /// The path that the argument `given`, called `name`, holds: a string or a `Buffer`.
 pub fn path(refusal: &Refusal<'_>, name: &'static str, given: Unknown<'_>) -> Checked<UserPath> {
     let bytes = match string_bytes(refusal, name, given)? {
         Some(bytes) => bytes,
         None if given.is_typedarray()? => match Uint8ArraySlice::from_unknown(given) {
-            Ok(bytes) => bytes.to_vec(),
+            Ok(bytes) => bytes.get(..COPIED).unwrap_or(&bytes).to_vec(),
             Err(_) => return refusal.invalid_type(name, PATH_TYPES, given),
         },
         None => return refusal.invalid_type(name, PATH_TYPES, given),
@@ -324,6 +342,10 @@ pub fn path(refusal: &Refusal<'_>, name: &'static str, given: Unknown<'_>) -> Ch
         }
     }
 }
+
+/// How many bytes of a path are copied at the most. What is cut, between two characters and for a NUL behind
+/// it, is too long still.
+const COPIED: usize = LONGEST_SPELLING + 8;
 
 const PATH_TYPES: &str = "of type string or an instance of Buffer";
 
@@ -337,9 +359,13 @@ fn string_bytes(
     name: &'static str,
     value: Unknown<'_>,
 ) -> Checked<Option<Vec<u8>>> {
-    let Some(bytes) = node_api::string_bytes(refusal.env, &value)? else {
+    let room = |length: usize| Checked::Ok(Vec::with_capacity(length.min(COPIED)));
+    let Some(bytes) = node_api::string_bytes(refusal.env, &value, room)? else {
         return Ok(None);
     };
+    if bytes.len() > LONGEST_SPELLING {
+        return Ok(Some(bytes));
+    }
     let may_have_one = bytes.contains(&REPLACEMENT[0]);
     if may_have_one && bytes.windows(3).any(|three| three == REPLACEMENT) {
         let units = value.coerce_to_string()?.into_utf16()?;

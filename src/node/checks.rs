@@ -1,12 +1,12 @@
 //! Checks of single values, and how an argument is refused. No number is coerced: napi's own
 //! conversions would turn NaN into 0 and −1 into 2³²−1.
 
-use napi::JsValue;
 use napi::bindgen_prelude::*;
 use rustix::fs::OFlags;
 
 use super::make::Make;
 use super::thrown::{Checked, Thrown};
+use crate::sys::node_api;
 
 /// Says no to an argument, with the error that Node has for it.
 pub struct Refusal<'c> {
@@ -122,8 +122,11 @@ pub fn one_of<T>(
     if value.get_type()? != ValueType::String {
         return refusal.invalid_type(name, "of type string", value);
     }
-    let word = value.coerce_to_string()?.into_utf8()?;
-    match meaning(word.as_str()?) {
+    // What is cut is longer than any word.
+    const LONGEST: usize = 64;
+    let room = |length: usize| Checked::Ok(Vec::with_capacity(length.min(LONGEST)));
+    let word = node_api::string_bytes(refusal.env, &value, room)?.unwrap_or_default();
+    match meaning(&String::from_utf8_lossy(&word)) {
         Some(meant) => Ok(meant),
         None => refusal.invalid_value(name, reason, value),
     }

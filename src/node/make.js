@@ -72,6 +72,8 @@
   // The part of util.inspect that an argument of these methods can need.
   const inspected = (value) => {
     if (typeof value === 'string') {
+      // Hardly any of it is shown.
+      value = value.slice(0, 1000);
       const quote = [`'`, '"', '`'].find((mark) => !value.includes(mark)) ?? `'`;
       const text = value.replace(UNPRINTABLE, escaped);
       return quote + (quote === `'` ? text.replace(/'/g, `\\'`) : text) + quote;

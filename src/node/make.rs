@@ -18,7 +18,7 @@ use crate::ops::identity::Identity;
 use crate::ops::metadata::Nanoseconds;
 use crate::ops::tree::walk::{self, Cut};
 use crate::resolve::Root;
-use crate::sys::node_api::{Call, SharedNumbers, value};
+use crate::sys::node_api::{self, Call, SharedNumbers, value};
 use crate::watch::Progress;
 
 /// How text that comes out is told.
@@ -281,30 +281,43 @@ impl Make {
     }
 
     /// The bytes of the string `text` in an encoding that Node knows.
-    pub fn encode(&self, env: &Env, text: Unknown<'_>, encoding: &str) -> Result<Vec<u8>> {
-        bytes(call(env, &self.encode, &[text, value(env, encoding)?])?)
+    pub fn encode(&self, env: &Env, text: Unknown<'_>, encoding: &str) -> Result<Uint8Array> {
+        Uint8Array::from_unknown(call(env, &self.encode, &[text, value(env, encoding)?])?)
     }
 
     /// The string that `bytes` are in an encoding that Node knows.
-    pub fn decode(&self, env: &Env, bytes: Vec<u8>, encoding: String) -> Result<Unknown<'static>> {
+    fn decode(&self, env: &Env, bytes: Vec<u8>, encoding: &str) -> Result<Unknown<'static>> {
         let bytes = value(env, Buffer::from(bytes))?;
         call(env, &self.decode, &[bytes, value(env, encoding)?])
     }
 
+    /// A name, a path or the content of a file, as a caller wants it told.
+    pub fn text(&self, env: &Env, bytes: Vec<u8>, encoding: &Encoding) -> Result<Unknown<'static>> {
+        match encoding {
+            Encoding::Utf8 if bytes.len() <= SURELY_A_STRING => node_api::string(env, &bytes),
+            Encoding::Utf8 => self.decode(env, bytes, "utf8"),
+            Encoding::Buffer if bytes.len() <= COPIED => {
+                value(env, BufferSlice::copy_from(env, bytes)?)
+            }
+            Encoding::Buffer => value(env, Buffer::from(bytes)),
+            Encoding::Other(encoding) => self.decode(env, bytes, encoding),
+        }
+    }
+
     /// The bytes of a typed array or a `DataView`.
-    pub fn bytes_of(&self, env: &Env, view: Unknown<'_>) -> Result<Vec<u8>> {
-        bytes(call(env, &self.bytes_of, &[view])?)
+    pub fn bytes_of(&self, env: &Env, view: Unknown<'_>) -> Result<Uint8Array> {
+        Uint8Array::from_unknown(call(env, &self.bytes_of, &[view])?)
     }
 
     /// The names in directories, or objects with their types.
     pub fn names(&self, env: &Env, names: Names, encoding: &Encoding) -> Result<Unknown<'static>> {
-        let text = |bytes| text(env, bytes, encoding);
-        let kinds: String = names.kinds.into_iter().map(letter_of).collect();
+        let text = |bytes| self.text(env, bytes, encoding);
+        let kinds: Vec<u8> = names.kinds.into_iter().map(letter_of).collect();
         let (paths, counts) = names.parents.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
         let paths = paths.into_iter().map(text).collect::<Result<Vec<_>>>()?;
         let names = [
             text(names.names)?,
-            value(env, kinds)?,
+            node_api::string(env, &kinds)?,
             value(env, paths)?,
             value(env, counts)?,
         ];
@@ -333,23 +346,12 @@ fn complaint(
     call(env, script, &[value(env, name)?, value(env, text)?, given])
 }
 
-/// The string that `bytes` are; what is not UTF-8 in them is U+FFFD.
-pub fn text_of(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
+/// What is no longer than this is copied, in bytes: a Buffer of memory that is ours costs a finalizer.
+const COPIED: usize = 64 << 10;
 
-/// Names or paths, as a caller wants them told.
-pub fn text(env: &Env, bytes: Vec<u8>, encoding: &Encoding) -> Result<Unknown<'static>> {
-    match encoding {
-        Encoding::Buffer => value(env, Buffer::from(bytes)),
-        _ => value(env, text_of(bytes)),
-    }
-}
-
-fn bytes(array: Unknown<'_>) -> Result<Vec<u8>> {
-    Ok(Uint8Array::from_unknown(array)?.to_vec())
-}
+/// V8 makes a string of that many bytes on every platform. Beyond, Node does it, and has an error for what is
+/// too long.
+const SURELY_A_STRING: usize = 1 << 27;
 
 /// What a script says it would throw, in an array since it may be any value.
 fn nothing_thrown(thrown: Unknown<'_>) -> Checked<()> {
@@ -393,16 +395,16 @@ fn parts(error: &error::Error) -> String {
 }
 
 /// The letter that stands for a type in what `names` of `make.js` takes.
-fn letter_of(kind: FileType) -> char {
+fn letter_of(kind: FileType) -> u8 {
     match kind {
-        FileType::RegularFile => 'f',
-        FileType::Directory => 'd',
-        FileType::Symlink => 'l',
-        FileType::Fifo => 'p',
-        FileType::Socket => 's',
-        FileType::BlockDevice => 'b',
-        FileType::CharacterDevice => 'c',
-        FileType::Unknown => '?',
+        FileType::RegularFile => b'f',
+        FileType::Directory => b'd',
+        FileType::Symlink => b'l',
+        FileType::Fifo => b'p',
+        FileType::Socket => b's',
+        FileType::BlockDevice => b'b',
+        FileType::CharacterDevice => b'c',
+        FileType::Unknown => b'?',
     }
 }
 

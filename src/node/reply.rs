@@ -6,7 +6,7 @@ use napi::bindgen_prelude::*;
 use rustix::fs::Stat;
 
 use super::args::StatOptions;
-use super::make::{Encoding, Make, text, text_of};
+use super::make::{Encoding, Make};
 use super::thrown::Answer;
 use crate::error;
 use crate::ops::directory::Names;
@@ -36,9 +36,6 @@ pub enum Reply {
     Root(Root),
 }
 
-/// What is no longer than this is copied, in bytes: a Buffer of memory that is ours costs a finalizer.
-const COPIED: usize = 64 << 10;
-
 impl Reply {
     /// The value of this reply.
     pub fn into_value(self, env: &Env, make: &Make) -> Result<Unknown<'static>> {
@@ -48,12 +45,7 @@ impl Reply {
             Self::Descriptor(fd) => value(env, fd.into_raw_fd()),
             Self::Stats(stat) => make.stats(env, &stat),
             Self::BigStats(stat) => make.big_stats(env, &stat),
-            Self::Text(bytes, Encoding::Utf8) => value(env, text_of(bytes)),
-            Self::Text(bytes, Encoding::Buffer) if bytes.len() <= COPIED => {
-                value(env, BufferSlice::copy_from(env, bytes)?)
-            }
-            Self::Text(bytes, Encoding::Buffer) => value(env, Buffer::from(bytes)),
-            Self::Text(bytes, Encoding::Other(encoding)) => make.decode(env, bytes, encoding),
+            Self::Text(bytes, encoding) => make.text(env, bytes, &encoding),
             Self::Names(names, encoding) => make.names(env, *names, &encoding),
             Self::Part(part, encoding) => make.part(env, *part, &encoding),
             Self::Root(root) => value(env, make.roots.add(root)),
@@ -66,7 +58,7 @@ impl Reply {
             Self::Nothing => Ok(Answer::Nothing),
             Self::Stats(stat) => Ok(Answer::Stats(stat)),
             Self::Names(names, encoding) if names.kinds.is_empty() => {
-                text(env, names.names, &encoding).map(Answer::Names)
+                make.text(env, names.names, &encoding).map(Answer::Names)
             }
             other => other.into_value(env, make).map(Answer::Value),
         }

@@ -147,15 +147,36 @@ pub fn value<T: ToNapiValue>(env: &Env, value: T) -> Result<Unknown<'static>> {
     }
 }
 
+/// The JavaScript string that `bytes` are; what is not UTF-8 in them is U+FFFD.
+pub fn string(env: &Env, bytes: &[u8]) -> Result<Unknown<'static>> {
+    let mut string = ptr::null_mut();
+    // SAFETY: `env` is live, and the bytes and the out-pointer outlive the call, which copies.
+    check(unsafe {
+        napi::sys::napi_create_string_utf8(
+            env.raw(),
+            bytes.as_ptr().cast(),
+            bytes.len() as isize,
+            &mut string,
+        )
+    })?;
+    // SAFETY: it is a value of `env`.
+    unsafe { Unknown::from_napi_value(env.raw(), string) }
+}
+
 /// The UTF-8 bytes of a JavaScript string, with room for one more behind them; `None` if it is none. A
-/// string that is not very long takes one call: napi asks for the length first.
-pub fn string_bytes(env: &Env, text: &Unknown<'_>) -> Result<Option<Vec<u8>>> {
+/// string that is not very long takes one call: napi asks for the length first. For a longer one, `room`
+/// gives a list with room for so many bytes, or for less: the string is cut then, between two characters.
+pub fn string_bytes<E: From<Error>>(
+    env: &Env,
+    text: &Unknown<'_>,
+    room: impl FnOnce(usize) -> std::result::Result<Vec<u8>, E>,
+) -> std::result::Result<Option<Vec<u8>>, E> {
     // A NUL ends what is copied, and what is cut may be three bytes shorter, so that no character is: four
     // bytes less than the room may be all of it or not.
     const ROOM: usize = 512;
     const SURELY_WHOLE: usize = ROOM - 5;
-    let mut room = [MaybeUninit::uninit(); ROOM];
-    let copied = match copy_string(env, text, &mut room) {
+    let mut short = [MaybeUninit::uninit(); ROOM];
+    let copied = match copy_string(env, text, &mut short) {
         Err(error) if error.status == Status::StringExpected => return Ok(None),
         copied => copied?,
     };
@@ -176,8 +197,12 @@ pub fn string_bytes(env: &Env, text: &Unknown<'_>) -> Result<Option<Vec<u8>>> {
         )
     })?;
     // With room for the NUL that napi writes.
-    let mut room = vec![MaybeUninit::uninit(); length + 1];
-    copy_string(env, text, &mut room).map(|bytes| Some(bytes.to_vec()))
+    let mut bytes = room(length + 1)?;
+    bytes.clear();
+    let copied = copy_string(env, text, bytes.spare_capacity_mut())?.len();
+    // SAFETY: so many were written.
+    unsafe { bytes.set_len(copied) };
+    Ok(Some(bytes))
 }
 
 /// Copies a string into `room`, as much of it as fits.

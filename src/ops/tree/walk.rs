@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Call, Error, Failure, Reason, Result};
+use crate::memory::reserve;
 use crate::ops::directory::{Listing, Names, Read, known_type};
 use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS, OPEN_LEVELS_SHARED};
 use crate::ops::tree::second::{MANY, with_second_thread};
@@ -351,6 +352,7 @@ impl Walk {
         match root.listing_at(at) {
             Ok(fd) => {
                 visitor.entered(name, fd.as_fd())?;
+                reserve(&mut self.way, 1 + name.count_bytes())?;
                 append(&mut self.way, name.to_bytes());
                 let level = Level::new(name.to_owned(), fd, Below::default());
                 Ok(self.levels.enter(level)?)
