@@ -29,6 +29,13 @@ pub enum Reason {
     IntoItself,
     /// A copy of a file to itself, in a tree.
     SameFile,
+    /// What was to be moved was changed by others: not all of it was copied, or not all of it removed.
+    SourceChanged,
+    /// So many entries vanished while a tree was copied; all others are copied.
+    Vanished {
+        /// How many.
+        count: u64,
+    },
     /// A file is longer than the caller wants to read.
     TooLarge {
         /// Its length, or how much of it was seen, in bytes.
@@ -49,6 +56,13 @@ impl Reason {
             }
             Self::IntoItself => "source and destination are the same, or one is in the other",
             Self::SameFile => "source and destination are the same file",
+            Self::SourceChanged => "the source was changed while it was moved",
+            Self::Vanished { count } => {
+                return format!(
+                    "{count} vanished while the tree was copied; all others are copied"
+                )
+                .into();
+            }
             Self::TooLarge { size, most } => {
                 return format!("file size ({size}) is greater than {most} bytes").into();
             }
@@ -169,6 +183,15 @@ impl<'a> Call<'a> {
         error
     }
 
+    /// The paths of entries of this call on trees, at the end of `ways`.
+    fn paths(&self, ways: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let whole = |way: &Vec<u8>| match way.is_empty() {
+            true => self.path.as_bytes().to_vec(),
+            false => self.path.join(way),
+        };
+        ways.iter().map(whole).collect()
+    }
+
     /// The error of this call for `failure`.
     #[cold]
     pub fn failed(&self, failure: Failure) -> Error {
@@ -184,6 +207,7 @@ impl<'a> Call<'a> {
             syscall,
             path: on_path.then(|| self.path.as_bytes().to_vec()),
             dest: dest.map(|dest| dest.as_bytes().to_vec()),
+            entries: Vec::new(),
         }
     }
 }
@@ -202,9 +226,22 @@ pub struct Error {
     pub path: Option<Vec<u8>>,
     /// The second path, as the caller gave it.
     pub dest: Option<Vec<u8>>,
+    /// The paths of all entries of a tree that it is about, up to [`MOST_ENTRIES`]: what vanished while it
+    /// was copied, or is left where it was.
+    pub entries: Vec<Vec<u8>>,
 }
 
+/// How many entries an error names.
+pub const MOST_ENTRIES: usize = 100;
+
 impl Error {
+    /// This error, which is about all that is at the end of `ways`.
+    #[cold]
+    pub fn about(mut self, call: &Call<'_>, ways: &[Vec<u8>]) -> Self {
+        self.entries = call.paths(ways);
+        self
+    }
+
     /// The symbolic name, such as `ENOENT`.
     pub fn code(&self) -> Cow<'static, str> {
         match errno::describe(self.errno) {

@@ -9,7 +9,7 @@
 //! Nothing here is kept between calls: a directory that was beneath the root a moment ago may have been
 //! moved.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
@@ -18,7 +18,7 @@ use rustix::path::Arg;
 
 use crate::at::At;
 use crate::error::{Failure, Reason, Result};
-use crate::path::{Leaf, RelPath, Unnamed, UserPath};
+use crate::path::{LONGEST, Leaf, RelPath, Unnamed, UserPath};
 use crate::policy::{Allowed, Policy};
 use crate::retry;
 
@@ -289,23 +289,34 @@ impl Root {
     /// descriptor, since by now the name may lead to something else.
     ///
     /// # Errors
-    /// `EBUSY` if it leads to something of another kind, of another user, or with other names.
+    /// `EBUSY` if it leads to something of another kind, of another user, or with other names; to a directory
+    /// that is open to others than its owner.
     pub fn made_at(&self, at: At<'_>, kind: FileType) -> Result<OwnedFd, Failure> {
         let flags = match kind {
             FileType::Symlink => OFlags::PATH | OFlags::NOFOLLOW,
+            FileType::Directory => OFlags::RDONLY | OFlags::DIRECTORY,
             // A FIFO without a writer can be opened to be read, and waits for nobody.
             _ => OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
         };
         let fd = self.step(at, flags)?;
         let stat = rustix::fs::fstat(&fd)?;
+        let is_alone = match kind {
+            FileType::Directory => stat.st_mode & 0o077 == 0,
+            _ => stat.st_nlink == 1,
+        };
         let is_ours = FileType::from_raw_mode(stat.st_mode) == kind
             && stat.st_uid == rustix::process::geteuid().as_raw()
-            && stat.st_nlink == 1;
+            && is_alone;
         if is_ours {
             Ok(fd)
         } else {
             Err(Errno::BUSY.into())
         }
+    }
+
+    /// An `O_PATH` descriptor of what has the name `at` in a tree of this root, a symlink too.
+    pub fn symlink_at(&self, at: At<'_>) -> Result<OwnedFd, Failure> {
+        self.step(at, OFlags::PATH | OFlags::NOFOLLOW)
     }
 
     /// The content of what has the name `at` in a tree of this root, to be read.
@@ -331,6 +342,29 @@ impl Root {
         let (dir, _) = at.parts();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         self.open_in(dir, c".", flags, Mode::empty())
+    }
+
+    /// The directory at the end of `names` below `top`, in a tree of this root.
+    pub fn directory_below(
+        &self,
+        top: BorrowedFd<'_>,
+        names: &[&CStr],
+    ) -> Result<OwnedFd, Failure> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let mut dir = self.open_in(top, c".", flags, Mode::empty())?;
+        let mut path = Vec::new();
+        let mut names = names.iter().peekable();
+        while let Some(name) = names.next() {
+            path.extend_from_slice(name.to_bytes());
+            path.push(b'/');
+            // As many at a time as the kernel takes in one path.
+            let next = names.peek().map_or(usize::MAX, |next| next.count_bytes());
+            if path.len().saturating_add(next) >= LONGEST {
+                let step = CString::new(std::mem::take(&mut path)).map_err(|_| Errno::INVAL)?;
+                dir = self.open_in(dir.as_fd(), &step, flags, Mode::empty())?;
+            }
+        }
+        Ok(dir)
     }
 
     /// The directory above `dir`, to read its names: the way up in a tree whose levels were closed.
@@ -367,7 +401,7 @@ impl Root {
         self.open_in(dir, name, flags, Mode::empty())
     }
 
-    /// Opens one name in an open directory, and follows nothing.
+    /// Opens a name in an open directory, or what is below it, and follows nothing.
     fn open_in(
         &self,
         dir: BorrowedFd<'_>,

@@ -322,6 +322,7 @@ fn not_written(errno: Errno) -> Thrown {
         syscall: "write",
         path: None,
         dest: None,
+        entries: Vec::new(),
     })
 }
 

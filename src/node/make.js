@@ -42,6 +42,8 @@
     error.syscall = parts[3];
     if (parts.length > 4) error.path = parts[4];
     if (parts.length > 5) error.dest = parts[5];
+    // Of what is left, or vanished, in a tree: that is about two paths.
+    if (parts.length > 6) error.entries = parts.slice(6);
     return error;
   };
   // The same for make.rs: its stack does not begin here.

@@ -387,7 +387,8 @@ fn parts(error: &error::Error) -> String {
         error.code(),
         error.syscall
     );
-    for path in [&error.path, &error.dest].into_iter().flatten() {
+    let paths = [&error.path, &error.dest].into_iter().flatten();
+    for path in paths.chain(&error.entries) {
         parts.push('\0');
         parts.push_str(&String::from_utf8_lossy(path));
     }

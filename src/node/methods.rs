@@ -14,7 +14,9 @@ use crate::error::Call;
 use crate::ops::content::{self, WriteOptions};
 use crate::ops::copy::{self, CopyOptions};
 use crate::ops::entry::{self, Existing};
-use crate::ops::tree::copy::{CopyTreeOptions, Keep, MountPoints};
+use crate::ops::tree::copy::CopyTreeOptions;
+use crate::ops::tree::copy_entry::Keep;
+use crate::ops::tree::relocate::MoveOptions;
 use crate::ops::tree::walk::{self, ListOptions};
 use crate::ops::tree::{self, relocate, remove};
 use crate::ops::{identity, metadata, realpath};
@@ -125,20 +127,23 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         )?;
         let force = options.flag("force", true)?;
         let keep_times = options.flag("preserveTimestamps", false)?;
+        let keep_all = options.flag("preserve", false)?;
         let options = CopyTreeOptions {
             recursive: options.flag("recursive", false)?,
             existing: match (force, options.flag("errorOnExist", false)?) {
-                (true, _) => tree::copy::Existing::Replace,
-                (false, false) => tree::copy::Existing::Skip,
-                (false, true) => tree::copy::Existing::Refuse,
+                (true, _) => tree::copy_entry::Existing::Replace,
+                (false, false) => tree::copy_entry::Existing::Skip,
+                (false, true) => tree::copy_entry::Existing::Refuse,
             },
             reflink: options.reflink()?,
-            keep: if keep_times {
-                Keep::Times
-            } else {
-                Keep::Nothing
+            keep: match keep_all {
+                true => Keep::EVERYTHING,
+                false => Keep {
+                    times: keep_times,
+                    ..Keep::default()
+                },
             },
-            mount_points: MountPoints::Empty,
+            report_vanished: !options.flag("ignoreVanished", false)?,
             only: args.names(3)?.map(|names| names.into_iter().collect()),
         };
         let watch = args.watch_tree(2, options.recursive)?;
@@ -153,15 +158,18 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         let dest = args.path(1, "dest")?;
         let options = args.options(2)?;
         let to = options.to()?;
-        let overwrite = options.flag("overwrite", false)?;
+        let options = MoveOptions {
+            overwrite: options.flag("overwrite", false)?,
+            flush: options.flag("flush", false)?,
+        };
         // By a promise at first: a rename needs no thread of its own, see `allStarts` in class.js.
         let rename_only = args.flag(3, "renameOnly")?;
         let watch = args.watch_tree(2, !rename_only)?;
         Ok(move |root: &Root| {
             let (from, to) = places(root, &src, to.as_deref(), &dest);
             match rename_only {
-                true => relocate::rename(from, to, overwrite, &watch),
-                false => relocate::relocate(from, to, overwrite, &watch),
+                true => relocate::rename(from, to, options.overwrite, &watch),
+                false => relocate::relocate(from, to, options, &watch),
             }
         })
     })?;

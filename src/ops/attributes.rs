@@ -23,37 +23,44 @@ pub enum Which {
 }
 
 /// Copies extended attributes from one open file or directory to another, as far as the file system and the
-/// rights of this process allow. ACLs for access are [`Permissions`](super::permissions).
+/// rights of this process allow. ACLs are none of them: see [`Permissions`](super::permissions).
 pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, which: Which) {
     let mut names = vec![0; LONGEST];
     let Ok(length) = on_intr(|| rustix::fs::flistxattr(from, &mut names)) else {
         return;
     };
     names.truncate(length);
-    let mut value = Vec::new();
-    let mut has_default_acl = false;
     for name in names.split_inclusive(|&byte| byte == 0) {
         let Ok(name) = CStr::from_bytes_with_nul(name) else {
             continue;
         };
         let wanted = match name.to_bytes() {
-            b"system.posix_acl_access" => false,
+            name if name.starts_with(b"system.posix_acl_") => false,
             name if name.starts_with(b"security.") => which == Which::OfThisOwner,
             _ => which == Which::OfAnyOwner,
         };
         if !wanted {
             continue;
         }
-        has_default_acl |= name == DEFAULT_ACL;
-        value.resize(LONGEST, 0);
-        if let Ok(length) = on_intr(|| rustix::fs::fgetxattr(from, name, &mut value)) {
-            // What cannot be taken along is left out, as by mv(1).
-            let value = value.get(..length).unwrap_or_default();
-            let _ = on_intr(|| rustix::fs::fsetxattr(to, name, value, XattrFlags::empty()));
-        }
+        copy_one(from, to, name);
     }
-    if which == Which::OfAnyOwner && !has_default_acl {
-        // It may have inherited one from where it was made.
+}
+
+/// Copies the default ACL of a directory. Where it has none, neither has the copy, which may have inherited
+/// one from where it was made.
+pub fn copy_default_acl(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
+    if !copy_one(from, to, DEFAULT_ACL) {
         let _ = on_intr(|| rustix::fs::fremovexattr(to, DEFAULT_ACL));
     }
+}
+
+/// Copies one attribute; false if there is none. What cannot be set is left out, as by mv(1).
+fn copy_one(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> bool {
+    let mut value = vec![0; LONGEST];
+    let Ok(length) = on_intr(|| rustix::fs::fgetxattr(from, name, &mut value)) else {
+        return false;
+    };
+    let value = value.get(..length).unwrap_or_default();
+    let _ = on_intr(|| rustix::fs::fsetxattr(to, name, value, XattrFlags::empty()));
+    true
 }

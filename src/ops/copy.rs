@@ -134,6 +134,11 @@ impl<'a> ContentCopier<'a> {
         }
     }
 
+    /// One for another thread.
+    pub fn anew(&self) -> Self {
+        Self::new(self.reflink, self.watch)
+    }
+
     /// Copies the content of `source` to the empty file `to`, holes kept.
     pub fn copy(&self, source: &Content, to: BorrowedFd<'_>) -> Result<(), Failure> {
         self.watch.check()?;

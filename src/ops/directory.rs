@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::{FileType, RawDir};
+use rustix::fs::{FileType, RawDir, SeekFrom};
 use rustix::io::{Errno, Result};
 
 use crate::at::At;
@@ -72,6 +72,19 @@ impl Listing {
     pub fn position(&self) -> u64 {
         self.position
     }
+}
+
+/// Whether nothing is in the directory `dir`, which was not read yet.
+pub fn is_empty(dir: BorrowedFd<'_>) -> Result<bool> {
+    let mut buffer = [MaybeUninit::uninit(); 1024];
+    let mut entries = RawDir::new(dir, &mut buffer);
+    while let Some(entry) = entries.next() {
+        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    rustix::fs::seek(dir, SeekFrom::Start(0))?;
+    Ok(true)
 }
 
 /// The type of `at`, where the listing did not tell.

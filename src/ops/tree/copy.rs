@@ -2,29 +2,26 @@
 //!
 //! The source is gone through by [`Walk`]; beside it goes a second way down, through the copy. What is
 //! made is made by name in an open directory of the copy, so nothing that others rename leads it astray.
+//! How one entry is copied is in [`copy_entry`](super::copy_entry).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{FileType, Gid, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, Uid};
+use rustix::fs::{FileType, Mode, Stat};
 use rustix::io::Errno;
 
 use crate::at::At;
-use crate::error::{Call, Failure, Reason, Result};
-use crate::ops::attributes::{self, Which};
-use crate::ops::copy::{ContentCopier, Reflink};
-use crate::ops::draft::{Draft, Taken, with_temporary_name};
-use crate::ops::metadata::{chown_fd, utimes_fd};
-use crate::ops::permissions::{Permissions, take_owner};
-use crate::ops::target::is_same_file;
+use crate::error::{Call, Failure, MOST_ENTRIES, Reason, Result};
+use crate::ops::copy::Reflink;
+use crate::ops::tree::copy_entry::{self, EntryCopier, Existing, Keep, Original, kind_of};
 use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
-use crate::ops::tree::walk::{Down, Found, Stopped, Visitor, Walk};
-use crate::path::{Leaf, UserPath};
-use crate::resolve::{Content, Entry, Place, Root};
+use crate::ops::tree::record::{Listed, Record};
+use crate::ops::tree::walk::{Down, Found, Stopped, Visitor, Walk, joined};
+use crate::path::Leaf;
+use crate::resolve::{Entry, Place, Root};
 use crate::retry::{TRIES, rest};
-use crate::sys;
 use crate::watch::Watch;
 
 /// How a tree is copied.
@@ -38,41 +35,10 @@ pub struct CopyTreeOptions {
     pub reflink: Reflink,
     /// What a copy has of its original beside the content and the nine permission bits.
     pub keep: Keep,
-    /// What becomes of a directory on which something is mounted, if that is not gone into.
-    pub mount_points: MountPoints,
+    /// Whether it is an error if entries vanish while the tree is copied.
+    pub report_vanished: bool,
     /// The ways from the top to what is copied, that of the top being empty; `None`: to everything.
     pub only: Option<HashSet<Vec<u8>>>,
-}
-
-/// What becomes of a file that has the name of a copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Existing {
-    /// It is replaced.
-    Replace,
-    /// It stays.
-    Skip,
-    /// It stays: `EEXIST`.
-    Refuse,
-}
-
-/// What becomes of a mount point that is not gone into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MountPoints {
-    /// It is copied as an empty directory, as by `cp -x`.
-    Empty,
-    /// It is `EBUSY`.
-    Refuse,
-}
-
-/// What a copy has of its original.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// Nothing more.
-    Nothing,
-    /// When it was last read and changed.
-    Times,
-    /// Those, and as far as we may: whom it belongs to, all twelve bits of the mode, and extended attributes.
-    Everything,
 }
 
 /// Copies what is at `from` to `to`. Links are copied as links.
@@ -91,42 +57,57 @@ pub fn copy_tree(
     if is_left_out(options, b"") {
         return Ok(());
     }
+    let destination = Destination::find(to).map_err(failed)?;
     if let Source::Directory(listing) = &source {
-        not_into_itself(listing.as_fd(), to).map_err(failed)?;
+        not_into_itself(listing.as_fd(), destination.dir(), to.root).map_err(failed)?;
     }
-    let copied = match Destination::find(to).map_err(failed)? {
+    let record = Arc::default();
+    let job = Job {
+        from: from.root,
+        to: to.root,
+        options,
+        record: &record,
+        watch,
+    };
+    let copied = match destination {
         Destination::Name(entry)
             if entry.wants_directory() && matches!(source, Source::Name(..)) =>
         {
             Err(Stopped::at_top(Errno::NOTDIR))
         }
-        Destination::Name(entry) => {
-            let base = to.path.clone();
-            copy_to(from.root, source, to.root, entry.at(), base, options, watch)
-        }
+        Destination::Name(entry) => job.copy_to(source, entry.at()),
         Destination::Directory(top) => match source {
-            Source::Directory(listing) if options.recursive => {
-                let mut copy = Copy::new(from.root, to.root, to.path.clone(), options, watch);
-                copy.tree(listing, top, None)
-            }
+            Source::Directory(listing) if options.recursive => job.start().tree(listing, top, None),
             _ => Err(Stopped::at_top(Errno::ISDIR)),
         },
     };
     copied.map_err(|stopped| stopped.into_error(&call))
 }
 
-/// Refuses a copy of the directory `source` to a place beneath it, before anything is made there.
-fn not_into_itself(source: BorrowedFd<'_>, to: Place<'_>) -> Result<(), Failure> {
+/// Refuses a copy of the directory `source` into `dest`, if that is it, or beneath it.
+///
+/// From `dest` upwards each directory is compared, to the top of the file system: the two may be beneath
+/// different roots. Nothing but its identity is looked at.
+pub(super) fn not_into_itself(
+    source: BorrowedFd<'_>,
+    dest: BorrowedFd<'_>,
+    to: &Root,
+) -> Result<(), Failure> {
     let source = Id::of(source)?;
-    let mut is_above = Id::of(to.root.fd()?)? == source;
-    let path = to.root.parse(to.path)?;
-    let parents = path.prefixes().rev().skip(1);
-    for parent in parents {
-        is_above |= Id::of(to.root.directory(&parent)?.as_fd())? == source;
-    }
-    match is_above && path.has_leaf() {
-        true => Err(into_itself()),
-        false => Ok(()),
+    let mut id = Id::of(dest)?;
+    let mut dir = None;
+    loop {
+        if id == source {
+            return Err(into_itself());
+        }
+        let above = to.directory_above(dir.as_ref().map_or(dest, AsFd::as_fd));
+        // Above a root there may be directories that this process may not search.
+        let Ok(above) = above else { return Ok(()) };
+        let id_above = Id::of(above.as_fd())?;
+        if id_above == id {
+            return Ok(());
+        }
+        (id, dir) = (id_above, Some(above));
     }
 }
 
@@ -134,30 +115,66 @@ fn into_itself() -> Failure {
     Failure::because(Errno::INVAL, Reason::IntoItself)
 }
 
-/// Copies `source` to the name `dest`; `base` is the path of that beneath the root `to`.
-pub(super) fn copy_to(
-    from: &Root,
-    source: Source<'_, '_>,
-    to: &Root,
-    dest: At<'_>,
-    base: UserPath,
-    options: &CopyTreeOptions,
-    watch: &Watch,
-) -> Result<(), Stopped> {
-    let mut copy = Copy::new(from, to, base, options, watch);
-    match source {
-        Source::Directory(_) if !options.recursive => Err(Stopped::at_top(Errno::ISDIR)),
-        Source::Directory(listing) => {
-            let made = copy.job.directory(dest, listing.as_fd());
-            let (top, made) = made.map_err(Stopped::at_top)?;
-            copy.tree(listing, top, made)
+/// A copy that is to be made.
+#[derive(Clone, Copy)]
+pub(super) struct Job<'a> {
+    /// The root of the source.
+    pub from: &'a Root,
+    /// The root of the copy.
+    pub to: &'a Root,
+    /// How it is copied.
+    pub options: &'a CopyTreeOptions,
+    /// Takes down what was copied and made.
+    pub record: &'a Arc<Record>,
+    /// What stops it, and hears of progress.
+    pub watch: &'a Watch,
+}
+
+impl<'a> Job<'a> {
+    /// Copies `source` to the name `dest`.
+    pub fn copy_to(self, source: Source<'_, '_>, dest: At<'_>) -> Result<(), Stopped> {
+        // A tree that has the place of the copy in it, by whatever mount, would be copied into itself.
+        let parent = Id::of(dest.parts().0);
+        let closed = parent.and_then(|parent| self.record.close(parent));
+        closed.map_err(Stopped::at_top)?;
+        let mut copy = self.start();
+        match source {
+            Source::Directory(_) if !self.options.recursive => Err(Stopped::at_top(Errno::ISDIR)),
+            Source::Directory(listing) => {
+                let made = copy.copier.directory(listing.as_fd(), dest);
+                let (top, made) = made.map_err(Stopped::at_top)?;
+                copy.tree(listing, top, made)
+            }
+            Source::Name(entry, stat) => {
+                let source = copy_entry::Source {
+                    at: entry.at(),
+                    parent: None,
+                    place: 0,
+                };
+                match copy.copier.copy(source, kind_of(&stat), dest) {
+                    Ok(Down::Stay) => Ok(()),
+                    Ok(Down::Enter) => Err(Stopped::at_top(Errno::BUSY)),
+                    Err(failure) => Err(Stopped::at_top(failure)),
+                }
+            }
         }
-        Source::Name(entry, stat) => match copy.job.one(entry.at(), kind_of(&stat), dest, Vec::new)
-        {
-            Ok(Down::Stay) => Ok(()),
-            Ok(Down::Enter) => Err(Stopped::at_top(Errno::BUSY)),
-            Err(failure) => Err(Stopped::at_top(failure)),
-        },
+    }
+
+    fn start(self) -> Copy<'a> {
+        let CopyTreeOptions {
+            existing,
+            reflink,
+            keep,
+            ..
+        } = *self.options;
+        let record = Arc::clone(self.record);
+        let (from, to, watch) = (self.from, self.to, self.watch);
+        Copy {
+            copier: EntryCopier::new(from, to, existing, reflink, keep, record, watch),
+            options: self.options,
+            levels: Levels::default(),
+            vanished: Arc::default(),
+        }
     }
 }
 
@@ -200,35 +217,12 @@ impl<'r, 'p> Source<'r, 'p> {
         Err(Errno::BUSY.into())
     }
 
-    /// Holds a directory open beyond the copy.
-    pub(super) fn hold(&self) -> rustix::io::Result<Option<OwnedFd>> {
-        match self {
-            Self::Directory(listing) => rustix::io::fcntl_dupfd_cloexec(listing, 0).map(Some),
-            Self::Name(..) => Ok(None),
-        }
-    }
-
     /// What it is recognised by.
     pub(super) fn id(&self) -> rustix::io::Result<Id> {
         match self {
             Self::Directory(listing) => Id::of(listing.as_fd()),
             Self::Name(_, stat) => Ok(stat.into()),
         }
-    }
-}
-
-/// What a copy may have of its original.
-struct Original {
-    stat: Stat,
-    permissions: Permissions,
-}
-
-impl Original {
-    /// Of the open file or directory `fd`.
-    fn of(fd: BorrowedFd<'_>) -> Result<Self, Failure> {
-        let stat = rustix::fs::fstat(fd)?;
-        let permissions = Permissions::of(fd, &stat)?;
-        Ok(Self { stat, permissions })
     }
 }
 
@@ -247,6 +241,14 @@ impl<'r> Destination<'r, 'r> {
             false => Ok(Self::Directory(place.root.directory(&parsed)?)),
         }
     }
+
+    /// The directory that it is in, or is.
+    fn dir(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Directory(fd) => fd.as_fd(),
+            Self::Name(entry) => entry.at().parts().0,
+        }
+    }
 }
 
 fn is_left_out(options: &CopyTreeOptions, way: &[u8]) -> bool {
@@ -258,57 +260,32 @@ fn is_left_out(options: &CopyTreeOptions, way: &[u8]) -> bool {
 
 /// A copy of a tree that is being made.
 struct Copy<'a> {
-    job: Job<'a>,
-    /// The way down through the copy, beside that of the source; the original of each directory that
-    /// was made.
-    levels: Levels<Option<Original>>,
-    /// The top of the copy.
-    top: Option<Id>,
-}
-
-/// How one thing is copied.
-struct Job<'a> {
-    from: &'a Root,
-    to: &'a Root,
-    /// The path of the copy beneath `to`.
-    base: UserPath,
+    copier: EntryCopier<'a>,
     options: &'a CopyTreeOptions,
-    watch: &'a Watch,
-    contents: ContentCopier<'a>,
-    /// The files copied so far that have more names, which may come yet.
-    linked: Arc<Mutex<HashMap<Id, Linked>>>,
+    /// The way down through the copy, beside that of the source.
+    levels: Levels<Beside>,
+    /// What was listed, and was gone when it was to be copied.
+    vanished: Arc<Mutex<Vanished>>,
 }
 
-/// The first copy of a file with several names.
-struct Linked {
-    copy: Id,
-    way: Vec<u8>,
+/// What is known of a directory of the copy.
+struct Beside {
+    /// Its original, if it was made.
+    made: Option<Original>,
+    /// The directory that is copied to it.
+    source: Id,
+    /// Its place among the [directories](copy_entry::Links) of the copy.
+    place: usize,
 }
 
-impl<'a> Copy<'a> {
-    fn new(
-        from: &'a Root,
-        to: &'a Root,
-        base: UserPath,
-        options: &'a CopyTreeOptions,
-        watch: &'a Watch,
-    ) -> Self {
-        let linked = Arc::default();
-        Self {
-            job: Job {
-                from,
-                to,
-                base,
-                options,
-                watch,
-                contents: ContentCopier::new(options.reflink, watch),
-                linked,
-            },
-            levels: Levels::default(),
-            top: None,
-        }
-    }
+/// The ways to what vanished, up to [`MOST_ENTRIES`].
+#[derive(Default)]
+struct Vanished {
+    count: u64,
+    ways: Vec<Vec<u8>>,
+}
 
+impl Copy<'_> {
     /// Copies what is in the directory `source` into the directory `top`; `made`: the original of the
     /// latter, if it was made for it.
     fn tree(
@@ -317,46 +294,95 @@ impl<'a> Copy<'a> {
         top: OwnedFd,
         made: Option<Original>,
     ) -> Result<(), Stopped> {
-        let id = Id::of(top.as_fd()).map_err(Stopped::at_top)?;
-        if Id::of(source.as_fd()).map_err(Stopped::at_top)? == id {
-            return Err(Stopped::at_top(into_itself()));
-        }
-        self.top = Some(id);
-        let level = Level::new(CString::default(), top, made);
-        self.levels.enter(level).map_err(Stopped::at_top)?;
+        let begun = self.begin(&source, top, made);
+        begun.map_err(Stopped::at_top)?;
         let mut walk = Walk::new(source).map_err(Stopped::at_top)?;
-        let (from, watch) = (self.job.from, self.job.watch);
+        let (from, watch) = (self.copier.from, self.copier.watch);
         let done = walk.finish(from, self, watch);
         // What was not finished is left with the modes that it is to have.
         while !self.levels.is_empty() {
             let _ = self.go_up();
         }
-        done
+        done?;
+        let vanished = self.vanished.lock().unwrap_or_else(PoisonError::into_inner);
+        let Vanished { count, ways } = &*vanished;
+        match ways.first() {
+            Some(first) if self.options.report_vanished => {
+                let reason = Reason::Vanished { count: *count };
+                let ways = ways.clone();
+                let failure = Failure::because(Errno::NOENT, reason);
+                Err(Stopped {
+                    ways,
+                    ..Stopped::at(failure, first.clone())
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Goes down into the copy of a directory.
-    fn go_down(&mut self, name: &CStr, original: BorrowedFd<'_>) -> Result<(), Failure> {
-        if self.top == Some(Id::of(original)?) {
+    fn begin(
+        &mut self,
+        source: &OwnedFd,
+        top: OwnedFd,
+        made: Option<Original>,
+    ) -> Result<(), Failure> {
+        let (id, source_id) = (Id::of(top.as_fd())?, Id::of(source.as_fd())?);
+        let record = &self.copier.record;
+        record.close(id)?;
+        if record.is_closed(source_id) {
             return Err(into_itself());
         }
-        let (Some(leaf), Some(above)) = (
-            Leaf::listed(name),
-            self.levels.innermost().and_then(Level::fd),
-        ) else {
+        let top_entry = Listed {
+            parent: None,
+            name: c"",
+        };
+        record.directory_copied(top_entry, source.as_fd())?;
+        self.copier.top = Some(Arc::new(rustix::io::fcntl_dupfd_cloexec(&top, 0)?));
+        let links = Arc::clone(&self.copier.links);
+        let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = Beside {
+            made,
+            source: source_id,
+            place: links.directory(0, c"")?,
+        };
+        Ok(self
+            .levels
+            .enter(Level::new(CString::default(), top, state))?)
+    }
+
+    /// Goes down into the copy of the directory `source`, which has this name.
+    fn go_down(&mut self, name: &CStr, source: BorrowedFd<'_>) -> Result<(), Failure> {
+        let id = Id::of(source)?;
+        if self.copier.record.is_closed(id) {
+            return Err(into_itself());
+        }
+        let (Some(leaf), Some(level)) = (Leaf::listed(name), self.levels.innermost()) else {
             return Err(Errno::BUSY.into());
         };
-        let (fd, made) = self.job.directory(At::new(above, &leaf), original)?;
-        Ok(self.levels.enter(Level::new(name.to_owned(), fd, made))?)
+        let above = level.fd().ok_or(Errno::BUSY)?;
+        let parent = Some(level.state.source);
+        self.copier
+            .record
+            .directory_copied(Listed { parent, name }, source)?;
+        let (fd, made) = self.copier.directory(source, At::new(above, &leaf))?;
+        let links = Arc::clone(&self.copier.links);
+        let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = Beside {
+            made,
+            source: id,
+            place: links.directory(level.state.place, name)?,
+        };
+        Ok(self.levels.enter(Level::new(name.to_owned(), fd, state))?)
     }
 
     fn go_up(&mut self) -> Result<(), Failure> {
-        let Some((left, above)) = self.levels.leave(self.job.to) else {
+        let Some((left, above)) = self.levels.leave(self.copier.to) else {
             return Ok(());
         };
-        if let (Some(original), Some(fd)) = (&left.state, left.fd()) {
-            self.job.finish_fd(fd, original, None)?;
+        if let (Some(original), Some(fd)) = (&left.state.made, left.fd()) {
+            self.copier.finish(fd, original, None)?;
         }
-        self.job.watch.entry_done();
+        self.copier.watch.entry_done();
         match above {
             Above::Lost => Err(Errno::BUSY.into()),
             _ => Ok(()),
@@ -366,22 +392,32 @@ impl<'a> Copy<'a> {
 
 impl Visitor for Copy<'_> {
     fn found(&mut self, found: &Found<'_>) -> Result<Down, Failure> {
-        if self.job.options.only.is_some() && is_left_out(self.job.options, &found.way_to()) {
+        if self.options.only.is_some() && is_left_out(self.options, &found.way_to()) {
             return Ok(Down::Stay);
         }
         if found.kind == FileType::Directory {
             return Ok(Down::Enter);
         }
-        let (Some(leaf), Some(dir)) = (
-            Leaf::listed(found.name),
-            self.levels.innermost().and_then(Level::fd),
-        ) else {
+        let (Some(leaf), Some(level)) = (Leaf::listed(found.name), self.levels.innermost()) else {
             return Err(Errno::BUSY.into());
         };
-        let dest = At::new(dir, &leaf);
-        match self.job.one(found.at, found.kind, dest, || found.way_to()) {
-            // Somebody removed it since it was listed.
-            Err(failure) if failure.errno == Errno::NOENT && found.at.is_gone() => Ok(Down::Stay),
+        let dest = At::new(level.fd().ok_or(Errno::BUSY)?, &leaf);
+        let source = copy_entry::Source {
+            at: found.at,
+            parent: Some(level.state.source),
+            place: level.state.place,
+        };
+        match self.copier.copy(source, found.kind, dest) {
+            Err(failure) if failure.errno == Errno::NOENT && found.at.is_gone() => {
+                self.vanished(found.way, found.name).map(|()| Down::Stay)
+            }
+            // What is mounted there cannot be moved.
+            Err(failure)
+                if self.copier.record.is_of_move
+                    && failure.reason == Some(Reason::OutsideSandbox) =>
+            {
+                Err(Errno::BUSY.into())
+            }
             done => done,
         }
     }
@@ -395,7 +431,7 @@ impl Visitor for Copy<'_> {
     }
 
     fn mount_point(&mut self, name: &CStr) -> Result<(), Failure> {
-        if self.job.options.mount_points == MountPoints::Refuse {
+        if self.copier.record.is_of_move {
             return Err(Errno::BUSY.into());
         }
         let (Some(leaf), Some(above)) = (
@@ -411,30 +447,43 @@ impl Visitor for Copy<'_> {
         }
     }
 
+    fn vanished(&mut self, way: &[u8], name: &CStr) -> Result<(), Failure> {
+        if self.copier.record.is_of_move {
+            return Err(source_changed());
+        }
+        let mut vanished = self.vanished.lock().unwrap_or_else(PoisonError::into_inner);
+        vanished.count += 1;
+        if vanished.ways.len() < MOST_ENTRIES {
+            vanished.ways.push(joined(way, name.to_bytes()));
+        }
+        Ok(())
+    }
+
     fn lost(&mut self) -> Result<(), Failure> {
-        Err(Errno::BUSY.into())
+        match self.copier.record.is_of_move {
+            true => Err(source_changed()),
+            false => Err(Errno::BUSY.into()),
+        }
     }
 
     fn part(&mut self) -> Option<Self> {
         self.levels.keep_open(OPEN_LEVELS_SHARED).ok()?;
-        let here = self.levels.innermost().and_then(Level::fd)?;
-        let here = rustix::io::fcntl_dupfd_cloexec(here, 0).ok()?;
-        let Job {
-            from,
-            to,
-            base,
-            options,
-            watch,
-            linked,
-            ..
-        } = &self.job;
-        let mut part = Self::new(from, to, base.clone(), options, watch);
-        part.job.linked = Arc::clone(linked);
-        part.top = self.top;
+        let level = self.levels.innermost()?;
+        let here = rustix::io::fcntl_dupfd_cloexec(level.fd()?, 0).ok()?;
+        let state = Beside {
+            // Whoever made it sets what it is to have.
+            made: None,
+            ..level.state
+        };
+        let mut part = Self {
+            copier: self.copier.for_another_thread(),
+            options: self.options,
+            levels: Levels::default(),
+            vanished: Arc::clone(&self.vanished),
+        };
         part.levels.keep_open(OPEN_LEVELS_SHARED).ok()?;
-        // Whoever made it sets what it is to have.
         part.levels
-            .enter(Level::new(CString::default(), here, None))
+            .enter(Level::new(CString::default(), here, state))
             .ok()?;
         Some(part)
     }
@@ -448,335 +497,7 @@ impl Visitor for Copy<'_> {
     }
 }
 
-/// What has the name of a copy already.
-enum Clash {
-    /// It is to be replaced.
-    Replace,
-    /// It is to stay.
-    Stay,
-}
-
-impl Job<'_> {
-    /// Makes the copy of a directory, or finds one there. Its original, if it was made.
-    fn directory(
-        &self,
-        dest: At<'_>,
-        original: BorrowedFd<'_>,
-    ) -> Result<(OwnedFd, Option<Original>), Failure> {
-        // Ours to fill, whatever the original forbids. What it allows is set at the end.
-        match dest.mkdir(Mode::RWXU) {
-            Ok(()) => {
-                let made = self.to.listing_at(dest)?;
-                if self.options.keep == Keep::Everything {
-                    attributes::copy(original, made.as_fd(), Which::OfAnyOwner);
-                    attributes::copy(original, made.as_fd(), Which::OfThisOwner);
-                }
-                Ok((made, Some(Original::of(original)?)))
-            }
-            Err(Errno::EXIST) => match self.to.directory_at(dest) {
-                // A symlink, too, is no directory to copy into.
-                Err(failure) if failure.errno == Errno::LOOP => Err(Errno::NOTDIR.into()),
-                fd => Ok((fd?, None)),
-            },
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
-    /// Copies anything but a directory, of the type that it was listed as or another; for a directory
-    /// the answer is to go into it. `way`: from the top to it.
-    fn one(
-        &mut self,
-        source: At<'_>,
-        mut kind: FileType,
-        dest: At<'_>,
-        way: impl Fn() -> Vec<u8>,
-    ) -> Result<Down, Failure> {
-        for round in 0..TRIES {
-            rest(round);
-            let copied = match kind {
-                FileType::Directory => return Ok(Down::Enter),
-                FileType::RegularFile => match self.from.content_at(source) {
-                    Ok(content) if !content.is_directory() => self.file(&content, dest, &way),
-                    Ok(_) => Err(Errno::ISDIR.into()),
-                    Err(failure) => Err(failure),
-                },
-                FileType::Symlink => self.symlink(source, dest),
-                FileType::Fifo => self.fifo(source, dest),
-                _ => Err(Failure::because(Errno::NXIO, Reason::NotARegularFile)),
-            };
-            let Err(failure) = copied else {
-                self.watch.entry_done();
-                return Ok(Down::Stay);
-            };
-            let now = kind_of(&source.lstat()?);
-            // It was something else in between, and is what it was again.
-            let flipped = failure.reason.is_none()
-                && matches!(
-                    (kind, failure.errno),
-                    (FileType::RegularFile, Errno::LOOP) | (FileType::Symlink, Errno::INVAL)
-                );
-            if now == kind && !flipped {
-                let is_mount = failure.reason == Some(Reason::OutsideSandbox);
-                return Err(match self.options.mount_points {
-                    MountPoints::Refuse if is_mount => Errno::BUSY.into(),
-                    _ => failure,
-                });
-            }
-            kind = now;
-        }
-        Err(Errno::BUSY.into())
-    }
-
-    fn file(
-        &mut self,
-        content: &Content,
-        dest: At<'_>,
-        way: impl Fn() -> Vec<u8>,
-    ) -> Result<(), Failure> {
-        let permissions = Permissions::of(content.fd(), content.stat())?;
-        let original = &Original {
-            stat: *content.stat(),
-            permissions,
-        };
-        let shared = Arc::clone(&self.linked);
-        // Held for as long as the first copy is made: another thread may come to another name of it.
-        let mut linked = match original.stat.st_nlink > 1 {
-            true => Some(shared.lock().unwrap_or_else(PoisonError::into_inner)),
-            false => None,
-        };
-        if let Some(first) = linked
-            .as_ref()
-            .and_then(|linked| linked.get(&(&original.stat).into()))
-            && self.link(first, &original.stat, dest)?
-        {
-            return Ok(());
-        }
-        // As its owner: extended attributes are set by permission to write.
-        let narrow = match self.options.keep {
-            Keep::Everything => Mode::RUSR | Mode::WUSR,
-            _ => original.permissions.narrow(),
-        };
-        let fill = |fd: BorrowedFd<'_>| -> Result<(), Failure> {
-            self.contents.copy(content, fd)?;
-            if self.options.keep == Keep::Everything {
-                attributes::copy(content.fd(), fd, Which::OfAnyOwner);
-            }
-            self.finish_fd(fd, original, Some(content.fd()))
-        };
-        let copy = match self.to.create_at(dest, OFlags::WRONLY, narrow) {
-            Ok(fd) => fill_new(dest, fd, fill)?,
-            Err(failure) if failure.errno == Errno::EXIST => {
-                match self.clash(dest, &original.stat)? {
-                    Clash::Stay => return Ok(()),
-                    Clash::Replace => {
-                        let draft = Draft::new(self.to, dest, narrow)?;
-                        fill(draft.fd())?;
-                        let id = Id::of(draft.fd())?;
-                        draft.publish(Taken::Replace)?;
-                        id
-                    }
-                }
-            }
-            Err(failure) => return Err(failure),
-        };
-        if let Some(linked) = &mut linked {
-            let way = way();
-            linked.insert((&original.stat).into(), Linked { copy, way });
-        }
-        Ok(())
-    }
-
-    /// Gives the copy of a file that was copied under another name this one too. False if it was not,
-    /// or if its copy is not where it was made.
-    fn link(&self, first: &Linked, original: &Stat, dest: At<'_>) -> Result<bool, Failure> {
-        let Linked { copy, way } = first;
-        // The top has no name of its own below itself, and a path can be too long to be resolved.
-        let Ok(path) = UserPath::new(self.base.join(way)) else {
-            return Ok(false);
-        };
-        let Ok(first) = self.to.entry(&path, Errno::BUSY) else {
-            return Ok(false);
-        };
-        let linked = self.make(dest, original, |at| {
-            first.at().link(at)?;
-            // Believed only if it is the copy: the name may lead to anything by now.
-            match at.lstat() {
-                Ok(stat) if Id::from(&stat) == *copy => Ok(()),
-                _ => {
-                    at.unlink()?;
-                    Err(Errno::STALE.into())
-                }
-            }
-        });
-        match linked {
-            Ok(()) => Ok(true),
-            Err(failure) if matches!(failure.errno, Errno::STALE | Errno::NOENT | Errno::MLINK) => {
-                Ok(false)
-            }
-            Err(failure) => Err(failure),
-        }
-    }
-
-    fn symlink(&self, source: At<'_>, dest: At<'_>) -> Result<(), Failure> {
-        let original = source.lstat()?;
-        let target = source.readlink()?;
-        self.make(dest, &original, |at| {
-            at.symlink(&target)?;
-            self.finish_symlink(at, &original)
-        })
-    }
-
-    fn fifo(&self, source: At<'_>, dest: At<'_>) -> Result<(), Failure> {
-        let handle = self.from.handle_at(source)?;
-        let stat = rustix::fs::fstat(&handle)?;
-        if kind_of(&stat) != FileType::Fifo {
-            return Err(Errno::INVAL.into());
-        }
-        let permissions = Permissions::of_o_path(handle.as_fd(), &stat)?;
-        let original = Original { stat, permissions };
-        self.make(dest, &stat, |at| {
-            at.mkfifo(Mode::RUSR | Mode::WUSR)?;
-            let fifo = self.to.made_at(at, FileType::Fifo)?;
-            self.finish_fd(fifo.as_fd(), &original, None)
-        })
-    }
-
-    /// Makes something without content called `dest`; where that is taken, under a temporary name
-    /// first, to replace it in one step.
-    fn make(
-        &self,
-        dest: At<'_>,
-        original: &Stat,
-        make: impl Fn(At<'_>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        match make(dest) {
-            Err(failure) if failure.errno == Errno::EXIST => {}
-            done => return done,
-        }
-        match self.clash(dest, original)? {
-            Clash::Stay => Ok(()),
-            Clash::Replace => {
-                let ((), leaf) = with_temporary_name(dest, make)?;
-                let temporary = dest.beside(&leaf);
-                let renamed = temporary.rename(dest, RenameFlags::empty());
-                // Where it failed; and where both are one file already, rename(2) leaves both names.
-                if renamed.is_err() || original.st_nlink > 1 {
-                    let _ = temporary.unlink();
-                }
-                Ok(renamed?)
-            }
-        }
-    }
-
-    /// What is to become of what has the name of a copy.
-    fn clash(&self, dest: At<'_>, original: &Stat) -> Result<Clash, Failure> {
-        let there = dest.lstat()?;
-        if is_same_file(&there, original) {
-            return Err(Failure::because(Errno::INVAL, Reason::SameFile));
-        }
-        if kind_of(&there) == FileType::Directory {
-            return Err(Errno::ISDIR.into());
-        }
-        match self.options.existing {
-            Existing::Replace => Ok(Clash::Replace),
-            Existing::Skip => Ok(Clash::Stay),
-            Existing::Refuse => Err(Errno::EXIST.into()),
-        }
-    }
-
-    /// Gives an open file, or directory, what it is to have of its original.
-    /// `content`: that of the original, where it has some.
-    fn finish_fd(
-        &self,
-        fd: BorrowedFd<'_>,
-        original: &Original,
-        content: Option<BorrowedFd<'_>>,
-    ) -> Result<(), Failure> {
-        let Original { stat, permissions } = original;
-        if self.options.keep == Keep::Everything {
-            let now = take_owner(fd, stat)?;
-            if now.st_gid != stat.st_gid {
-                permissions.of_another_group().apply(fd, Mode::empty())?;
-            } else if now.st_uid != stat.st_uid {
-                // What is not its old owner's is not setuid either.
-                permissions.apply(fd, Mode::empty())?;
-            } else {
-                if let Some(content) = content {
-                    attributes::copy(content, fd, Which::OfThisOwner);
-                }
-                permissions.apply(fd, Mode::from_raw_mode(stat.st_mode & 0o7000))?;
-            }
-        } else {
-            let more = match kind_of(stat) {
-                // What a directory has of the one that it is in.
-                FileType::Directory => {
-                    Mode::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) & Mode::SGID
-                }
-                _ => Mode::empty(),
-            };
-            permissions.apply(fd, more)?;
-        }
-        if self.options.keep != Keep::Nothing {
-            utimes_fd(fd, &times(stat))?;
-        }
-        Ok(())
-    }
-
-    /// The same for a symlink that was made this moment.
-    fn finish_symlink(&self, at: At<'_>, original: &Stat) -> Result<(), Failure> {
-        if self.options.keep == Keep::Nothing {
-            return Ok(());
-        }
-        let symlink = self.to.made_at(at, FileType::Symlink)?;
-        if self.options.keep == Keep::Everything {
-            let (user, group) = owner(original);
-            let _ = chown_fd(symlink.as_fd(), user, group);
-        }
-        utimes_fd(symlink.as_fd(), &times(original))
-    }
-}
-
-/// Fills a file that was made for it. If that fails it goes again, where it still has its name.
-fn fill_new(
-    at: At<'_>,
-    fd: OwnedFd,
-    fill: impl FnOnce(BorrowedFd<'_>) -> Result<(), Failure>,
-) -> Result<Id, Failure> {
-    let id = match Id::of(fd.as_fd()) {
-        Ok(id) => id,
-        Err(errno) => {
-            // What was made this moment goes again; the error is what is told.
-            let _ = at.unlink();
-            return Err(errno.into());
-        }
-    };
-    let filled = fill(fd.as_fd()).and_then(|()| Ok(sys::close(fd)?));
-    if filled.is_err() && at.lstat().map(|stat| Id::from(&stat)) == Ok(id) {
-        let _ = at.unlink();
-    }
-    filled.map(|()| id)
-}
-
-fn kind_of(stat: &Stat) -> FileType {
-    FileType::from_raw_mode(stat.st_mode)
-}
-
-fn owner(stat: &Stat) -> (Option<Uid>, Option<Gid>) {
-    (
-        Some(Uid::from_raw(stat.st_uid)),
-        Some(Gid::from_raw(stat.st_gid)),
-    )
-}
-
-fn times(stat: &Stat) -> Timestamps {
-    Timestamps {
-        last_access: Timespec {
-            tv_sec: stat.st_atime as _,
-            tv_nsec: stat.st_atime_nsec as _,
-        },
-        last_modification: Timespec {
-            tv_sec: stat.st_mtime as _,
-            tv_nsec: stat.st_mtime_nsec as _,
-        },
-    }
+/// A part of what is moved was removed, renamed or written to meanwhile.
+pub(super) fn source_changed() -> Failure {
+    Failure::because(Errno::BUSY, Reason::SourceChanged)
 }

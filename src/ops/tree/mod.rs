@@ -1,8 +1,11 @@
 //! Work on whole trees, at any depth, with a bounded number of descriptors.
 
 pub mod copy;
+pub mod copy_entry;
 pub mod levels;
+pub mod record;
 pub mod relocate;
 pub mod remove;
+pub mod remove_recorded;
 pub mod second;
 pub mod walk;

@@ -1,39 +1,55 @@
 //! `move`: a rename, and where the kernel cannot rename, a copy that gets its name when it is complete.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
+use std::sync::Arc;
 
-use rustix::fs::RenameFlags;
+use rustix::fs::{FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 
-use crate::error::{Call, Failure, Result};
+use crate::at::At;
+use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::copy::Reflink;
-use crate::ops::draft::{temporary_name, with_temporary_name};
-use crate::ops::entry::{self, Existing};
-use crate::ops::tree::copy::{self, CopyTreeOptions, Keep, MountPoints, Source, copy_to};
+use crate::ops::directory;
+use crate::ops::draft::temporary_name;
+use crate::ops::entry;
+use crate::ops::tree::copy::{CopyTreeOptions, Job, Source, not_into_itself, source_changed};
+use crate::ops::tree::copy_entry::{Existing, Keep, kind_of};
 use crate::ops::tree::levels::Id;
-use crate::ops::tree::remove::remove_at;
+use crate::ops::tree::record::Record;
+use crate::ops::tree::remove_recorded::{Guard, remove_recorded};
 use crate::ops::tree::walk::Stopped;
-use crate::resolve::Place;
+use crate::resolve::{Entry, Place, Root};
 use crate::watch::Watch;
 
-/// Moves what is at `from` to `to`; `overwrite`: what is there is replaced, as by rename(2), or it is
-/// `EEXIST`.
-pub fn relocate(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) -> Result<()> {
-    match rename(from, to, overwrite, watch) {
+/// How something is moved.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MoveOptions {
+    /// Whether what is at the destination is replaced, as by rename(2); else it is `EEXIST`.
+    pub overwrite: bool,
+    /// Whether a copy is on the disk before its original is removed.
+    pub flush: bool,
+}
+
+/// Moves what is at `from` to `to`.
+pub fn relocate(from: Place<'_>, to: Place<'_>, options: MoveOptions, watch: &Watch) -> Result<()> {
+    match rename(from, to, options.overwrite, watch) {
         Err(error) if error.errno == Errno::XDEV.raw_os_error() => {}
         done => return done,
     }
     let call = Call::between("rename", from.path, to.path);
-    let copied = copy_across(from, to, overwrite, watch);
-    let copied = copied.map_err(|stopped| stopped.into_error(&call))?;
-    remove_source(from, &copied, &call)
+    let mut entries = Vec::new();
+    let moved = copy_across(from, to, options, watch, &mut entries);
+    moved.map_err(|stopped| Error {
+        entries,
+        ..stopped.into_error(&call)
+    })
 }
 
 /// The same by a rename alone: across mounts it is `EXDEV`.
 pub fn rename(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) -> Result<()> {
     let existing = match overwrite {
-        true => Existing::Replace,
-        false => Existing::Refuse,
+        true => entry::Existing::Replace,
+        false => entry::Existing::Refuse,
     };
     let done = entry::rename(from, to, existing);
     if done.is_ok() {
@@ -42,96 +58,150 @@ pub fn rename(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) ->
     done
 }
 
-/// What was copied.
-struct Copied {
-    id: Id,
-    /// A directory is held open: some file systems give it another inode number when it is not.
-    _held: Option<OwnedFd>,
-}
-
-/// Across mounts: a copy beside the destination, and one rename when it is complete.
+/// Across mounts: a copy beside the destination, one rename when it is complete, and then the original is
+/// removed, entry by entry: what was copied, and nothing else. `left`: the paths of what it could not
+/// remove, of the original or of the copy.
 fn copy_across(
     from: Place<'_>,
     to: Place<'_>,
-    overwrite: bool,
+    options: MoveOptions,
     watch: &Watch,
-) -> Result<Copied, Stopped> {
-    let options = CopyTreeOptions {
-        recursive: true,
-        existing: copy::Existing::Refuse,
-        reflink: Reflink::Auto,
-        keep: Keep::Everything,
-        mount_points: MountPoints::Refuse,
-        only: None,
-    };
-    let old = from.root.entry(from.path, Errno::BUSY);
-    let old = old.map_err(Stopped::at_top)?;
-    let new = to.root.entry(to.path, Errno::BUSY);
-    let new = new.map_err(Stopped::at_top)?;
+    left: &mut Vec<Vec<u8>>,
+) -> Result<(), Stopped> {
+    let at_top = |failure: Failure| Stopped::at_top(failure);
+    let old = from.root.entry(from.path, Errno::BUSY).map_err(at_top)?;
+    let new = to.root.entry(to.path, Errno::BUSY).map_err(at_top)?;
     // What is mounted in the tree cannot be removed from it: that is said before anything is copied.
     let strict = from.root.without_mounts().map_err(Stopped::at_top)?;
-    let source = Source::named(&strict, old).map_err(|failure| match failure.errno {
-        Errno::ACCESS if failure.reason.is_some() => Stopped::at_top(Errno::BUSY),
+    let again = from.root.entry(from.path, Errno::BUSY).map_err(at_top)?;
+    let source = Source::named(&strict, again).map_err(|failure| match failure.reason {
+        Some(Reason::OutsideSandbox) => Stopped::at_top(Errno::BUSY),
         _ => Stopped::at_top(failure),
     })?;
     let id = source.id().map_err(Stopped::at_top)?;
-    let _held = source.hold().map_err(Stopped::at_top)?;
-    match new.at().lstat() {
-        Ok(there) if Id::from(&there) == id => return Err(Stopped::at_top(Errno::INVAL)),
-        Ok(_) if !overwrite => return Err(Stopped::at_top(Errno::EXIST)),
-        _ => {}
+    if let Source::Directory(listing) = &source {
+        let parent = new.at().parts().0;
+        not_into_itself(listing.as_fd(), parent, to.root).map_err(at_top)?;
     }
+    can_be_published(to.root, &new, &source, id, options.overwrite).map_err(at_top)?;
+
+    let record = Arc::new(Record::of_move());
     let leaf = temporary_name(new.at()).map_err(Stopped::at_top)?;
-    let base = to.path.beside(&leaf);
-    let base = base.map_err(|_| Stopped::at_top(Errno::INVAL))?;
     let temporary = new.at().beside(&leaf);
-    let copied = copy_to(&strict, source, to.root, temporary, base, &options, watch);
-    let flags = match overwrite {
+    let tree = CopyTreeOptions {
+        recursive: true,
+        existing: Existing::Refuse,
+        reflink: Reflink::Auto,
+        keep: Keep::EVERYTHING,
+        report_vanished: true,
+        only: None,
+    };
+    let job = Job {
+        from: &strict,
+        to: to.root,
+        options: &tree,
+        record: &record,
+        watch,
+    };
+    let copied = job.copy_to(source, temporary);
+    let published = copied.and_then(|()| {
+        // Another move of the same may have been faster.
+        let is_there = old.at().lstat().is_ok_and(|stat| Id::from(&stat) == id);
+        let published = match is_there {
+            true => publish(to.root, temporary, new.at(), options, &record),
+            false => Err(source_changed()),
+        };
+        published.map_err(at_top)
+    });
+    if let Err(stopped) = published {
+        // The error that led here is what the caller gets, beside what could not be removed.
+        let hidden = to
+            .path
+            .beside(&leaf)
+            .map_err(|_| at_top(Errno::INVAL.into()))?;
+        if let Err(kept) = remove_recorded(to.root, &hidden, temporary, Guard::Made(&record)) {
+            *left = kept.paths;
+        }
+        return Err(stopped);
+    }
+    // All of it is at its new place, so that this is done even if the work is to stop.
+    let removed = remove_recorded(&strict, from.path, old.at(), Guard::Copied(&record));
+    removed.map_err(|kept| {
+        *left = kept.paths;
+        at_top(kept.failure.unwrap_or(source_changed()))
+    })
+}
+
+/// Whether a copy of `source`, which is `id`, could get the name `new`: asked before anything is copied.
+fn can_be_published(
+    to: &Root,
+    new: &Entry<'_, '_>,
+    source: &Source<'_, '_>,
+    id: Id,
+    overwrite: bool,
+) -> Result<(), Failure> {
+    let is_directory = matches!(source, Source::Directory(_));
+    match new.at().lstat() {
+        Ok(there) if Id::from(&there) == id => return Err(Errno::INVAL.into()),
+        Ok(_) if !overwrite => return Err(Errno::EXIST.into()),
+        Ok(there) => match (is_directory, kind_of(&there) == FileType::Directory) {
+            (true, false) => return Err(Errno::NOTDIR.into()),
+            (false, true) => return Err(Errno::ISDIR.into()),
+            (true, true) if !directory::is_empty(to.listing_at(new.at())?.as_fd())? => {
+                return Err(Errno::NOTEMPTY.into());
+            }
+            _ => {}
+        },
+        Err(_) => {}
+    }
+    if overwrite {
+        return Ok(());
+    }
+    // Not every file system knows RENAME_NOREPLACE.
+    let (first, second) = (temporary_name(new.at())?, temporary_name(new.at())?);
+    let (first, second) = (new.at().beside(&first), new.at().beside(&second));
+    first.mkdir(Mode::RWXU)?;
+    let renamed = first.rename(second, RenameFlags::NOREPLACE);
+    match renamed {
+        Ok(()) => second.rmdir()?,
+        Err(_) => first.rmdir()?,
+    }
+    Ok(renamed?)
+}
+
+/// Gives the copy `temporary` its name.
+fn publish(
+    to: &Root,
+    temporary: At<'_>,
+    new: At<'_>,
+    options: MoveOptions,
+    record: &Record,
+) -> Result<(), Failure> {
+    // Whoever may rename here may put something else under the hidden name: that is not published, and
+    // if it was, in between, the original stays.
+    let is_ours = |at: At<'_>| Ok::<_, Errno>(record.is_made(Id::from(&at.lstat()?)));
+    if !is_ours(temporary)? {
+        return Err(Errno::BUSY.into());
+    }
+    let flags = match options.overwrite {
         true => RenameFlags::empty(),
         false => RenameFlags::NOREPLACE,
     };
-    let published = copied.and_then(|()| {
-        let renamed = temporary.rename(new.at(), flags);
-        renamed.map_err(Stopped::at_top)
-    });
-    if published.is_err() {
-        // What was copied goes again; the error that led here is told.
-        let _ = remove_at(to.root, to.path, temporary, &Watch::default());
+    if options.flush {
+        flush(to, new)?;
     }
-    published.map(|()| Copied { id, _held })
+    temporary.rename(new, flags)?;
+    if options.flush {
+        flush(to, new)?;
+    }
+    match is_ours(new)? {
+        true => Ok(()),
+        false => Err(Errno::BUSY.into()),
+    }
 }
 
-/// Removes what was copied, and nothing that has its name by now: it is given another name first, and
-/// recognised by that. All of it is at its new place, so that this is done even if the work is to stop.
-fn remove_source(from: Place<'_>, copied: &Copied, call: &Call<'_>) -> Result<()> {
-    let failed = |failure: Failure| call.failed(failure);
-    let old = from.root.entry(from.path, Errno::BUSY).map_err(failed)?;
-    let set_aside = |flags| with_temporary_name(old.at(), |at| old.at().rename(at, flags));
-    let leaf = match set_aside(RenameFlags::NOREPLACE) {
-        Ok(((), leaf)) => Some(leaf),
-        // The file system does not know the flag; nobody guesses the name.
-        Err(Errno::INVAL) => {
-            let set_aside = set_aside(RenameFlags::empty());
-            Some(set_aside.map_err(|errno| failed(errno.into()))?.1)
-        }
-        // overlayfs renames no directory that has a part in a lower layer.
-        Err(Errno::XDEV) => None,
-        Err(errno) => return Err(failed(errno.into())),
-    };
-    let at = leaf.as_ref().map_or(old.at(), |leaf| old.at().beside(leaf));
-    let removed = match at.lstat() {
-        Ok(stat) if Id::from(&stat) == copied.id => {
-            remove_at(from.root, from.path, at, &Watch::default())
-        }
-        Ok(_) => Err(failed(Errno::BUSY.into())),
-        Err(errno) => Err(failed(errno.into())),
-    };
-    if removed.is_err() && leaf.is_some() {
-        // What is left is found where it was, unless something else is there by now.
-        let back = at.rename(old.at(), RenameFlags::NOREPLACE);
-        if back == Err(Errno::INVAL) && old.at().is_gone() {
-            let _ = at.rename(old.at(), RenameFlags::empty());
-        }
-    }
-    removed
+/// Waits until all of the file system that `at` is on is on the disk.
+fn flush(root: &Root, at: At<'_>) -> Result<(), Failure> {
+    let synced = rustix::fs::syncfs(root.directory_of(at)?);
+    synced.map_err(|errno| Failure::from(errno).at_descriptor("fsync"))
 }

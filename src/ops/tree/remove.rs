@@ -10,7 +10,7 @@ use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno;
 
 use crate::at::At;
-use crate::error::{Call, Error, Failure, Result};
+use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::directory::{Listing, Read};
 use crate::ops::entry::{NOT_REMOVED, directory_or_link_refused};
 use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS_SHARED};
@@ -64,7 +64,10 @@ pub fn remove(
         {
             Err(errno) => return not_found(errno.into()),
             Ok(FileType::Directory) if recursive => {
-                return Removal::new(root, path, entry.at(), watch).run();
+                // Mounts of another namespace are known to openat2 alone, and never entered.
+                let strict = root.without_mounts();
+                let strict = strict.map_err(|errno| call.failed(errno.into()))?;
+                return Removal::new(&strict, path, entry.at(), watch).run();
             }
             Ok(FileType::Directory) => return Err(call.failed(Errno::ISDIR.into())),
             // It was a directory a moment ago, and is none now.
@@ -73,11 +76,6 @@ pub fn remove(
         }
     }
     Err(call.failed(Failure::from(Errno::BUSY).at("unlink")))
-}
-
-/// Removes what has the name `at` in a tree of `root`, whatever it is; an error calls it `path`.
-pub(super) fn remove_at(root: &Root, path: &UserPath, at: At<'_>, watch: &Watch) -> Result<()> {
-    Removal::new(root, path, at, watch).run()
 }
 
 fn is_directory(at: At<'_>) -> bool {
@@ -428,8 +426,10 @@ fn remove_directory(root: &Root, at: At<'_>) -> Result<Outcome, Failure> {
         Ok(()) | Err(Errno::NOENT) => Ok(Outcome::Gone),
         Err(Errno::NOTEMPTY | Errno::EXIST) => match root.listing_at(at) {
             Ok(fd) => Ok(Outcome::Entered(fd)),
-            Err(failure) => match failure.errno {
-                Errno::NOENT => Ok(Outcome::Gone),
+            Err(failure) => match (failure.errno, failure.reason) {
+                (Errno::NOENT, _) => Ok(Outcome::Gone),
+                // Something is mounted there.
+                (_, Some(Reason::OutsideSandbox)) => Err(Failure::from(Errno::BUSY).at("rmdir")),
                 _ => Err(failure.at("scandir")),
             },
         },

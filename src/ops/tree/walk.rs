@@ -65,6 +65,11 @@ pub trait Visitor {
         Ok(())
     }
 
+    /// What was listed under this name is gone: it was removed or renamed since.
+    fn vanished(&mut self, _way: &[u8], _name: &CStr) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// A directory was moved while what is in it was gone through, and the rest of it is not found.
     fn lost(&mut self) -> Result<(), Failure> {
         Ok(())
@@ -95,19 +100,26 @@ pub struct Stopped {
     pub failure: Failure,
     /// Empty for the top itself.
     pub way: Vec<u8>,
+    /// The ways to all that it is about, where that is more than one.
+    pub ways: Vec<Vec<u8>>,
 }
 
 impl Stopped {
     /// A failure that is about the top.
     pub fn at_top(failure: impl Into<Failure>) -> Self {
-        let way = Vec::new();
-        let failure = failure.into();
-        Self { failure, way }
+        Self::at(failure.into(), Vec::new())
+    }
+
+    /// A failure at the end of `way`.
+    pub fn at(failure: Failure, way: Vec<u8>) -> Self {
+        let ways = Vec::new();
+        Self { failure, way, ways }
     }
 
     /// The error of `call` on trees at its paths.
     pub fn into_error(self, call: &Call<'_>) -> Error {
         call.failed_at(self.failure, &self.way)
+            .about(call, &self.ways)
     }
 }
 
@@ -278,10 +290,8 @@ impl Walk {
         let Some(level) = self.levels.innermost_mut() else {
             return Ok(false);
         };
-        let stopped = |failure: Failure, way: &[u8], name: &[u8]| Stopped {
-            failure,
-            way: joined(way, name),
-        };
+        let stopped =
+            |failure: Failure, way: &[u8], name: &[u8]| Stopped::at(failure, joined(way, name));
         watch
             .check()
             .map_err(|errno| stopped(errno.into(), &self.way, b""))?;
@@ -299,7 +309,7 @@ impl Walk {
                 };
                 let at = At::new(dir, &leaf);
                 let found = match known_type(at, kind) {
-                    Err(Errno::NOENT) => return Ok(()),
+                    Err(Errno::NOENT) => visitor.vanished(way, name).map(|()| Down::Stay),
                     Err(errno) => Err(errno.into()),
                     Ok(kind) => visitor.found(&Found {
                         at,
@@ -358,7 +368,7 @@ impl Walk {
                 Ok(self.levels.enter(level)?)
             }
             Err(failure) => match failure.errno {
-                Errno::NOENT => Ok(()),
+                Errno::NOENT => visitor.vanished(&self.way, name),
                 Errno::ACCESS
                     if failure.reason == Some(Reason::OutsideSandbox)
                         && root.policy().mounts == Allowed::No =>
@@ -372,7 +382,7 @@ impl Walk {
                     let kind = match at.lstat() {
                         _ if self.surprises == TRIES => return Err(Errno::BUSY.into()),
                         Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-                        Err(Errno::NOENT) => return Ok(()),
+                        Err(Errno::NOENT) => return visitor.vanished(&self.way, name),
                         Err(errno) => return Err(errno.into()),
                     };
                     let way = &self.way;
@@ -443,7 +453,7 @@ fn append(way: &mut Vec<u8>, name: &[u8]) {
     way.extend_from_slice(name);
 }
 
-fn joined(way: &[u8], name: &[u8]) -> Vec<u8> {
+pub(super) fn joined(way: &[u8], name: &[u8]) -> Vec<u8> {
     let mut way = way.to_vec();
     append(&mut way, name);
     way

@@ -1,0 +1,594 @@
+//! Copying one entry of a tree: a file, a symlink, a FIFO, or an empty directory.
+//!
+//! What is made under a name is changed by a descriptor alone: by then the name may lead to something else.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{FileType, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps};
+use rustix::io::Errno;
+
+use crate::at::{self, At};
+use crate::error::{Failure, Reason, Result};
+use crate::ops::attributes::{self, Which};
+use crate::ops::copy::{ContentCopier, Reflink};
+use crate::ops::directory;
+use crate::ops::draft::{Draft, Taken, with_temporary_name};
+use crate::ops::metadata::utimes_fd;
+use crate::ops::permissions::{Permissions, take_owner};
+use crate::ops::target::is_same_file;
+use crate::ops::tree::levels::Id;
+use crate::ops::tree::record::{Listed, Record};
+use crate::ops::tree::walk::Down;
+use crate::resolve::{Content, Root};
+use crate::retry::{TRIES, rest};
+use crate::sys;
+use crate::watch::Watch;
+
+/// What becomes of a file that has the name of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It is replaced.
+    Replace,
+    /// It stays.
+    Skip,
+    /// It stays: `EEXIST`.
+    Refuse,
+}
+
+/// What a copy keeps of its original, beside the content, the nine permission bits and the access ACL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// When it was last read and changed.
+    pub times: bool,
+    /// Whom it belongs to, as far as the process may say so.
+    pub owner: bool,
+    /// Its setuid, setgid and sticky bits, where it belongs to whom the original does.
+    pub mode: bool,
+    /// The default ACL of a directory.
+    pub acl: bool,
+    /// Extended attributes, as far as the process may set them.
+    pub xattr: bool,
+}
+
+impl Keep {
+    /// All of it.
+    pub const EVERYTHING: Self = Self {
+        times: true,
+        owner: true,
+        mode: true,
+        acl: true,
+        xattr: true,
+    };
+}
+
+/// What a copy may have of its original.
+pub struct Original {
+    /// What it was when it was opened.
+    pub stat: Stat,
+    permissions: Permissions,
+}
+
+impl Original {
+    fn of(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Self, Failure> {
+        Ok(Self {
+            stat: *stat,
+            permissions: Permissions::of(fd, stat)?,
+        })
+    }
+}
+
+/// What is to be copied: a name in a directory of the source.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The name.
+    pub at: At<'a>,
+    /// The directory; that of the top of a tree is not known.
+    pub parent: Option<Id>,
+    /// The directory in the copy that it is copied to, by its place in [`Links::directories`].
+    pub place: usize,
+}
+
+impl Source<'_> {
+    fn name(&self) -> &CStr {
+        self.at.parts().1
+    }
+
+    fn listed(&self) -> Listed<'_> {
+        Listed {
+            parent: self.parent,
+            name: self.name(),
+        }
+    }
+}
+
+/// The files copied so far that have more names, which may come yet.
+#[derive(Default)]
+pub struct Links {
+    first: HashMap<Id, Linked>,
+    /// The directories of the copy: each its parent and its name in it. The first is the top.
+    directories: Vec<(usize, CString)>,
+}
+
+/// The first copy of a file with several names.
+struct Linked {
+    copy: Id,
+    place: usize,
+    name: CString,
+}
+
+impl Links {
+    /// Takes in a directory of the copy, and says its place.
+    pub fn directory(&mut self, parent: usize, name: &CStr) -> Result<usize, Errno> {
+        self.directories.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+        self.directories.push((parent, name.to_owned()));
+        Ok(self.directories.len() - 1)
+    }
+
+    /// The names from the top to a directory.
+    fn way_to(&self, mut place: usize) -> Vec<&CStr> {
+        let mut way = Vec::new();
+        while place > 0
+            && let Some((parent, name)) = self.directories.get(place)
+        {
+            way.push(name.as_c_str());
+            place = *parent;
+        }
+        way.reverse();
+        way
+    }
+}
+
+/// Copies entries from a tree of one root to a tree of another, or of the same.
+pub struct EntryCopier<'a> {
+    /// The root of the source.
+    pub from: &'a Root,
+    /// The root of the copy.
+    pub to: &'a Root,
+    /// What becomes of a file that has the name of a copy.
+    pub existing: Existing,
+    /// What is kept.
+    pub keep: Keep,
+    /// What stops it, and hears of progress.
+    pub watch: &'a Watch,
+    /// What was copied and made.
+    pub record: Arc<Record>,
+    /// The top of the copy, if that is a tree.
+    pub top: Option<Arc<OwnedFd>>,
+    /// What has more names.
+    pub links: Arc<Mutex<Links>>,
+    contents: ContentCopier<'a>,
+}
+
+impl<'a> EntryCopier<'a> {
+    /// Copies from `from` to `to`.
+    pub fn new(
+        from: &'a Root,
+        to: &'a Root,
+        existing: Existing,
+        reflink: Reflink,
+        keep: Keep,
+        record: Arc<Record>,
+        watch: &'a Watch,
+    ) -> Self {
+        Self {
+            from,
+            to,
+            existing,
+            keep,
+            watch,
+            record,
+            top: None,
+            links: Arc::default(),
+            contents: ContentCopier::new(reflink, watch),
+        }
+    }
+
+    /// The same for another thread.
+    pub fn for_another_thread(&self) -> Self {
+        Self {
+            record: Arc::clone(&self.record),
+            top: self.top.clone(),
+            links: Arc::clone(&self.links),
+            contents: self.contents.anew(),
+            ..*self
+        }
+    }
+
+    /// Copies anything but a directory, of the type that it was listed as or another; for a directory
+    /// the answer is to enter it.
+    pub fn copy(
+        &mut self,
+        source: Source<'_>,
+        mut kind: FileType,
+        dest: At<'_>,
+    ) -> Result<Down, Failure> {
+        for round in 0..TRIES {
+            rest(round);
+            let copied = match kind {
+                FileType::Directory => return Ok(Down::Enter),
+                FileType::RegularFile => self.file(source, dest),
+                FileType::Symlink => self.symlink(source, dest),
+                FileType::Fifo => self.fifo(source, dest),
+                _ => self.special(source),
+            };
+            let Err(failure) = copied else {
+                self.watch.entry_done();
+                return Ok(Down::Stay);
+            };
+            let now = kind_of(&source.at.lstat()?);
+            // It was something else in between, and is what it was again.
+            let flipped = failure.reason.is_none()
+                && matches!(
+                    (kind, failure.errno),
+                    (FileType::RegularFile, Errno::LOOP | Errno::ISDIR)
+                        | (
+                            FileType::Symlink | FileType::Fifo,
+                            Errno::INVAL | Errno::LOOP
+                        )
+                );
+            if now == kind && !flipped {
+                return Err(failure);
+            }
+            kind = now;
+        }
+        Err(Errno::BUSY.into())
+    }
+
+    fn file(&mut self, source: Source<'_>, dest: At<'_>) -> Result<(), Failure> {
+        let content = self.from.content_at(source.at)?;
+        if content.is_directory() {
+            return Err(Errno::ISDIR.into());
+        }
+        self.first_or_link(source, content.stat(), dest, |copier| {
+            copier.new_file(&content, dest)
+        })?;
+        // A copy of what others write to meanwhile is half old, half new: then it is not moved.
+        let now = rustix::fs::fstat(content.fd())?;
+        self.record.copied(source.listed(), content.stat())?;
+        match !self.record.is_of_move || self.record.is_copied(source.listed(), &now) {
+            true => Ok(()),
+            false => Err(Failure::because(Errno::BUSY, Reason::SourceChanged)),
+        }
+    }
+
+    /// Makes the copy of a file; `None` if what is there stays.
+    fn new_file(&mut self, content: &Content, dest: At<'_>) -> Result<Option<Id>, Failure> {
+        let original = &Original::of(content.fd(), content.stat())?;
+        let narrow = match self.keep.xattr {
+            // They are set by permission to write, also by the owner.
+            true => Mode::RUSR | Mode::WUSR,
+            false => original.permissions.narrow(),
+        };
+        let fill = |fd: BorrowedFd<'_>| -> Result<(), Failure> {
+            self.contents.copy(content, fd)?;
+            if self.keep.xattr {
+                attributes::copy(content.fd(), fd, Which::OfAnyOwner);
+            }
+            self.finish(fd, original, Some(content.fd()))
+        };
+        match self.to.create_at(dest, OFlags::WRONLY, narrow) {
+            Ok(fd) => self.fill_new(dest, fd, fill).map(Some),
+            Err(failure) if failure.errno == Errno::EXIST => {
+                match self.clash(dest, &original.stat)? {
+                    Clash::Stay => Ok(None),
+                    Clash::Replace => {
+                        let draft = Draft::new(self.to, dest, narrow)?;
+                        fill(draft.fd())?;
+                        let id = Id::of(draft.fd())?;
+                        draft.publish(Taken::Replace)?;
+                        Ok(Some(id))
+                    }
+                }
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Fills a file that was made for it. If that fails it is removed, where it still has its name.
+    fn fill_new(
+        &self,
+        at: At<'_>,
+        fd: OwnedFd,
+        fill: impl FnOnce(BorrowedFd<'_>) -> Result<(), Failure>,
+    ) -> Result<Id, Failure> {
+        let id = match Id::of(fd.as_fd()) {
+            Ok(id) => id,
+            Err(errno) => {
+                // It was made this moment. The error is what the caller gets.
+                let _ = at.unlink();
+                return Err(errno.into());
+            }
+        };
+        let filled = fill(fd.as_fd()).and_then(|()| Ok(sys::close(fd)?));
+        if filled.is_err() && at.lstat().map(|stat| Id::from(&stat)) == Ok(id) {
+            let _ = at.unlink();
+        }
+        filled?;
+        self.record.made(id)?;
+        Ok(id)
+    }
+
+    fn symlink(&mut self, source: Source<'_>, dest: At<'_>) -> Result<(), Failure> {
+        let symlink = self.from.symlink_at(source.at)?;
+        let stat = rustix::fs::fstat(&symlink)?;
+        if kind_of(&stat) != FileType::Symlink {
+            return Err(Errno::INVAL.into());
+        }
+        let target = at::readlink(symlink.as_fd(), c"")?;
+        self.first_or_link(source, &stat, dest, |copier| {
+            copier.make(dest, &stat, |at| {
+                at.symlink(&target)?;
+                copier.finish_symlink(at, &stat)
+            })
+        })?;
+        Ok(self.record.copied(source.listed(), &stat)?)
+    }
+
+    fn fifo(&mut self, source: Source<'_>, dest: At<'_>) -> Result<(), Failure> {
+        let handle = self.from.handle_at(source.at)?;
+        let stat = rustix::fs::fstat(&handle)?;
+        if kind_of(&stat) != FileType::Fifo {
+            return Err(Errno::INVAL.into());
+        }
+        let permissions = Permissions::of_o_path(handle.as_fd(), &stat)?;
+        let original = Original { stat, permissions };
+        self.first_or_link(source, &stat, dest, |copier| {
+            copier.make(dest, &stat, |at| {
+                at.mkfifo(Mode::RUSR | Mode::WUSR)?;
+                let fifo = copier.to.made_at(at, FileType::Fifo)?;
+                copier.finish(fifo.as_fd(), &original, None)?;
+                Ok(Id::of(fifo.as_fd())?)
+            })
+        })?;
+        Ok(self.record.copied(source.listed(), &stat)?)
+    }
+
+    /// A socket or a device: not copied.
+    fn special(&self, source: Source<'_>) -> Result<(), Failure> {
+        // Where mounts are refused, nothing is said of what is mounted there.
+        self.from.handle_at(source.at)?;
+        Err(Failure::because(Errno::NXIO, Reason::NotARegularFile))
+    }
+
+    /// Makes the copy of the directory `source`, or finds one there. Its original, if it was made.
+    pub fn directory(
+        &self,
+        source: BorrowedFd<'_>,
+        dest: At<'_>,
+    ) -> Result<(OwnedFd, Option<Original>), Failure> {
+        // Ours to fill, whatever the original forbids. What it allows is set at the end.
+        match dest.mkdir(Mode::RWXU) {
+            Ok(()) => {
+                let stat = rustix::fs::fstat(source)?;
+                let made = self.to.made_at(dest, FileType::Directory)?;
+                if !directory::is_empty(made.as_fd())? {
+                    return Err(Errno::BUSY.into());
+                }
+                self.note_made(made.as_fd())?;
+                if self.keep.acl {
+                    attributes::copy_default_acl(source, made.as_fd());
+                }
+                if self.keep.xattr {
+                    attributes::copy(source, made.as_fd(), Which::OfAnyOwner);
+                    attributes::copy(source, made.as_fd(), Which::OfThisOwner);
+                }
+                Ok((made, Some(Original::of(source, &stat)?)))
+            }
+            Err(Errno::EXIST) => match self.to.directory_at(dest) {
+                // A symlink, too, is no directory to copy into.
+                Err(failure) if failure.errno == Errno::LOOP => Err(Errno::NOTDIR.into()),
+                fd => Ok((fd?, None)),
+            },
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn note_made(&self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
+        let id = Id::of(directory)?;
+        self.record.close(id)?;
+        self.record.made(id)
+    }
+
+    /// Copies a file by `copy`; one with several names once, and the copy gets the other names. `copy` gives
+    /// back what it made, if it made something.
+    fn first_or_link(
+        &mut self,
+        source: Source<'_>,
+        original: &Stat,
+        dest: At<'_>,
+        copy: impl FnOnce(&mut Self) -> Result<Option<Id>, Failure>,
+    ) -> Result<(), Failure> {
+        if original.st_nlink < 2 || self.top.is_none() {
+            return copy(self).map(drop);
+        }
+        let links = Arc::clone(&self.links);
+        // Held for as long as the first copy is made: another thread may come to another name of it.
+        let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = Id::from(original);
+        if let Some(first) = links.first.get(&id)
+            && self.link(first, &links, original, dest)?
+        {
+            return Ok(());
+        }
+        if let Some(copy) = copy(self)? {
+            let (place, name) = (source.place, source.name().to_owned());
+            links.first.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+            links.first.insert(id, Linked { copy, place, name });
+        }
+        Ok(())
+    }
+
+    /// Gives the copy of a file that was copied under another name this one too. False if its copy is not
+    /// where it was made, or cannot be linked here.
+    fn link(
+        &self,
+        first: &Linked,
+        links: &Links,
+        original: &Stat,
+        dest: At<'_>,
+    ) -> Result<bool, Failure> {
+        let (Some(top), Some(leaf)) = (&self.top, crate::path::Leaf::listed(&first.name)) else {
+            return Ok(false);
+        };
+        let Ok(dir) = self
+            .to
+            .directory_below(top.as_fd(), &links.way_to(first.place))
+        else {
+            return Ok(false);
+        };
+        let first_at = At::new(dir.as_fd(), &leaf);
+        let linked = self.make(dest, original, |at| {
+            first_at.link(at)?;
+            // Believed only if it is the copy: the name may lead to anything by now.
+            match at.lstat() {
+                Ok(stat) if Id::from(&stat) == first.copy => Ok(first.copy),
+                _ => {
+                    at.unlink()?;
+                    Err(Errno::STALE.into())
+                }
+            }
+        });
+        match linked {
+            Ok(_) => Ok(true),
+            Err(failure) => match failure.errno {
+                // Its copy was moved away, has as many names as it may, or is on another mount.
+                Errno::STALE | Errno::NOENT | Errno::MLINK | Errno::XDEV => Ok(false),
+                _ => Err(failure),
+            },
+        }
+    }
+
+    /// Makes something without content called `dest`; where that is taken, under a temporary name
+    /// first, to replace it in one step. What was made, unless what is there stays.
+    fn make(
+        &self,
+        dest: At<'_>,
+        original: &Stat,
+        make: impl Fn(At<'_>) -> Result<Id, Failure>,
+    ) -> Result<Option<Id>, Failure> {
+        match make(dest) {
+            Err(failure) if failure.errno == Errno::EXIST => {}
+            made => {
+                let id = made?;
+                self.record.made(id)?;
+                return Ok(Some(id));
+            }
+        }
+        match self.clash(dest, original)? {
+            Clash::Stay => Ok(None),
+            Clash::Replace => {
+                let (id, leaf) = with_temporary_name(dest, make)?;
+                let temporary = dest.beside(&leaf);
+                let renamed = temporary.rename(dest, RenameFlags::empty());
+                // Where it failed; and where both are one file already, rename(2) leaves both names.
+                if renamed.is_err() || original.st_nlink > 1 {
+                    let _ = temporary.unlink();
+                }
+                renamed?;
+                Ok(Some(id))
+            }
+        }
+    }
+
+    /// What is to become of what has the name of a copy.
+    fn clash(&self, dest: At<'_>, original: &Stat) -> Result<Clash, Failure> {
+        let there = dest.lstat()?;
+        if is_same_file(&there, original) {
+            return Err(Failure::because(Errno::INVAL, Reason::SameFile));
+        }
+        if kind_of(&there) == FileType::Directory {
+            return Err(Errno::ISDIR.into());
+        }
+        match self.existing {
+            Existing::Replace => Ok(Clash::Replace),
+            Existing::Skip => Ok(Clash::Stay),
+            Existing::Refuse => Err(Errno::EXIST.into()),
+        }
+    }
+
+    /// Gives an open file, FIFO or directory what it is to have of its original. `content`: that of a file.
+    pub fn finish(
+        &self,
+        fd: BorrowedFd<'_>,
+        original: &Original,
+        content: Option<BorrowedFd<'_>>,
+    ) -> Result<(), Failure> {
+        let Original { stat, permissions } = original;
+        let now = match self.keep.owner {
+            true => take_owner(fd, stat)?,
+            false => rustix::fs::fstat(fd)?,
+        };
+        let is_owners = (now.st_uid, now.st_gid) == (stat.st_uid, stat.st_gid);
+        let more = match kind_of(stat) {
+            // What is not its old owner's is not setuid either.
+            _ if self.keep.mode && is_owners => Mode::from_raw_mode(stat.st_mode) & SPECIAL,
+            // What a directory has of the one that it is in.
+            FileType::Directory => Mode::from_raw_mode(now.st_mode) & Mode::SGID,
+            _ => Mode::empty(),
+        };
+        if let Some(content) = content
+            && self.keep.xattr
+            && is_owners
+        {
+            attributes::copy(content, fd, Which::OfThisOwner);
+        }
+        match self.keep.owner && now.st_gid != stat.st_gid {
+            true => permissions.of_another_group().apply(fd, more)?,
+            false => permissions.apply(fd, more)?,
+        }
+        match self.keep.times {
+            true => utimes_fd(fd, &times(stat)),
+            false => Ok(()),
+        }
+    }
+
+    /// The same for a symlink that was made this moment.
+    fn finish_symlink(&self, at: At<'_>, original: &Stat) -> Result<Id, Failure> {
+        let symlink = self.to.made_at(at, FileType::Symlink)?;
+        if self.keep.owner {
+            crate::ops::metadata::chown_fd(
+                symlink.as_fd(),
+                Some(rustix::fs::Uid::from_raw(original.st_uid)),
+                Some(rustix::fs::Gid::from_raw(original.st_gid)),
+            )
+            // Only root may.
+            .ok();
+        }
+        if self.keep.times {
+            utimes_fd(symlink.as_fd(), &times(original))?;
+        }
+        Ok(Id::of(symlink.as_fd())?)
+    }
+}
+
+/// The three bits of a mode beside the nine.
+const SPECIAL: Mode = Mode::SUID.union(Mode::SGID).union(Mode::SVTX);
+
+/// What has the name of a copy already.
+enum Clash {
+    /// It is to be replaced.
+    Replace,
+    /// It is to stay.
+    Stay,
+}
+
+/// The type of a file.
+pub fn kind_of(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+fn times(stat: &Stat) -> Timestamps {
+    Timestamps {
+        last_access: Timespec {
+            tv_sec: stat.st_atime as _,
+            tv_nsec: stat.st_atime_nsec as _,
+        },
+        last_modification: Timespec {
+            tv_sec: stat.st_mtime as _,
+            tv_nsec: stat.st_mtime_nsec as _,
+        },
+    }
+}

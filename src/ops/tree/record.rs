@@ -1,0 +1,134 @@
+//! What a copy was made of, and what was made for it.
+//!
+//! A directory that was made is never a source: a copy that somebody moves into its own source would not
+//! end. A `move` removes what it copied and nothing else, and where it fails, what it made and nothing else.
+//!
+//! The number of an inode is no identity by itself, since it is used again. So a file counts as copied only if
+//! its type, size, owner, mode and times are those that it had then: the kernel sets the time of the last
+//! change, and nobody can set it back.
+
+use std::collections::HashSet;
+use std::ffi::CStr;
+use std::hash::{BuildHasher, RandomState};
+use std::os::fd::BorrowedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::{AtFlags, Stat, StatxFlags};
+use rustix::io::{Errno, Result};
+
+use crate::ops::tree::levels::Id;
+
+/// The record of one copy, which two threads may share.
+#[derive(Default)]
+pub struct Record {
+    /// Chosen at random, so that nobody makes two entries that count as one.
+    hasher: RandomState,
+    /// The directories that are never a source: those that were made, and the one that they are made in.
+    closed: Mutex<HashSet<Id>>,
+    /// For a `move`: eight bytes for each entry that was copied, and for each that was made.
+    copied: Mutex<HashSet<u64>>,
+    made: Mutex<HashSet<u64>>,
+    /// Whether this is the copy of a `move`.
+    pub is_of_move: bool,
+}
+
+/// An entry of a directory, as a record knows it.
+#[derive(Clone, Copy)]
+pub struct Listed<'a> {
+    /// The directory; that of the top of a tree is not known.
+    pub parent: Option<Id>,
+    /// The name in it.
+    pub name: &'a CStr,
+}
+
+impl Record {
+    /// The record of a `move`.
+    pub fn of_move() -> Self {
+        Self {
+            is_of_move: true,
+            ..Self::default()
+        }
+    }
+
+    /// Never copies from the directory `id` from now on.
+    pub fn close(&self, id: Id) -> Result<()> {
+        insert(&self.closed, id)
+    }
+
+    /// Whether the directory `id` is no source.
+    pub fn is_closed(&self, id: Id) -> bool {
+        lock(&self.closed).contains(&id)
+    }
+
+    /// A file, symlink or FIFO was copied, which was `stat` then.
+    pub fn copied(&self, entry: Listed<'_>, stat: &Stat) -> Result<()> {
+        match self.is_of_move {
+            true => insert(&self.copied, self.stamp(entry, stat, stat.st_nlink == 1)),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether this was copied, and is as it was then.
+    pub fn is_copied(&self, entry: Listed<'_>, stat: &Stat) -> bool {
+        // A file with several names changes when one of them is removed.
+        let copied = lock(&self.copied);
+        [true, false]
+            .into_iter()
+            .any(|alone| copied.contains(&self.stamp(entry, stat, alone)))
+    }
+
+    /// The directory `fd` is copied.
+    pub fn directory_copied(&self, entry: Listed<'_>, fd: BorrowedFd<'_>) -> Result<()> {
+        match self.is_of_move {
+            true => insert(&self.copied, self.directory_stamp(entry, fd)?),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the directory `fd` was copied.
+    pub fn is_directory_copied(&self, entry: Listed<'_>, fd: BorrowedFd<'_>) -> Result<bool> {
+        Ok(lock(&self.copied).contains(&self.directory_stamp(entry, fd)?))
+    }
+
+    /// What `id` is was made.
+    pub fn made(&self, id: Id) -> Result<()> {
+        match self.is_of_move {
+            true => insert(&self.made, self.hasher.hash_one(id)),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether what `id` is was made.
+    pub fn is_made(&self, id: Id) -> bool {
+        lock(&self.made).contains(&self.hasher.hash_one(id))
+    }
+
+    fn stamp(&self, entry: Listed<'_>, stat: &Stat, alone: bool) -> u64 {
+        let changed = alone.then_some((stat.st_ctime, stat.st_ctime_nsec));
+        self.hasher.hash_one((
+            (entry.parent, entry.name, Id::from(stat), changed),
+            (stat.st_mode, stat.st_uid, stat.st_gid, stat.st_rdev),
+            (stat.st_size, stat.st_mtime, stat.st_mtime_nsec),
+        ))
+    }
+
+    /// A directory changes when what is in it is removed. When it was born does not change.
+    fn directory_stamp(&self, entry: Listed<'_>, fd: BorrowedFd<'_>) -> Result<u64> {
+        let statx = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME)?;
+        let knows_birth = statx.stx_mask & StatxFlags::BTIME.bits() != 0;
+        let birth = knows_birth.then_some((statx.stx_btime.tv_sec, statx.stx_btime.tv_nsec));
+        let id = Id::of(fd)?;
+        Ok(self.hasher.hash_one((entry.parent, entry.name, id, birth)))
+    }
+}
+
+fn insert<T: Eq + std::hash::Hash>(set: &Mutex<HashSet<T>>, element: T) -> Result<()> {
+    let mut set = lock(set);
+    set.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+    set.insert(element);
+    Ok(())
+}
+
+fn lock<T>(set: &Mutex<T>) -> MutexGuard<'_, T> {
+    set.lock().unwrap_or_else(PoisonError::into_inner)
+}
