@@ -172,19 +172,19 @@ test('every method is among what is called', () => {
 
 for (const kind of ['FIFO', 'socket', 'device']) {
   test(`cp of a ${kind} that is mounted is refused as outside of the sandbox`, async (t) => {
-    t.todo('its type is told, and of a FIFO a copy is made with its mode');
     const base = tempDir(t);
-    plant(base, { root: { mnt: 'beneath' } });
+    plant(base, { root: { sub: { mnt: 'beneath' } } });
     const [dir, source] = [path.join(base, 'root'), path.join(base, 'source')];
     await KINDS[kind].make(source, t);
     const root = new SandboxRoot(dir, { mounts: 'reject' });
-    run('mount', '--bind', source, path.join(dir, 'mnt'));
+    run('mount', '--bind', source, path.join(dir, 'sub/mnt'));
     try {
-      assert.throws(() => root.cp('mnt', 'copy'), { code: 'EACCES', message: /outside of the sandbox/ });
-      assert.throws(() => root.cp('.', 'copies', { recursive: true }), { code: 'EACCES' });
+      const outside = { code: 'EACCES', message: /outside of the sandbox/ };
+      assert.throws(() => root.cp('sub/mnt', 'copy'), outside);
+      assert.throws(() => root.cp('sub', 'copies', { recursive: true }), outside);
     } finally {
       root.close();
-      run('umount', '--lazy', path.join(dir, 'mnt'));
+      run('umount', '--lazy', path.join(dir, 'sub/mnt'));
     }
   });
 }

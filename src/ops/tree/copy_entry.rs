@@ -223,7 +223,7 @@ impl<'a> EntryCopier<'a> {
             let flipped = failure.reason.is_none()
                 && matches!(
                     (kind, failure.errno),
-                    (FileType::RegularFile, Errno::LOOP | Errno::ISDIR)
+                    (FileType::RegularFile, Errno::LOOP)
                         | (
                             FileType::Symlink | FileType::Fifo,
                             Errno::INVAL | Errno::LOOP
@@ -247,8 +247,9 @@ impl<'a> EntryCopier<'a> {
         })?;
         // A copy of what others write to meanwhile is half old, half new: then it is not moved.
         let now = rustix::fs::fstat(content.fd())?;
-        self.record.copied(source.listed(), content.stat())?;
-        match !self.record.is_of_move || self.record.is_copied(source.listed(), &now) {
+        self.record
+            .copied(source.listed(), &content.stat().into())?;
+        match !self.record.is_of_move || self.record.is_copied(source.listed(), &(&now).into()) {
             true => Ok(()),
             false => Err(Failure::because(Errno::BUSY, Reason::SourceChanged)),
         }
@@ -324,7 +325,7 @@ impl<'a> EntryCopier<'a> {
                 copier.finish_symlink(at, &stat)
             })
         })?;
-        Ok(self.record.copied(source.listed(), &stat)?)
+        Ok(self.record.copied(source.listed(), &(&stat).into())?)
     }
 
     fn fifo(&mut self, source: Source<'_>, dest: At<'_>) -> Result<(), Failure> {
@@ -343,7 +344,7 @@ impl<'a> EntryCopier<'a> {
                 Ok(Id::of(fifo.as_fd())?)
             })
         })?;
-        Ok(self.record.copied(source.listed(), &stat)?)
+        Ok(self.record.copied(source.listed(), &(&stat).into())?)
     }
 
     /// A socket or a device: not copied.

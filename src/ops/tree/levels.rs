@@ -56,6 +56,15 @@ impl From<&rustix::fs::Stat> for Id {
     }
 }
 
+impl From<&rustix::fs::Statx> for Id {
+    fn from(statx: &rustix::fs::Statx) -> Self {
+        Self {
+            dev: rustix::fs::makedev(statx.stx_dev_major, statx.stx_dev_minor),
+            ino: statx.stx_ino,
+        }
+    }
+}
+
 impl<T> Level<T> {
     /// The directory `fd`, which has `name` in the one above.
     pub fn new(name: CString, fd: OwnedFd, state: T) -> Self {

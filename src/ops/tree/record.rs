@@ -13,10 +13,12 @@ use std::hash::{BuildHasher, RandomState};
 use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{AtFlags, Stat, StatxFlags};
+use rustix::fs::{AtFlags, Stat, StatxFlags, StatxTimestamp};
 use rustix::io::{Errno, Result};
 
+use crate::at::At;
 use crate::ops::tree::levels::Id;
+use crate::retry::on_intr;
 
 /// The record of one copy, which two threads may share.
 #[derive(Default)]
@@ -30,6 +32,53 @@ pub struct Record {
     made: Mutex<HashSet<u64>>,
     /// Whether this is the copy of a `move`.
     pub is_of_move: bool,
+}
+
+/// What a file, symlink or FIFO was, as a record knows it.
+#[derive(Clone, Copy, Hash)]
+pub struct State {
+    /// Which it was.
+    pub id: Id,
+    /// Its type and permissions.
+    pub mode: u32,
+    names: u64,
+    owner: (u32, u32),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl From<&Stat> for State {
+    fn from(stat: &Stat) -> Self {
+        Self {
+            id: stat.into(),
+            mode: stat.st_mode,
+            names: stat.st_nlink as _,
+            owner: (stat.st_uid, stat.st_gid),
+            size: stat.st_size as u64,
+            modified: (stat.st_mtime as _, stat.st_mtime_nsec as _),
+            changed: (stat.st_ctime as _, stat.st_ctime_nsec as _),
+        }
+    }
+}
+
+impl State {
+    /// What `at` is now: a file system that keeps what it was asks again.
+    pub fn of(at: At<'_>) -> Result<Self> {
+        let (dir, name) = at.parts();
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_FORCE_SYNC;
+        let statx = on_intr(|| rustix::fs::statx(dir, name, flags, StatxFlags::BASIC_STATS))?;
+        let time = |time: StatxTimestamp| (time.tv_sec, i64::from(time.tv_nsec));
+        Ok(Self {
+            id: Id::from(&statx),
+            mode: statx.stx_mode.into(),
+            names: statx.stx_nlink.into(),
+            owner: (statx.stx_uid, statx.stx_gid),
+            size: statx.stx_size,
+            modified: time(statx.stx_mtime),
+            changed: time(statx.stx_ctime),
+        })
+    }
 }
 
 /// An entry of a directory, as a record knows it.
@@ -60,21 +109,21 @@ impl Record {
         lock(&self.closed).contains(&id)
     }
 
-    /// A file, symlink or FIFO was copied, which was `stat` then.
-    pub fn copied(&self, entry: Listed<'_>, stat: &Stat) -> Result<()> {
+    /// A file, symlink or FIFO was copied, and this is what it was then.
+    pub fn copied(&self, entry: Listed<'_>, state: &State) -> Result<()> {
         match self.is_of_move {
-            true => insert(&self.copied, self.stamp(entry, stat, stat.st_nlink == 1)),
+            true => insert(&self.copied, self.stamp(entry, state, state.names == 1)),
             false => Ok(()),
         }
     }
 
     /// Whether this was copied, and is as it was then.
-    pub fn is_copied(&self, entry: Listed<'_>, stat: &Stat) -> bool {
+    pub fn is_copied(&self, entry: Listed<'_>, state: &State) -> bool {
         // A file with several names changes when one of them is removed.
         let copied = lock(&self.copied);
         [true, false]
             .into_iter()
-            .any(|alone| copied.contains(&self.stamp(entry, stat, alone)))
+            .any(|alone| copied.contains(&self.stamp(entry, state, alone)))
     }
 
     /// The directory `fd` is copied.
@@ -103,13 +152,16 @@ impl Record {
         lock(&self.made).contains(&self.hasher.hash_one(id))
     }
 
-    fn stamp(&self, entry: Listed<'_>, stat: &Stat, alone: bool) -> u64 {
-        let changed = alone.then_some((stat.st_ctime, stat.st_ctime_nsec));
-        self.hasher.hash_one((
-            (entry.parent, entry.name, Id::from(stat), changed),
-            (stat.st_mode, stat.st_uid, stat.st_gid, stat.st_rdev),
-            (stat.st_size, stat.st_mtime, stat.st_mtime_nsec),
-        ))
+    fn stamp(&self, entry: Listed<'_>, state: &State, alone: bool) -> u64 {
+        let state = match alone {
+            true => State { names: 1, ..*state },
+            false => State {
+                names: 0,
+                changed: (0, 0),
+                ..*state
+            },
+        };
+        self.hasher.hash_one((entry.parent, entry.name, state))
     }
 
     /// A directory changes when what is in it is removed. When it was born does not change.

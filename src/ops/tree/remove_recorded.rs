@@ -16,7 +16,7 @@ use crate::ops::directory::{Listing, Read};
 use crate::ops::metadata::chmod_fd;
 use crate::ops::tree::copy_entry::kind_of;
 use crate::ops::tree::levels::{Above, Id, Level, Levels};
-use crate::ops::tree::record::{Listed, Record};
+use crate::ops::tree::record::{Listed, Record, State};
 use crate::path::{Leaf, UserPath};
 use crate::resolve::Root;
 use crate::retry::TRIES;
@@ -279,12 +279,12 @@ impl Removal<'_> {
 
 /// Removes a name, if the record knows it; a directory that it knows is opened.
 fn remove_one(root: &Root, guard: Guard<'_>, at: At<'_>, listed: Listed<'_>) -> Outcome {
-    let stat = match at.lstat() {
-        Ok(stat) => stat,
+    let state = match State::of(at) {
+        Ok(state) => state,
         Err(Errno::NOENT) => return Outcome::Gone,
         Err(errno) => return Outcome::Kept(Some(errno.into())),
     };
-    if kind_of(&stat) == FileType::Directory {
+    if FileType::from_raw_mode(state.mode) == FileType::Directory {
         return match open_known(root, guard, at, listed) {
             Ok(Some((fd, id))) => Outcome::Entered(fd, id),
             Ok(None) => Outcome::Kept(None),
@@ -293,8 +293,8 @@ fn remove_one(root: &Root, guard: Guard<'_>, at: At<'_>, listed: Listed<'_>) -> 
         };
     }
     let is_known = match guard {
-        Guard::Copied(record) => record.is_copied(listed, &stat),
-        Guard::Made(record) => record.is_made(Id::from(&stat)),
+        Guard::Copied(record) => record.is_copied(listed, &state),
+        Guard::Made(record) => record.is_made(state.id),
     };
     match is_known.then(|| at.unlink()) {
         None => Outcome::Kept(None),
