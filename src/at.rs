@@ -15,6 +15,7 @@ use rustix::path::DecInt;
 use rustix::rand::GetRandomFlags;
 
 use crate::path::Leaf;
+use crate::proc;
 use crate::retry::on_intr;
 
 /// One name in one open directory.
@@ -111,7 +112,7 @@ impl<'a> At<'a> {
             // Before Linux 6.10 it takes a capability: there is the way through /proc.
             Err(Errno::NOENT | Errno::PERM) => {
                 let number = DecInt::new(fd.as_raw_fd());
-                let proc_fds = rustix_linux_procfs::proc_self_fd()?;
+                let proc_fds = proc::self_fd()?;
                 let flags = AtFlags::SYMLINK_FOLLOW;
                 on_intr(|| {
                     rustix::fs::linkat(proc_fds, number.as_c_str(), self.dir, self.name(), flags)

@@ -10,6 +10,7 @@
 //! - [`error`], [`errno`]: how a failure is told, in Node's words;
 //! - `node`: arguments in, values and errors out, for JavaScript;
 //! - `memory`: allocations that may fail;
+//! - `proc`: the descriptors of this process in `/proc`, for older kernels;
 //! - [`retry`]: trying again, a bounded number of times;
 //! - [`watch`]: following long work, and stopping it;
 //! - `sys`: the system calls that rustix lacks, and all the `unsafe` there is.
@@ -17,12 +18,13 @@
 pub mod at;
 pub mod errno;
 pub mod error;
-mod memory;
+pub mod memory;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod ops;
 pub mod path;
 pub mod policy;
+mod proc;
 pub mod resolve;
 pub mod retry;
 mod sys;

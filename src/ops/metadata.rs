@@ -13,6 +13,7 @@ use rustix::path::DecInt;
 use crate::error::{Call, Failure, Result};
 use crate::path::{RelPath, UserPath};
 use crate::policy::Allowed;
+use crate::proc;
 use crate::resolve::{Found, Root};
 use crate::retry::on_intr;
 use crate::sys;
@@ -256,7 +257,7 @@ fn or_through_proc(
     let Err(errno @ (Errno::NOSYS | Errno::INVAL | Errno::PERM)) = done else {
         return Ok(done?);
     };
-    match rustix_linux_procfs::proc_self_fd() {
+    match proc::self_fd() {
         Ok(proc_fds) => Ok(act(proc_fds, DecInt::new(fd.as_raw_fd()))?),
         // Without /proc, that the call is not permitted is the most that is known.
         Err(_) if errno == Errno::PERM => Err(errno.into()),

@@ -10,6 +10,7 @@ use rustix::fs::{Gid, Mode, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::error::{Failure, Result};
+use crate::proc;
 use crate::retry::on_intr;
 
 /// Where the kernel keeps the access ACL: acl(5).
@@ -38,7 +39,7 @@ impl Permissions {
     pub fn of_o_path(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Self, Errno> {
         let bits = permissions(stat);
         // It makes sure that this is procfs.
-        if rustix_linux_procfs::proc_self_fd().is_err() {
+        if proc::self_fd().is_err() {
             let bits = bits & Mode::RWXU;
             return Ok(Self { bits, acl: None });
         }
