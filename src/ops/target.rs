@@ -211,11 +211,9 @@ fn create<'a>(
             if !root.policy().follows() {
                 return Ok(None);
             }
-            // A symlink to nothing, which this root follows: what it names is made.
-            match root.content(path, flags | OFlags::CREATE, mode) {
-                Err(failure) if is_missing(failure.errno) => Ok(None),
-                file => Ok(Some(File::Old(file?))),
-            }
+            // A symlink to nothing, which this root follows: what it names is made, or cannot be.
+            let file = root.content(path, flags | OFlags::CREATE, mode)?;
+            Ok(Some(File::Old(file)))
         }
         Err(failure) => Err(failure),
     }

@@ -21,7 +21,7 @@ use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::is_same_file;
 use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
 use crate::ops::tree::walk::{Down, Found, Stopped, Visitor, Walk};
-use crate::path::{Leaf, UserPath};
+use crate::path::{Leaf, Unnamed, UserPath};
 use crate::resolve::{Content, Entry, Place, Root};
 use crate::retry::{TRIES, rest};
 use crate::sys;
@@ -124,7 +124,8 @@ fn not_into_itself(source: BorrowedFd<'_>, to: Place<'_>) -> Result<(), Failure>
     for parent in parents {
         is_above |= Id::of(to.root.directory(&parent)?.as_fd())? == source;
     }
-    match is_above && path.has_leaf() {
+    // Where `..` leads to may be above the source again.
+    match is_above && path.unnamed() != Some(Unnamed::DotDot) {
         true => Err(into_itself()),
         false => Ok(()),
     }
