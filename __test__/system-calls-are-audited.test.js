@@ -563,6 +563,8 @@ test('every method is audited', () => {
   assert.deepStrictEqual(Object.keys(WAYS).sort(), methods.sort());
 });
 
+const isLookup = ({ name }) => name === 'openat2';
+
 /** What gives the caller a root. */
 const MAKES_ROOTS = ['constructor', 'openRoot'];
 
@@ -613,10 +615,10 @@ for (const how of ROOTS) {
       await t.test('what the kernel has in its cache is told on the thread that calls', () => {
         for (const method of Object.keys(ASKED_FIRST)) {
           const asked = results
-            .filter((result) => result.method === method && result.calls.length > 0)
+            .filter(({ calls, ...result }) => result.method === method && calls.some(isLookup))
             .map(({ what, calls }) => {
               // Behind who asks.
-              const [first, ...rest] = calls.slice(calls.findIndex(({ name }) => name === 'openat2'));
+              const [first, ...rest] = calls.slice(calls.findIndex(isLookup));
               return { what, first, rest };
             });
           for (const { what, first, rest } of asked) {
@@ -688,7 +690,9 @@ for (const symlinks of POLICIES) {
             continue;
           }
           if (syscalls !== undefined) {
-            assert.match(calls.map(({ name }) => name).join(' '), new RegExp(`^(${syscalls})$`), where);
+            // A rename elsewhere makes a lookup with `..` say EAGAIN: it is made again.
+            const made = calls.filter(({ errno, line }) => errno !== 'EAGAIN' || !line.includes('/..'));
+            assert.match(made.map(({ name }) => name).join(' '), new RegExp(`^(${syscalls})$`), where);
           }
           if (what.includes('covered root') && symlinks !== 'reject' && !what.startsWith('below'))
             assert.strictEqual(error, 'EACCES', where);

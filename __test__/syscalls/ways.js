@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { O_PATH, link } = require('../support');
+const { NOBODY, O_PATH, isRoot, link } = require('../support');
 
 /** What each way starts from. */
 const TREE = {
@@ -56,7 +56,7 @@ const CP_TREE = `newfstatat openat2 fstat fstat openat2 fstat close openat2 ${CP
 // Looked at, written without a name, and given the owner and the permissions of what is there.
 const ATOMIC = {
   new: 'newfstatat openat2 write fcntl close linkat close',
-  over: `openat2 newfstatat openat2 ${SOURCE} close openat2 write fstat ${GIVEN} fsync fcntl close ${REPLACED} close fsync close close`,
+  over: `openat2 newfstatat openat2 ${SOURCE} close openat2 write fstat( fchown fstat)? ${GIVEN} fsync fcntl close ${REPLACED} close fsync close close`,
 };
 
 /**
@@ -401,7 +401,7 @@ const WAYS = {
     ['a new file in one step', (root) => root.writeFile('new', 'content', { atomic: true }), ATOMIC.new],
     [
       'over another in one step',
-      (root) => root.writeFile('a/b/c/file', 'content', { atomic: true, flush: true }),
+      prepared(ofAnother, (root) => root.writeFile('a/b/c/file', 'content', { atomic: true, flush: true })),
       ATOMIC.over,
     ],
     [
@@ -410,6 +410,19 @@ const WAYS = {
       'newfstatat',
     ],
     ['a directory', (root) => root.writeFile('a', 'content'), 'openat2'],
+    // Where links are followed, what they name is made, or it is said at once why it cannot be.
+    [
+      'a symlink to nothing',
+      prepared(linked('new'), (root) => root.writeFile('link', 'content')),
+      'openat2',
+      'openat2 openat2 openat2 fstat ftruncate write close',
+    ],
+    [
+      'a symlink to below nothing',
+      prepared(linked('missing/new'), (root) => root.writeFile('link', 'content')),
+      'openat2',
+      'openat2 openat2 openat2',
+    ],
     [
       'a symlink',
       (root) => root.writeFile('tofile', 'content'),
@@ -587,6 +600,17 @@ function prepared(prepare, call) {
   return Object.assign(call, { prepare });
 }
 
+/** A file with a mode of its own, and of another owner where there can be one. */
+function ofAnother(dir) {
+  const at = path.join(dir, 'a/b/c/file');
+  if (isRoot) fs.chownSync(at, NOBODY, NOBODY);
+  fs.chmodSync(at, 0o646);
+}
+
+function linked(target) {
+  return (dir) => fs.symlinkSync(target, path.join(dir, 'link'));
+}
+
 /** Longer than what is read and written at once, and fewer blocks than it is long. */
 function plantLong(dir) {
   const at = path.join(dir, 'long');
@@ -605,8 +629,11 @@ function between(call) {
 }
 
 const ONTO = 'openat2';
-/** Where links are followed: not across a mount, whether the root is covered, and across. */
-const ACROSS = 'openat2 openat2 close openat2';
+/**
+ * Where links are followed: not across a mount, whether the root is covered, and across. A rename elsewhere
+ * leaves nothing to close.
+ */
+const ACROSS = 'openat2 openat2( close)? openat2';
 
 /**
  * Ways across a mount, `mounted`, as `WAYS`. Those with `cover` start when something is mounted over the
