@@ -60,27 +60,32 @@ test('copyFile: any system call of copying by hand can fail', { skip }, async (t
 });
 
 /** Where each of the calls that are tried again is made, and what fails to get there. */
-const INTERRUPTED = {
-  openat2: ['stat: below'],
-  mkdirat: ['mkdir: in the root'],
-  unlinkat: ['unlink: in the root'],
-  renameat2: ['rename: in the root'],
-  linkat: ['link: in the root'],
-  symlinkat: ['symlink: in the root'],
-  newfstatat: ['stat: in the root'],
-  readlinkat: ['readlink: in the root'],
-  fchownat: ['lchown: in the root'],
-  utimensat: ['lutimes: in the root'],
-  faccessat2: ['access: in the root, to read'],
-  ftruncate: ['truncate: in the root'],
-  openat: ['copyFile: to a new file'],
-  copy_file_range: [`copyFile: ${LONG}`],
-  pread64: ['copyFile: to a new file'],
-  pwrite64: ['copyFile: to a new file'],
-};
+const INTERRUPTED = [
+  ['openat2', 'stat: below'],
+  // A step in a tree, and what is made in one.
+  ['openat2', 'rm: a tree'],
+  ['openat2', 'writeFile: a new file in one step'],
+  ['fgetxattr', 'copyFile: to a new file'],
+  ['fchmod', 'copyFile: to a new file'],
+  ['statx', 'writeFile: over another in one step'],
+  ['mkdirat', 'mkdir: in the root'],
+  ['unlinkat', 'unlink: in the root'],
+  ['renameat2', 'rename: in the root'],
+  ['linkat', 'link: in the root'],
+  ['symlinkat', 'symlink: in the root'],
+  ['newfstatat', 'stat: in the root'],
+  ['readlinkat', 'readlink: in the root'],
+  ['fchownat', 'lchown: in the root'],
+  ['utimensat', 'lutimes: in the root'],
+  ['faccessat2', 'access: in the root, to read'],
+  ['ftruncate', 'truncate: in the root'],
+  ['copy_file_range', `copyFile: ${LONG}`],
+  ['pread64', 'copyFile: to a new file'],
+  ['pwrite64', 'copyFile: to a new file'],
+];
 
-for (const [syscall, [where, ...always]] of Object.entries(INTERRUPTED)) {
-  test(`${syscall}: an interruption for ever is reported`, { skip }, async (t) => {
+for (const [syscall, where, ...always] of INTERRUPTED) {
+  test(`${syscall}, ${where}: an interruption for ever is reported`, { skip }, async (t) => {
     const i = waysAtOnce.findIndex(({ method, what }) => `${method}: ${what}` === where);
     const subject = new Subject(t, tempDir(t, memory));
     const natural = await subject.go(i, always);

@@ -11,9 +11,12 @@ const bytes = (text) => Buffer.from(text, 'latin1');
 const latin1 = (at) => Buffer.from(at).toString('latin1');
 const plain = (at) => path.posix.normalize(latin1(at)).replace(/\/$/, '');
 const endsInSlash = (at) => latin1(at).endsWith('/');
+/** Whether a path names a directory by a `.` behind it: that is no entry of another one. */
+const endsInDot = (at) => /\/\.\/*$/.test(latin1(at));
 
 const lookUp = (at) => fs.lstatSync(bytes(at));
 const lookUpParent = (at) => lookUp(`${path.posix.dirname(at)}/.`);
+const lookUpDirectory = (at) => lookUp(`${plain(at)}/.`);
 const found = (at) => fs.lstatSync(bytes(at), { throwIfNoEntry: false });
 const rename = (from, to) => fs.renameSync(bytes(from), bytes(to));
 
@@ -51,7 +54,8 @@ const fail = (code, reason) => {
 function exchange(a, b) {
   const [from, to] = [a, b].map(plain);
   as('rename', [a, b], () => {
-    for (const at of [from, to]) lookUpParent(at);
+    for (const at of [a, b]) endsInDot(at) ? lookUpDirectory(at) : lookUpParent(plain(at));
+    if ([a, b].some(endsInDot)) fail('EBUSY');
     const stats = [from, to].map(lookUp);
     if ([a, b].some((at, i) => endsInSlash(at) && !stats[i].isDirectory())) fail('ENOTDIR');
     if (from !== to && (isBeneath(from, to) || isBeneath(to, from))) fail('EINVAL');
@@ -115,12 +119,13 @@ function cp(src, dest, { recursive, force = true, errorOnExist }) {
   const [from, to] = [src, dest].map(plain);
   as('cp', [src, dest], () => {
     const stat = lookUp(from);
-    if (endsInSlash(src) && !stat.isDirectory()) fail('ENOTDIR');
+    if ((endsInSlash(src) || endsInDot(src)) && !stat.isDirectory()) fail('ENOTDIR');
     if (stat.isDirectory()) fs.readdirSync(bytes(from));
     if (!lookUp(path.posix.dirname(to)).isDirectory()) fail('ENOTDIR');
     if (stat.isDirectory() && ((from === to && recursive) || isBeneath(to, from)))
       fail('EINVAL', 'source and destination are the same, or one is in the other');
-    if (to !== '.' && endsInSlash(dest) && !stat.isDirectory()) fail('ENOTDIR');
+    if (endsInDot(dest)) lookUpDirectory(dest);
+    if (to !== '.' && !endsInDot(dest) && endsInSlash(dest) && !stat.isDirectory()) fail('ENOTDIR');
     if (stat.isDirectory() ? !recursive : to === '.') fail('EISDIR');
     copyAny(from, to, stat);
   });
@@ -167,4 +172,4 @@ function fsync(at) {
   });
 }
 
-module.exports = { cp, exchange, fsync, meetsItself, plain, systemError, walk };
+module.exports = { cp, endsInDot, exchange, fsync, meetsItself, plain, systemError, walk };

@@ -62,6 +62,7 @@ const NODE = {
   rename: (from, to) => fs.renameSync(from, to),
   // Node has none: looking first will do where nobody else is at work.
   renameNoReplace: (from, to) => {
+    if (emulated.endsInDot(from) || emulated.endsInDot(to)) return renamedByDot(from, to);
     if (lstat(name(from)) && lstat(name(to))) throw systemError('EEXIST', 'rename', from, to);
     fs.renameSync(from, to);
   },
@@ -219,6 +220,13 @@ function isHere(at) {
   }
 }
 
+/** A directory that is named by a `.` is no entry: renameat2 says of the new one that it is there. */
+function renamedByDot(from, to) {
+  const { error } = outcome(() => fs.renameSync(from, to));
+  if (error.code === 'EBUSY' && !emulated.endsInDot(from)) throw systemError('EEXIST', 'rename', from, to);
+  throw error;
+}
+
 /** A path without the slashes behind it. */
 function name(at) {
   const text = Buffer.from(at).toString('latin1').replace(/\/+$/, '');
@@ -258,6 +266,10 @@ function expected(method, args) {
   // Node empties the destination before it finds that a directory cannot be copied to it.
   const refused = copyOfDirectory(method, args);
   if (refused !== undefined) return failed(refused);
+
+  // Node goes into a directory that is named by a `.`, and does not see that it cannot be removed.
+  if (method === 'rm' && emulated.endsInDot(args[0]) && lstat(args[0])?.isDirectory())
+    return failed(systemError('EINVAL', 'rm', args[0]));
 
   const node = outcome(() => NODE[method](...args));
   const { code } = node.error ?? {};

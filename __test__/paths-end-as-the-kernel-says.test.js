@@ -223,6 +223,26 @@ test('cp and move take a directory that is named by a `.` for itself', (t) => {
   assert.deepStrictEqual(snapshot(dir), before);
 });
 
+test('cp into what is copied makes nothing, however its path ends', (t) => {
+  const { root, dir } = sandbox(t, { d: { a: 'a', b: { inner: '' }, deep: { deeper: {} }, z: 'z' } });
+  const before = snapshot(dir);
+  for (const [from, to] of [
+    ['d', 'd/deep/.'],
+    ['d', 'd/deep/deeper/.'],
+    ['d', 'd/deep/./'],
+    ['d/.', 'd/deep/.'],
+    ['.', 'd/deep/.'],
+    ['.', 'd/.'],
+    ['d', 'd/.'],
+    ['d', 'd/deep/'],
+    ['d', 'd/deep/new'],
+  ]) {
+    const { error } = outcome(() => root.cp(from, to, { recursive: true }));
+    assert.strictEqual(error?.code, 'EINVAL', `${from} ${to}`);
+    assert.deepStrictEqual(snapshot(dir), before, `${from} ${to}`);
+  }
+});
+
 test('a `.` at the end asks for permission to search the directory', {
   skip: !isRoot && 'needs root',
 }, (t) => {

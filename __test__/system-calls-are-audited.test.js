@@ -8,7 +8,7 @@ const assert = require('node:assert');
 const path = require('node:path');
 const { SandboxRoot } = require('..');
 const { FULL } = require('./sizes');
-const { NEVER_FAILS, POLICIES, memory, methods, tempDir, tool } = require('./support');
+const { NEVER_FAILS, POLICIES, memory, methods, tempDir, tool, withoutMounts } = require('./support');
 const { audit, parse, trace } = require('./syscalls/trace');
 const { WIDE, prepare } = require('./syscalls/audited');
 const { ASKED_FIRST, ONLY_SYNC, OPENS, WAYS } = require('./syscalls/ways');
@@ -19,10 +19,19 @@ const skip = withoutStrace();
 /** What audited.js did under strace: for each call what came of it, and what is wrong with it. */
 function audited(
   t,
-  { method, symlinks = 'reject', mounts = 'allow', later = false, brief = false, procfs, ...how } = {},
+  {
+    method,
+    symlinks = 'reject',
+    mounts = 'allow',
+    later = false,
+    brief = false,
+    mounted = false,
+    procfs,
+    ...how
+  } = {},
 ) {
   const dir = tempDir(t, memory);
-  const options = { method, later, brief, symlinks, mounts };
+  const options = { method, later, brief, mounted, symlinks, mounts };
   prepare(dir, options);
   const program = [path.join(__dirname, 'syscalls/audited.js'), dir, JSON.stringify(options)];
   const { stdout, sections } = trace(dir, program, how);
@@ -72,6 +81,14 @@ const FORBIDDEN = [
     'openat(18, "..", O_RDONLY|O_NOFOLLOW|O_DIRECTORY|O_CLOEXEC) = 20',
   ].map((line) => ['not by openat2', line]),
   ['made, or opened if it is there', `openat2(20, "a", {flags=O_WRONLY|O_CREAT|O_NONBLOCK|O_NOCTTY|O_CLOEXEC, mode=0644, ${BENEATH}}, 24) = 21`],
+  ['made, or opened if it is there', `openat2(18, "a", {flags=O_WRONLY|O_CREAT|O_NONBLOCK|O_NOCTTY|O_CLOEXEC, mode=0644, ${BENEATH}}, 24) = 21`],
+  ['by one name', `openat2(18, "a/b", {flags=O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, mode=0644, ${BENEATH}}, 24) = 21`],
+  ['wait for a peer', `openat2(18, "a", {flags=O_RDONLY|O_EXCL|O_CLOEXEC, ${BENEATH}}, 24) = 20`],
+  ...['O_CREAT|O_EXCL', 'O_CREAT', 'O_EXCL', 'O_NONBLOCK', 'O_WRONLY', 'O_TRUNC', 'O_APPEND'].map((flags) => [
+    'makes void',
+    `openat2(20, "a", {flags=O_PATH|${flags}|O_CLOEXEC, mode=0644, ${BENEATH}}, 24) = 21`,
+  ]),
+  ['not the resolve flags', `openat2(20, "a", {flags=O_RDONLY|O_DIRECTORY|O_CLOEXEC, ${BENEATH}|RESOLVE_NO_XDEV}, 24) = 21`],
   ['not the resolve flags', `openat2(20, "a", {flags=O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, mode=0644, resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_BENEATH}, 24) = 21`],
   ['not from the root', `openat2(20, "a/b", {flags=O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, mode=0644, ${BENEATH}}, 24) = 21`],
   ['not from the root', `openat2(17, "a", {flags=O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, mode=0644, ${BENEATH}}, 24) = 21`],
@@ -144,7 +161,7 @@ const FORBIDDEN = [
 
 const ALLOWED = [
   `openat2(18, "a/b", {flags=O_RDONLY|O_CLOEXEC|O_PATH|O_DIRECTORY, ${BENEATH}}, 24) = 20`,
-  `openat2(18, ".", {flags=O_WRONLY|O_NOCTTY|O_NONBLOCK|O_LARGEFILE|O_CLOEXEC|O_CREAT, mode=0644, ${BENEATH}}, 24) = -1 EISDIR (Is a directory)`,
+  `openat2(18, ".", {flags=O_WRONLY|O_NOCTTY|O_NONBLOCK|O_LARGEFILE|O_CLOEXEC, ${BENEATH}}, 24) = -1 EISDIR (Is a directory)`,
   `openat2(18, "a", {flags=O_RDONLY|O_LARGEFILE|O_NOFOLLOW|O_CLOEXEC|O_DIRECTORY, ${BENEATH}}, 24) = 21`,
   `openat2(20, "a", {flags=O_WRONLY|O_CREAT|O_EXCL|O_LARGEFILE|O_CLOEXEC, mode=0644, ${BENEATH}}, 24) = 22`,
   'unlinkat(20, "a, \\"b\\" \\n\\303\\274 ..c", 0) = 0',
@@ -231,26 +248,24 @@ const OF_POLICIES = [
 
 test('the rules hold each policy to its own resolve flags', () => {
   for (const [policy, flags] of OF_POLICIES) {
+    // Where links are followed, no mount is crossed at first.
+    const first = [...new Set([...flags, ...(policy.symlinks === 'reject' ? [] : ['RESOLVE_NO_XDEV'])])];
+    const complaints = (path, asked) => {
+      const line = `openat2(18, "${path}", {flags=O_PATH|O_CLOEXEC, resolve=${asked.join('|')}}, 24) = 20`;
+      return audit([parse(line)], { method: 'chmod', root: '18', ...policy }).complaints;
+    };
     for (const [, others] of [...OF_POLICIES, [{}, ['0']], [{}, ['RESOLVE_NO_MAGICLINKS']]]) {
-      const line = `openat2(18, "a/b", {flags=O_PATH|O_CLOEXEC, resolve=${others.join('|')}}, 24) = 20`;
-      const { complaints } = audit([parse(line)], { method: 'chmod', root: '18', ...policy });
-      assert.strictEqual(complaints.length, others === flags ? 0 : 1, `${JSON.stringify(policy)}: ${line}`);
+      const isRight = others.join() === first.join();
+      assert.strictEqual(complaints('a/b', others).length, isRight ? 0 : 1, JSON.stringify([policy, others]));
     }
-    const upwards = `openat2(18, "a/../b", {flags=O_PATH|O_CLOEXEC, resolve=${flags.join('|')}}, 24) = 20`;
-    const { complaints } = audit([parse(upwards)], { method: 'chmod', root: '18', ...policy });
-    assert.strictEqual(complaints.length, policy.symlinks === 'reject' ? 1 : 0, upwards);
-    const absolute = audit([parse(upwards.replace('a/..', '/a'))], {
-      method: 'chmod',
-      root: '18',
-      ...policy,
-    });
-    assert.strictEqual(absolute.complaints.length, 1, 'a path of the host');
+    assert.strictEqual(complaints('a/../b', first).length, policy.symlinks === 'reject' ? 1 : 0);
+    assert.strictEqual(complaints('/a/b', first).length, 1, 'a path of the host');
   }
 });
 
 test('the rules let a promise of these ask the cache, first of all, and nothing else', () => {
   const cached = (name, flags = BENEATH) =>
-    `openat2(18, "${name}", {flags=O_PATH|O_CLOEXEC, ${flags}|RESOLVE_CACHED}, 24) = -1 EAGAIN (Resource)`;
+    `openat2(18, "${name}", {flags=O_PATH|O_CLOEXEC, ${flags}|RESOLVE_CACHED|RESOLVE_NO_XDEV}, 24) = -1 EAGAIN (Resource)`;
   const rest = 'newfstatat(18, "a", {st_mode=S_IFREG|0644, ...}, AT_SYMLINK_NOFOLLOW) = 0';
   const complaints = (calls, how) => audit(calls, { root: '18', ...how }).complaints.length;
   const [ask, other] = [parse(cached('a')), parse(rest)];
@@ -261,11 +276,250 @@ test('the rules let a promise of these ask the cache, first of all, and nothing 
     assert.strictEqual(complaints([{ ...ask, elsewhere: true }], { method, later: true }), 1, 'elsewhere');
     const weak = parse(cached('a', BENEATH.replace('|RESOLVE_NO_SYMLINKS', '')));
     assert.strictEqual(complaints([weak], { method, later: true }), 1, `${method}, with other flags`);
+    const crossing = parse(cached('a').replace('|RESOLVE_NO_XDEV', ''));
+    assert.strictEqual(complaints([crossing], { method, later: true }), 1, `${method}, across mounts`);
     const content = parse(cached('a').replace('O_PATH', 'O_RDONLY|O_NONBLOCK|O_NOCTTY'));
     assert.strictEqual(complaints([content], { method, later: true }), 1, `${method}, of content`);
+    const step = parse(cached('a').replace('18', '20'));
+    assert.ok(complaints([step], { method, later: true }) > 0, `${method}, not from the root`);
   }
   for (const method of ['access', 'chmod', 'open', 'readlink', 'realpath', 'rm'])
     assert.strictEqual(complaints([ask], { method, later: true }), 1, method);
+  const who = ['getresuid([0], [0], [0]) = 0', 'getresgid([0], [0], [0]) = 0'].map(parse);
+  assert.strictEqual(complaints([...who, ask], { method: 'exists', later: true }), 0);
+});
+
+test('the rules let a mount be crossed where links are followed, once the root is known to be bare', () => {
+  const by = (resolve, done, { name = 'a/b', flags = 'O_PATH|O_CLOEXEC' } = {}) =>
+    `openat2(18, "${name}", {flags=${flags}, resolve=${resolve}|RESOLVE_NO_MAGICLINKS}, 24) = ${done}`;
+  const EXDEV = '-1 EXDEV (Invalid cross-device link)';
+  const asDirectory = 'O_PATH|O_DIRECTORY|O_CLOEXEC';
+  for (const [symlinks, policy] of [
+    ['beneath', 'RESOLVE_BENEATH'],
+    ['in-root', 'RESOLVE_IN_ROOT'],
+  ]) {
+    const first = by(`${policy}|RESOLVE_NO_XDEV`, EXDEV);
+    const ask = (done) => by('RESOLVE_IN_ROOT|RESOLVE_NO_XDEV', done, { name: '..', flags: asDirectory });
+    const check = ask(20);
+    const crossed = by(policy, 20);
+    const wrong = (lines, how) =>
+      audit(lines.map(parse), { root: '18', method: 'chmod', symlinks, ...how }).complaints.join('; ');
+    const last = ['close(20) = 0'];
+    assert.strictEqual(wrong([by(`${policy}|RESOLVE_NO_XDEV`, 20), ...last]), '');
+    assert.strictEqual(wrong([first, check, ...last, crossed, ...last]), '');
+    assert.strictEqual(wrong([first, ask('-1 EAGAIN (Resource)'), crossed, ...last]), '');
+    // Covered: nothing else is looked up.
+    assert.strictEqual(wrong([first, ask(EXDEV)]), '');
+    const flags = 'not the resolve flags of the policy';
+    for (const [complaint, lines] of [
+      [flags, [crossed]],
+      [flags, [first, crossed]],
+      [flags, [first, ask(EXDEV), crossed]],
+      ...['EMFILE', 'ENFILE', 'ENOMEM', 'EINTR', 'EPERM', 'EACCES'].map((code) => [
+        flags,
+        [first, ask(`-1 ${code} (Why)`), crossed],
+      ]),
+      [flags, [first, check, crossed]],
+      [flags, [first.replace(EXDEV, '-1 EAGAIN (Resource)'), check, ...last, crossed]],
+      [flags, [first, check, ...last, by(policy, 21, { name: 'a/c' })]],
+      [flags, [first, check, ...last, by(policy, 21, { flags: asDirectory })]],
+      [flags, [first, check, ...last, crossed, ...last, crossed]],
+      // Only that there is nothing is asked of it.
+      ['not a descriptor', [first, check, 'getdents64(20, 0x1364cc50 /* 3 entries */, 65536) = 72', ...last]],
+      ['not in a directory', [first, check, 'unlinkat(20, "a", 0) = 0', ...last]],
+      ...[
+        ask(20).replace('IN_ROOT', 'BENEATH'),
+        ask(20).replace('O_PATH', 'O_RDONLY'),
+        ask(20).replace('|RESOLVE_NO_XDEV', ''),
+      ]
+        .filter((line) => symlinks !== 'beneath' || !line.includes('BENEATH'))
+        .map((line) => [flags, [first, line, ...last, crossed]]),
+    ]) {
+      const found = wrong(lines);
+      assert.ok(found.includes(complaint), `${complaint}: ${lines.join('\n')}\nbut: ${found}`);
+    }
+    assert.ok(wrong([first, check, ...last, crossed], { symlinks: 'reject' }).includes(flags));
+    assert.ok(wrong([first, check, ...last, crossed], { mounts: 'reject' }).includes(flags));
+  }
+});
+
+test('the rules let a file be opened by a call that could create it, once it was without', () => {
+  const open = (flags, done, resolve = BENEATH) =>
+    `openat2(18, "a", {flags=O_WRONLY|${flags}O_NONBLOCK|O_NOCTTY|O_CLOEXEC, mode=0644, ${resolve}}, 24) = ${done}`;
+  const wrong = (lines, how) =>
+    audit(lines.map(parse), { root: '18', method: 'writeFile', ...how }).complaints.join('; ');
+  const who = 'geteuid() = 0';
+  assert.strictEqual(wrong([open('', 20), who, open('O_CREAT|', 21)]), '');
+  const follows = `${BENEATH.replace('|RESOLVE_NO_SYMLINKS', '')}|RESOLVE_NO_XDEV`;
+  const ENOENT = '-1 ENOENT (No such file or directory)';
+  const taken = `openat2(18, "a", {flags=O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, mode=0644, ${BENEATH}}, 24) = -1 EEXIST (File exists)`;
+  const dangling = [open('', ENOENT, follows), taken, open('O_CREAT|', 21, follows)];
+  assert.strictEqual(wrong(dangling, { symlinks: 'beneath' }), '');
+  const made = 'made, or opened if it is there';
+  for (const [complaint, lines, how] of [
+    [made, [who, open('O_CREAT|', 21)]],
+    [made, [open('', 20), open('O_CREAT|', 21)]],
+    [made, [open('', ENOENT), who, open('O_CREAT|', 21)]],
+    [made, [open('', 20).replace('"a"', '"b"'), who, open('O_CREAT|', 21)]],
+    [made, [open('', 20).replace('O_WRONLY', 'O_RDONLY'), who, open('O_CREAT|', 21)]],
+    [made, [open('', ENOENT), taken, open('O_CREAT|', 21)]],
+    [made, [dangling[0], dangling[2]], { symlinks: 'beneath' }],
+    [made, [dangling[1], dangling[2]], { symlinks: 'beneath' }],
+    ['not the resolve flags', dangling],
+    ['not by one name', [taken.replace('"a"', '"a/b"')]],
+  ]) {
+    assert.ok(wrong(lines, how).includes(complaint), `${complaint}: ${lines}\nbut: ${wrong(lines, how)}`);
+  }
+});
+
+test('the rules let permissions be carried from file to file, narrow until the end', () => {
+  const source = `openat2(18, "a", {flags=O_RDONLY|O_NONBLOCK|O_NOCTTY|O_CLOEXEC, ${BENEATH}}, 24) = 20`;
+  const copy = `openat2(18, "b", {flags=O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, mode=0600, ${BENEATH}}, 24) = 21`;
+  const dir = `openat2(18, "dir", {flags=O_RDONLY|O_DIRECTORY|O_CLOEXEC, ${BENEATH}}, 24) = 22`;
+  const fill = 'pwrite64(21, "content", 7, 0) = 7';
+  const given = 'fchmod(21, 0644) = 0';
+  const get = 'fgetxattr(20, "system.posix_acl_access", "", 256) = 28';
+  const set = 'fsetxattr(21, "system.posix_acl_access", "", 28, 0) = 0';
+  const remove = 'fremovexattr(21, "system.posix_acl_access") = 0';
+  const other = (line) => line.replace('system.posix_acl_access', 'user.x');
+  const list = 'flistxattr(20, "user.x", 65536) = 7';
+  const across = 'renameat2(18, "a", 18, "b", 0) = -1 EXDEV (Invalid cross-device link)';
+  const wrong = (lines, how) =>
+    audit(lines.map(parse), { root: '18', method: 'cp', ...how }).complaints.join('; ');
+  const mkdir = 'mkdirat(18, "dir", 0700) = 0';
+  for (const method of ['copyFile', 'cp', 'move', 'writeFile'])
+    assert.strictEqual(wrong([source, get, copy, fill, remove, set, given], { method }), '', method);
+  assert.strictEqual(wrong([mkdir, dir, 'fchmod(22, 0755) = 0', 'fchown(22, 0, 0) = 0']), '');
+  const fifo = 'mknodat(18, "b", S_IFIFO|0600) = 0';
+  assert.strictEqual(wrong([fifo, source.replace('"a"', '"b"'), 'fchmod(20, 0644) = 0']), '');
+  assert.strictEqual(wrong([across, source, list, copy, other(set), other(get)], { method: 'move' }), '');
+  assert.strictEqual(wrong(['mkdirat(18, "dir", 0755) = 0'], { mounts: 'reject' }), '', 'a mount point');
+  for (const [complaint, lines, how] of [
+    ['open to others before', [copy.replace('0600', '0640')]],
+    ['open to others before', [copy.replace('0600', '0604')], { method: 'copyFile' }],
+    ['open to others before', [copy.replace('"b"', '"."').replace('O_CREAT|O_EXCL', 'O_TMPFILE').replace('0600', '0666')]],
+    ['open to others before', [mkdir.replace('0700', '0755')]],
+    ['open to others before', [mkdir.replace('0700', '0755')], { method: 'move', mounts: 'reject' }],
+    ['filled when', [copy, given, fill]],
+    ['filled when', [copy, given, 'write(21, "content", 7) = 7']],
+    ['filled when', [source, copy, given, 'copy_file_range(20, NULL, 21, NULL, 7, 0) = 7']],
+    ['filled when', [source, copy, given, 'ioctl(21, BTRFS_IOC_CLONE or FICLONE, 20) = 0']],
+    ['no FIFO of its own', [fifo.replace('0600', '0644')]],
+    ['neither made nor', [source, 'fchmod(20, 0644) = 0']],
+    ['neither made nor', [source, 'fchown(20, 0, 0) = 0']],
+    ['neither made nor', [source, set.replace('21', '20')]],
+    ['neither made nor', [source, remove.replace('21', '20')]],
+    ['neither made nor', [dir, 'fchmod(22, 0755) = 0']],
+    ['neither made nor', [mkdir.replace('= 0', '= -1 EEXIST (File exists)'), dir, 'fchmod(22, 0755) = 0']],
+    ['not a descriptor', ['fchmod(18, 0755) = 0']],
+    ['not a descriptor', [get.replace('20', '18')]],
+    ['not a descriptor', [set.replace('21', '18')]],
+    ['not a descriptor', [across, list.replace('20', '18')], { method: 'move' }],
+    ['an attribute that', [source, other(get)]],
+    ['an attribute that', [source, other(get)], { method: 'move' }],
+    ['an attribute that', [copy, other(set)]],
+    ['an attribute that', [copy, other(remove)]],
+    ['attributes that', [source, list]],
+    ['attributes that', [source, list], { method: 'move' }],
+    ['nothing that this method needs', [source, get], { method: 'readFile' }],
+    ['nothing that this method needs', [copy, set], { method: 'openWrite' }],
+    ['nothing that this method needs', [copy, remove], { method: 'appendFile' }],
+    ...['getxattr("a", "user.x", "", 256) = 1', 'setxattr("a", "user.x", "", 1, 0) = 0', 'lgetxattr("a", "user.x", "", 256) = 1'].map(
+      (line) => [line.startsWith('getxattr') ? 'by a path of the host' : 'no rule', [line]],
+    ),
+  ]) {
+    assert.ok(wrong(lines, how).includes(complaint), `${complaint}: ${lines}\nbut: ${wrong(lines, how)}`);
+  }
+}); // biome-ignore format: a table
+
+test('the rules let the ACL of what cannot be read be asked for by its number, in a /proc that is known', () => {
+  const handle = `openat2(18, "a", {flags=O_PATH|O_CLOEXEC, ${BENEATH}}, 24) = 20`;
+  const get = 'getxattr("/proc/self/fd/20", "system.posix_acl_access", "", 256) = -1 ENODATA (No data)';
+  const wrong = (lines, how) =>
+    audit(lines.map(parse), { root: '18', method: 'cp', procfs: new Set(['9']), ...how }).complaints.join(
+      '; ',
+    );
+  for (const method of ['writeFile', 'cp', 'move']) assert.strictEqual(wrong([handle, get], { method }), '');
+  for (const [complaint, lines, how] of [
+    ['by a path of the host', [handle, get], { procfs: new Set() }],
+    ['by a path of the host', [handle, get], { procfs: null, method: 'copyFile' }],
+    ['by a path of the host', [handle, get.replace('self', '1')]],
+    ['by a path of the host', [handle, get.replace('/fd/', '/cwd/')]],
+    ['not a descriptor', [get]],
+    ['not a descriptor', [handle, get.replace('20"', '18"')]],
+    ['by its number', [handle.replace('O_PATH', 'O_RDONLY|O_NONBLOCK|O_NOCTTY'), get]],
+    ['an attribute that', [handle, get.replace('system.posix_acl_access', 'user.x')]],
+    ['nothing that this method needs', [handle, get], { method: 'copyFile' }],
+  ]) {
+    assert.ok(wrong(lines, how).includes(complaint), `${complaint}: ${lines}\nbut: ${wrong(lines, how)}`);
+  }
+});
+
+test('the rules let temporary names be made where they can go again', () => {
+  const dir = `openat2(18, "a", {flags=O_PATH|O_DIRECTORY|O_CLOEXEC, ${BENEATH}}, 24) = 20`;
+  const known = 'statx(20, "", AT_STATX_SYNC_AS_STAT|AT_EMPTY_PATH, 0, {stx_mode=S_IFDIR|0755, ...}) = 0';
+  const NAME = '.openat2-abcdefABCDEF';
+  const open = `openat2(20, "${NAME}", {flags=O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, mode=0600, ${BENEATH}}, 24) = 21`;
+  const wrong = (lines, how) =>
+    audit(lines.map(parse), { root: '18', method: 'cp', ...how }).complaints.join('; ');
+  for (const line of [
+    open,
+    `linkat(20, "a", 20, "${NAME}", 0) = 0`,
+    `symlinkat("/any/where", 20, "${NAME}") = 0`,
+    `mknodat(20, "${NAME}", S_IFIFO|0600) = 0`,
+    `mkdirat(20, "${NAME}", 0700) = 0`,
+    `renameat2(20, "a", 20, "${NAME}", RENAME_NOREPLACE) = 0`,
+  ]) {
+    assert.strictEqual(wrong([dir, known, line]), '', line);
+    for (const [complaint, lines, how] of [
+      ['where it may have to stay', [dir, line]],
+      ['where it may have to stay', [dir, known.replace('20', '18'), line]],
+      ['not a temporary name', [dir, known, line.replace(NAME, `${NAME}x`)]],
+      ['not a temporary name', [dir, known, line.replace(NAME, '.openat2-1')]],
+      ['nothing that this method needs', [dir, known, line], { method: 'copyFile' }],
+    ]) {
+      assert.ok(wrong(lines, how).includes(complaint), `${complaint}: ${line}\nbut: ${wrong(lines, how)}`);
+    }
+  }
+});
+
+test('the rules let a thread act as its real user, and no longer than it asks', () => {
+  const as = ['setfsgid(100) = 0', 'setfsuid(1000) = 0'];
+  const back = ['setfsuid(0) = 1000', 'setfsgid(0) = 100'];
+  const ask = `openat2(18, "a/b", {flags=O_PATH|O_CLOEXEC, ${BENEATH}}, 24) = -1 ENOENT (No such file or directory)`;
+  const wrong = (lines, how) =>
+    audit(lines.map(parse), { root: '18', method: 'access', ...how }).complaints.join('; ');
+  assert.strictEqual(wrong([...as, ask, ...back]), '');
+  assert.strictEqual(wrong([...as, ask, ...back], { method: 'exists' }), '');
+  for (const [complaint, lines, how] of [
+    ['it is not set back', [...as, ask]],
+    ['it is not set back', [...as, ask, back[0]]],
+    ['it is not set back', [...as, ask, ...[...back].reverse()]],
+    ['it is not set back', [...as, ask, back[0].replace('(0)', '(1)'), back[1]]],
+    ['it is not set back', [...[...as].reverse(), ask, ...back]],
+    ['nothing that this method needs', [...as, ask, ...back], { method: 'stat' }],
+    ['nothing that this method needs', ['getresuid([0], [0], [0]) = 0'], { method: 'stat' }],
+    ['nothing that this method needs', ['getresgid([0], [0], [0]) = 0'], { method: 'stat' }],
+    ['nothing that this method needs', ['geteuid() = 0'], { method: 'stat' }],
+    ['no rule', ['setuid(1000) = 0']],
+    ['no rule', ['setresuid(1000, 1000, 1000) = 0']],
+  ]) {
+    assert.ok(wrong(lines, how).includes(complaint), `${complaint}: ${lines}\nbut: ${wrong(lines, how)}`);
+  }
+});
+
+test('the rules let the file system of a new root be asked for, and of nothing else', () => {
+  const ask = (fd) => `fstatfs(${fd}, {f_type=TMPFS_MAGIC, f_bsize=4096, ...}) = 0`;
+  const made = 'openat(AT_FDCWD, "/tmp/x", O_RDONLY|O_CLOEXEC|O_PATH|O_DIRECTORY) = 20';
+  const beneath = `openat2(18, "a", {flags=O_PATH|O_DIRECTORY|O_CLOEXEC, ${BENEATH}}, 24) = 20`;
+  const wrong = (lines, how) => audit(lines.map(parse), how).complaints.join('; ');
+  assert.strictEqual(wrong([made, ask(20)], { method: 'constructor' }), '');
+  assert.strictEqual(wrong([beneath, ask(20)], { method: 'openRoot', root: '18' }), '');
+  const complaint = 'by a descriptor not of /proc';
+  assert.ok(wrong([made, ask(18)], { method: 'constructor' }).includes(complaint));
+  assert.ok(wrong([beneath, ask(18)], { method: 'openRoot', root: '18' }).includes(complaint));
+  for (const method of ['stat', 'rm', 'cp', 'isAt', 'copyFile'])
+    assert.ok(wrong([beneath, ask(20)], { method, root: '18' }).includes(complaint), method);
 });
 
 test('the rules find what a program does by path, as it is traced', { skip }, (t) => {
@@ -308,6 +562,8 @@ test('every method is audited', () => {
   const methods = Reflect.ownKeys(SandboxRoot.prototype).map(String);
   assert.deepStrictEqual(Object.keys(WAYS).sort(), methods.sort());
 });
+
+const isLookup = ({ name }) => name === 'openat2';
 
 /** What gives the caller a root. */
 const MAKES_ROOTS = ['constructor', 'openRoot'];
@@ -359,8 +615,12 @@ for (const how of ROOTS) {
       await t.test('what the kernel has in its cache is told on the thread that calls', () => {
         for (const method of Object.keys(ASKED_FIRST)) {
           const asked = results
-            .filter((result) => result.method === method && result.calls.length > 0)
-            .map(({ what, calls: [first, ...rest] }) => ({ what, first, rest }));
+            .filter(({ calls, ...result }) => result.method === method && calls.some(isLookup))
+            .map(({ what, calls }) => {
+              // Behind who asks.
+              const [first, ...rest] = calls.slice(calls.findIndex(isLookup));
+              return { what, first, rest };
+            });
           for (const { what, first, rest } of asked) {
             assert.ok(first.line.includes('RESOLVE_CACHED') && !first.elsewhere, `${method}: ${what}`);
             // An answer is not sought again; whatever else is said, another thread finds out.
@@ -407,6 +667,47 @@ for (const how of ROOTS) {
       assert.strictEqual(link.error, options.symlinks === 'reject' ? 'ELOOP' : undefined);
     });
   });
+}
+
+for (const symlinks of POLICIES) {
+  for (const mounts of ['allow', 'reject']) {
+    for (const later of [false, true]) {
+      const what = `every ${later ? 'promise' : 'call'} across mounts, ${JSON.stringify({ symlinks, mounts })},`;
+      test(`${what} keeps to the rules`, { skip: skip || withoutMounts }, (t) => {
+        const wrapper = ['unshare', '--mount'];
+        const results = audited(t, { symlinks, mounts, later, mounted: true, wrapper });
+        for (const { method, what, calls, complaints, left, fd, syscalls, error } of results) {
+          const where = `${method}: ${what}`;
+          assert.deepStrictEqual(complaints, [], where);
+          assert.deepStrictEqual(left, fd === undefined ? [] : [fd], where);
+          if (mounts === 'reject') {
+            // It is not reached, nor is a root that something covers left.
+            if (method !== 'readdir' && !what.startsWith('a way up') && !/below/.test(what))
+              assert.ok(
+                ['EACCES', 'EXDEV', 'EBUSY'].includes(error) || method === 'cp',
+                `${where}: ${error}`,
+              );
+            continue;
+          }
+          if (syscalls !== undefined) {
+            // A rename elsewhere makes a lookup with `..` say EAGAIN: it is made again.
+            const isPassing = ({ errno, line }) =>
+              errno === 'EAGAIN' && line.includes('/..') && !line.includes('RESOLVE_CACHED');
+            const made = calls.filter((call) => !isPassing(call));
+            assert.match(made.map(({ name }) => name).join(' '), new RegExp(`^(${syscalls})$`), where);
+          }
+          if (what.includes('covered root') && symlinks !== 'reject' && !what.startsWith('below'))
+            assert.strictEqual(error, 'EACCES', where);
+        }
+        const moved = results.filter(({ method, error }) => method === 'move' && error === undefined);
+        if (mounts === 'allow') {
+          assert.ok(moved.length >= 6);
+          for (const name of ['flistxattr', 'fchmod', 'F_DUPFD_CLOEXEC'])
+            assert.ok(moved.some(({ calls }) => calls.some(({ line }) => line.includes(name))));
+        }
+      });
+    }
+  }
 }
 
 /** What is known of /proc is kept: once it is, a call costs one more than on a descriptor. */

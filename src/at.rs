@@ -3,6 +3,7 @@
 //! This is all that [`crate::ops`] can do to a name. None of these follows a symlink, and none opens
 //! anything: that is done in [`crate::resolve`].
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -23,12 +24,38 @@ use crate::retry::on_intr;
 pub struct At<'a> {
     dir: BorrowedFd<'a>,
     leaf: &'a Leaf<'a>,
+    /// Whether the caller wrote a slash behind the name.
+    is_directory: bool,
 }
 
 impl<'a> At<'a> {
     /// The name `leaf` in the directory `dir`.
     pub fn new(dir: BorrowedFd<'a>, leaf: &'a Leaf<'a>) -> Self {
-        Self { dir, leaf }
+        let is_directory = false;
+        Self {
+            dir,
+            leaf,
+            is_directory,
+        }
+    }
+
+    /// The same name, with a slash behind it where a directory is wanted: for [`At::rename`], which hands it
+    /// to the kernel. No other call gets a slash: most would follow a symlink by it.
+    pub fn as_directory(self, is_directory: bool) -> Self {
+        Self {
+            is_directory,
+            ..self
+        }
+    }
+
+    /// The name as the caller spelled it.
+    fn spelled(&self) -> Result<Cow<'a, CStr>> {
+        let name = self.leaf.as_c_str();
+        if !self.is_directory {
+            return Ok(Cow::Borrowed(name));
+        }
+        let name = CString::new([name.to_bytes(), b"/"].concat());
+        name.map(Cow::Owned).map_err(|_| Errno::INVAL)
     }
 
     fn name(&self) -> &CStr {
@@ -63,9 +90,11 @@ impl<'a> At<'a> {
         on_intr(|| rustix::fs::unlinkat(self.dir, self.name(), AtFlags::REMOVEDIR))
     }
 
-    /// renameat2(2): moves a symlink itself.
+    /// renameat2(2): moves a symlink itself. Behind a slash, the kernel wants a directory and nothing else.
     pub fn rename(self, to: At<'_>, flags: RenameFlags) -> Result<()> {
-        on_intr(|| rustix::fs::renameat_with(self.dir, self.name(), to.dir, to.name(), flags))
+        let (from_name, to_name) = (self.spelled()?, to.spelled()?);
+        let (from_name, to_name) = (from_name.as_ref(), to_name.as_ref());
+        on_intr(|| rustix::fs::renameat_with(self.dir, from_name, to.dir, to_name, flags))
     }
 
     /// linkat(2): links a symlink itself.

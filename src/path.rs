@@ -115,6 +115,11 @@ impl<'p> Leaf<'p> {
         Ok(Leaf(Cow::Owned(name)))
     }
 
+    /// This name, for whoever keeps it longer than the path.
+    pub(crate) fn into_owned(self) -> Leaf<'static> {
+        Leaf(Cow::Owned(self.0.into_owned()))
+    }
+
     /// The name, for a `*at` call.
     pub(crate) fn as_c_str(&self) -> &CStr {
         &self.0

@@ -100,7 +100,11 @@ impl Root {
     pub fn open(host_path: &UserPath, policy: Policy) -> Result<Self, Failure> {
         let root = Self::at(open_host(host_path)?, policy);
         // Asked every time and never remembered: a seccomp filter can be installed at any moment.
-        root.openat2(c".", OFlags::PATH, Mode::empty())?;
+        match root.openat2(c".", OFlags::PATH, Mode::empty()) {
+            // A directory that may not be searched is a root too, and this answer is openat2's.
+            Err(failure) if failure.errno == Errno::ACCESS => {}
+            answer => drop(answer?),
+        }
         Ok(root)
     }
 
@@ -198,7 +202,7 @@ impl Root {
 
     /// As [`Root::existing`], for a path that is parsed already.
     pub fn existing_of(&self, path: &RelPath<'_>) -> Result<OwnedFd, Failure> {
-        self.openat2(path.whole().as_ref(), OFlags::PATH, Mode::empty())
+        self.handle_of(path, OFlags::empty())
     }
 
     /// The name that `path` ends in; what it leads to where it ends in none, or in a slash, or where
@@ -217,8 +221,7 @@ impl Root {
 
     /// The directory at `path`, as an `O_PATH` descriptor.
     pub fn directory(&self, path: &RelPath<'_>) -> Result<OwnedFd, Failure> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY;
-        self.openat2(path.whole().as_ref(), flags, Mode::empty())
+        self.handle_of(path, OFlags::DIRECTORY)
     }
 
     /// An `O_PATH` descriptor of what is at `path`. `flags` may have `DIRECTORY`, and `NOFOLLOW` for a
@@ -229,6 +232,10 @@ impl Root {
 
     /// As [`Root::handle`], for a path that is parsed already.
     pub fn handle_of(&self, path: &RelPath<'_>, flags: OFlags) -> Result<OwnedFd, Failure> {
+        if path.is_root() {
+            // Looked up, it would have to be searchable.
+            return Ok(rustix::io::fcntl_dupfd_cloexec(self.fd()?, 0)?);
+        }
         let flags = OFlags::PATH | flags & (OFlags::DIRECTORY | OFlags::NOFOLLOW);
         self.openat2(path.whole().as_ref(), flags, Mode::empty())
     }
@@ -368,11 +375,19 @@ impl Root {
     }
 
     /// The directory above `dir`, to read its names: the way up in a tree whose levels were closed.
-    ///
+    pub fn listing_above(&self, dir: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+        self.above(dir, OFlags::RDONLY)
+    }
+
+    /// An `O_PATH` descriptor of the directory above `dir`, to be compared with others.
+    pub fn handle_above(&self, dir: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+        self.above(dir, OFlags::PATH)
+    }
+
     /// The only lookup that does not stay beneath where it starts. `dir` may have been moved, even out of
-    /// the root: whoever asks compares what comes out with the parent that it knows, by identity.
-    pub fn directory_above(&self, dir: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    /// the root: whoever asks compares what comes out with a directory that it knows, by identity.
+    fn above(&self, dir: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Failure> {
+        let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = self.policy.in_tree().resolve() - ResolveFlags::BENEATH;
         let above = retry::on(is_passing, || {
             rustix::fs::openat2(dir, c"..", flags, Mode::empty(), resolve)
@@ -453,25 +468,64 @@ impl Root {
         let look_up = |resolve| rustix::fs::openat2(dir, path, flags, mode, resolve);
         let found = match self.policy.follows() {
             false => retry::on(is_passing, || look_up(resolve)),
-            // A `..`, spelled or in a link, that arrives at the root would enter what is mounted over it.
-            // So no mount is crossed at first, and none at all if the root is covered.
-            true => retry::with_backoff(is_passing, || {
-                match look_up(resolve | ResolveFlags::NO_XDEV) {
-                    Err(Errno::XDEV) if !is_covered(dir) => look_up(resolve),
-                    found => found,
-                }
-            }),
+            true => {
+                // A lease that somebody holds says the same as a storm of renames, and no rest helps.
+                let is_leased = || {
+                    let flags = flags & OFlags::NOFOLLOW | OFlags::PATH | OFlags::CLOEXEC;
+                    rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve).is_ok()
+                };
+                let is_storm = || flags.contains(OFlags::PATH) || !is_leased();
+                retry::with_backoff(is_passing, is_storm, || {
+                    look_up_upwards(dir, path, resolve, look_up)
+                })
+            }
         };
         found.map_err(|errno| explained(dir, resolve, errno, path, flags))
     }
 }
 
-/// Whether something is mounted over the directory `root`: `..` stays at it unless that is crossed.
-fn is_covered(root: BorrowedFd<'_>) -> bool {
+/// A lookup that may go upwards, by a `..` in the path or in a link: one that arrives at `root` would enter
+/// what somebody has mounted over it.
+///
+/// So no mount is crossed at first. If the path leads into one, it may, as long as nothing goes upwards;
+/// else only where nothing is mounted over the root.
+fn look_up_upwards(
+    root: BorrowedFd<'_>,
+    path: impl Arg,
+    resolve: ResolveFlags,
+    look_up: impl Fn(ResolveFlags) -> Result<OwnedFd, Errno>,
+) -> Result<OwnedFd, Errno> {
+    let found = look_up(resolve | ResolveFlags::NO_XDEV);
+    if found.is_ok()
+        || !matches!(found, Err(Errno::XDEV))
+        || resolve.contains(ResolveFlags::NO_XDEV)
+    {
+        return found;
+    }
+    let path = path.into_c_str()?;
+    if path
+        .to_bytes()
+        .split(|&byte| byte == b'/')
+        .all(|name| name != b"..")
+    {
+        match look_up(resolve | ResolveFlags::NO_SYMLINKS) {
+            Err(Errno::LOOP) => {}
+            found => return found,
+        }
+    }
+    not_covered(root)?;
+    let found = look_up(resolve)?;
+    // It may have been covered meanwhile.
+    not_covered(root)?;
+    Ok(found)
+}
+
+/// Fails with `EXDEV` if something is mounted over the directory `root`: `..` stays at it unless that is
+/// entered.
+fn not_covered(root: BorrowedFd<'_>) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-    let above = rustix::fs::openat2(root, c"..", flags, Mode::empty(), resolve);
-    matches!(above, Err(Errno::XDEV))
+    rustix::fs::openat2(root, c"..", flags, Mode::empty(), resolve).map(drop)
 }
 
 /// Whether the file system of `root` answers `fstat` from memory, once a file has been looked up. Others
@@ -488,14 +542,23 @@ pub(crate) fn open_host(host_path: &UserPath) -> rustix::io::Result<OwnedFd> {
     rustix::fs::open(host_path.as_verbatim(), flags, Mode::empty())
 }
 
-impl Entry<'_, '_> {
+impl<'r> Entry<'r, '_> {
     /// The directory and the name, for a `*at` call.
     pub fn at(&self) -> At<'_> {
         let dir = match &self.parent {
             Parent::Root(fd) => *fd,
             Parent::Opened(fd) => fd.as_fd(),
         };
-        At::new(dir, &self.leaf)
+        At::new(dir, &self.leaf).as_directory(self.wants_directory)
+    }
+
+    /// This entry, for whoever keeps the root longer than the path.
+    pub fn into_owned(self) -> Entry<'r, 'static> {
+        Entry {
+            parent: self.parent,
+            leaf: self.leaf.into_owned(),
+            wants_directory: self.wants_directory,
+        }
     }
 
     /// Whether the caller wrote a slash behind the name.

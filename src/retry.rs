@@ -39,9 +39,10 @@ pub fn on<T>(again: impl Fn(Errno) -> bool, mut call: impl FnMut() -> Result<T>)
     call()
 }
 
-/// As [`on`], and then with growing rests, until [`PATIENCE`] is at its end.
+/// As [`on`], and then with growing rests for as long as it `is_storm`, until [`PATIENCE`] is at its end.
 pub fn with_backoff<T>(
     again: impl Fn(Errno) -> bool,
+    is_storm: impl Fn() -> bool,
     mut call: impl FnMut() -> Result<T>,
 ) -> Result<T> {
     let mut done = on(&again, &mut call);
@@ -50,6 +51,7 @@ pub fn with_backoff<T>(
     while let Err(errno) = done
         && again(errno)
         && Instant::now() < end
+        && is_storm()
     {
         thread::sleep(backoff);
         backoff = (backoff * 2).min(LONGEST_REST);
@@ -77,6 +79,7 @@ mod tests {
         let mut calls = 0;
         let done: Result<()> = with_backoff(
             |errno| errno == Errno::AGAIN,
+            || true,
             || {
                 calls += 1;
                 Err(Errno::AGAIN)

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use rustix::fs::{Access, Mode};
 use rustix::io::{Errno, Result};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
 /// The number of fchmodat2(2), the same on every architecture (Linux 6.6).
 const SYS_FCHMODAT2: libc::c_long = 452;
@@ -54,6 +55,11 @@ pub fn access_o_path(fd: BorrowedFd<'_>, mode: Access) -> Result<()> {
 /// file system ids, which are the effective ones at other times.
 pub fn as_real_user<T>(work: impl FnOnce() -> T) -> T {
     let (user, group) = (ids(libc::getresuid), ids(libc::getresgid));
+    // For access(2), only root has capabilities.
+    let _capable = match user.real {
+        0 => None,
+        _ => Capabilities::without(),
+    };
     if user.is_one() && group.is_one() {
         return work();
     }
@@ -65,6 +71,31 @@ pub fn as_real_user<T>(work: impl FnOnce() -> T) -> T {
         libc::setfsuid(user.real);
     }
     work()
+}
+
+/// Gives this thread its capabilities back when it is dropped.
+struct Capabilities(CapabilitySets);
+
+impl Capabilities {
+    /// Takes the effective ones from this thread, if it has any.
+    fn without() -> Option<Self> {
+        let had = capabilities(None).ok()?;
+        if had.effective.is_empty() {
+            return None;
+        }
+        let none = CapabilitySets {
+            effective: CapabilitySet::empty(),
+            ..had
+        };
+        set_capabilities(None, none).ok().map(|()| Self(had))
+    }
+}
+
+impl Drop for Capabilities {
+    fn drop(&mut self) {
+        // The permitted ones were kept, so that this is allowed.
+        let _ = set_capabilities(None, self.0);
+    }
 }
 
 /// The ids of a process.

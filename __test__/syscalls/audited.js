@@ -2,7 +2,8 @@
 // Runs under strace: goes every way through every method, and hands every method every kind of
 // path, with marks between. What came of each call is printed at the end. It is told how, as JSON:
 // the options of the roots, whether to go by their promises, and a method if it is to be that alone;
-// `brief` leaves out the kinds of paths.
+// `brief` leaves out the kinds of paths; `mounted` is for the ways across mounts, in a mount namespace
+// of their own.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -10,7 +11,7 @@ const { execFileSync } = require('node:child_process');
 const { SandboxRoot } = require('../..');
 const { callsApart, callsWithPath, plant, plantWide } = require('../support');
 const { mark } = require('./trace');
-const { ONLY_SYNC, TREE, giveBack, laterToo, perform, performLater, ways } = require('./ways');
+const { ONLY_SYNC, TREE, crossing, giveBack, laterToo, perform, performLater, ways } = require('./ways');
 
 /** What a tree is called that two threads share. */
 const WIDE = 'a wide tree';
@@ -69,17 +70,31 @@ function prepare(base, how) {
   });
 }
 
-async function run(base, { method, later, brief, ...options }) {
+/** Mounts a file system on the directory `at`. */
+const mount = (at) => execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', at]);
+
+async function run(base, { method, later, brief, mounted, ...options }) {
   const results = [];
+  const chosen = which({ method, later, brief, mounted });
+  for (const i of mounted ? chosen.keys() : []) {
+    const dir = path.join(base, `tree${i}`, 'mounted');
+    fs.mkdirSync(dir);
+    mount(dir);
+    plant(dir, TREE);
+  }
   // The threads of the pool are there, and have done something, before anything is looked at.
   await Promise.allSettled(Array.from({ length: 8 }, () => fs.promises.stat('/nowhere')));
-  for (const [i, way] of which({ method, later, brief }).entries()) {
+  for (const [i, way] of chosen.entries()) {
     const dir = path.join(base, `tree${i}`);
     mark(`constructor-${i}`);
     const root = new SandboxRoot(dir, options);
     mark(`constructed-${i}`);
     if (way.call.closed) root.close();
     const to = way.call.between && new SandboxRoot(path.join(dir, 'a'), options);
+    if (way.call.cover) {
+      mark(`covered-${i}`);
+      mount(dir);
+    }
 
     mark(`call-${i}`);
     const done = await (later || way.call.ofRoot ? performLater : perform)(way, root, dir, SandboxRoot, to);
@@ -103,8 +118,10 @@ async function run(base, { method, later, brief, ...options }) {
 }
 
 /** Every call that is audited, in order; those of one method are its ways alone. */
-function which({ method, later, brief }) {
-  const all = (brief ? ways : calls).filter((way) => method === undefined || way.method === method);
+function which({ method, later, brief, mounted }) {
+  const all = (mounted ? crossing : brief ? ways : calls).filter(
+    (way) => method === undefined || way.method === method,
+  );
   return later ? all.filter((way) => !ONLY_SYNC.includes(way.method)) : all;
 }
 

@@ -147,8 +147,9 @@ const isLeaf = (arg) => {
 /**
  * What is wrong with `calls`, the system calls of one call of `method`; and which descriptors they
  * left open. `root` is the root's descriptor, the constructor has none yet; `to` that of another one
- * that the call is told of. `later`: a promise of it. `symlinks` and `mounts` are what they allow. `procfs` is for an old kernel, where a call that is missing may be made through
- * `/proc/self/fd`: the descriptors that are kept for that, which is no leak.
+ * that the call is told of. `later`: a promise of it. `symlinks` and `mounts` are what they allow.
+ * `procfs` is for what may be done through `/proc/self/fd`: the descriptors that are kept for that,
+ * which is no leak.
  */
 function audit(
   calls,
@@ -157,7 +158,12 @@ function audit(
   const resolve = (policy) => [...RESOLVE[policy], ...(mounts === 'reject' ? ['RESOLVE_NO_XDEV'] : [])];
   const state = { method, roots: [root, to], symlinks, resolve, procfs, later, own: new Map(), calls };
   state.refusesMounts = mounts === 'reject';
-  if (method === 'writeFile') state.procfs ??= new Set();
+  state.follows = symlinks !== 'reject';
+  /** How each descriptor was opened. */
+  state.how = new Map();
+  /** What was made, as `directory/name`. */
+  state.made = new Set();
+  if (THROUGH_PROC.includes(method)) state.procfs ??= new Set();
   const complaints = [];
   calls.forEach((call, i) => {
     const rule = RULES[call.name];
@@ -167,6 +173,9 @@ function audit(
   for (const [fd, kind] of state.own) if (kind === 'proc') state.procfs.add(fd) && state.own.delete(fd);
   return { complaints, left: [...state.own.keys()] };
 }
+
+/** What gives names to open files, and asks for the ACL of a file that cannot be read. */
+const THROUGH_PROC = ['writeFile', 'cp', 'move'];
 
 /** How openat2 is told each policy: exactly so. */
 const RESOLVE = {
@@ -182,13 +191,54 @@ function opens(call, state, kind = 'file') {
   if (call.result >= 0) state.own.set(String(call.result), kind);
 }
 
-const isOurs = (arg, { roots, own }) => roots.includes(arg) || own.has(arg);
+const isOurs = (arg, { roots, own }) => roots.includes(arg) || (own.has(arg) && own.get(arg) !== 'check');
 const ofProc = (arg, { own, procfs }) => own.get(arg) === 'proc' || procfs?.has(arg);
 
 const unless = (holds, complaint) => (holds ? null : complaint);
 const directory = (arg, state) => unless(isOurs(arg, state), 'not in a directory that it opened');
 const leaf = (arg) => unless(isLeaf(arg), 'not one name');
-const descriptor = (arg, state) => unless(state.own.has(arg), 'not a descriptor that it opened');
+const descriptor = (arg, state) =>
+  unless(state.own.has(arg) && state.own.get(arg) !== 'check', 'not a descriptor that it opened');
+const only = (methods, state) => unless(methods.includes(state.method), 'nothing that this method needs');
+
+/** What the same thread did before `call`, the last first. */
+function* before(call, { calls }) {
+  for (let i = calls.indexOf(call) - 1; i >= 0; i -= 1) if (calls[i].thread === call.thread) yield calls[i];
+}
+
+/** A file or directory that was made, or opened to be written: others are not given another owner, mode or ACL. */
+const changeable = (fd, state) => [
+  descriptor(fd, state),
+  unless(state.how.get(fd)?.isChangeable, 'neither made nor open to be written'),
+];
+
+/** Content comes to a file only as long as nobody but its owner can open it, if its mode was set before. */
+const filled = (fd, state) => [
+  descriptor(fd, state),
+  unless(!state.how.get(fd)?.isWide, 'filled when it was given its mode already'),
+];
+
+/** A temporary name is of the right form, and not made where it could not be removed. */
+function temporary(call, dir, name, state) {
+  if (!text(name)?.startsWith('.openat2-')) return null;
+  const isKnown = [...before(call, state)].some(
+    ({ name: asked, args }) => asked === 'statx' && args[0] === dir && args[1] === '""',
+  );
+  return (
+    only(THROUGH_PROC, state) ??
+    unless(/^"\.openat2-[A-Za-z0-9]{12}"$/.test(name), 'not a temporary name') ??
+    unless(isKnown, 'a temporary name where it may have to stay')
+  );
+}
+
+/** Whether nobody but the owner has any permission. */
+const isNarrow = (mode) => (Number.parseInt(mode, 8) & 0o077) === 0;
+
+/** What is made by one name. */
+function makes(call, dir, name, state) {
+  if (call.result === 0) state.made.add(`${dir}/${name}`);
+  return [directory(dir, state), leaf(name), temporary(call, dir, name, state)];
+}
 
 const onName =
   (...more) =>
@@ -202,6 +252,22 @@ const onNameOrDescriptor = (fd, name, flags, state) =>
   name === '""'
     ? [descriptor(fd, state), unless(flags === 'AT_EMPTY_PATH', 'a name is looked up')]
     : [directory(fd, state), leaf(name), unless(flags === 'AT_SYMLINK_NOFOLLOW', 'a symlink is followed')];
+
+/** What gives a file the permissions of another at the end. */
+const COPIES = ['copyFile', 'cp', 'move'];
+
+/** Whether a rename could not be made across mounts. */
+const hasCrossed = ({ calls }) => calls.some(({ name, errno }) => name === 'renameat2' && errno === 'EXDEV');
+
+/** What a path may say. */
+const spelled = (given, state) =>
+  unless(
+    given !== undefined &&
+      !given.startsWith('/') &&
+      // Where symlinks are followed, the kernel knows where it leads.
+      (state.follows || !given.split('/').includes('..')),
+    'a path that says where it leads out',
+  );
 
 /** What goes through trees, and back up. */
 const GOES_UP = ['rm', 'readdir', 'walk', 'cp', 'move'];
@@ -229,57 +295,164 @@ function upwards(call, state, flags, resolve) {
   ];
 }
 
+/** How it is asked whether something is mounted over the root. */
+const COVERED = ['RESOLVE_IN_ROOT', 'RESOLVE_NO_MAGICLINKS', 'RESOLVE_NO_XDEV'];
+
+/** What openat2 is asked for: the path, and how. */
+function asked({ args: [dir, name, how] }) {
+  const flags = /flags=([^,}]+)/.exec(how)?.[1] ?? '';
+  const mode = /mode=([^,}]+)/.exec(how)?.[1];
+  const resolve = /resolve=([^,}]+)/.exec(how)?.[1] ?? '';
+  return { dir, name, flags, mode, resolve };
+}
+
+const without = (flags, ...unwanted) => flags.split('|').filter((flag) => !unwanted.includes(flag));
+
+/** Whether the lookup `call` was made with `RESOLVE_NO_XDEV` first, and met a mount or a way out. */
+function metMount(call, earlier) {
+  const [now, then] = [call, earlier].map(asked);
+  return (
+    earlier.errno === 'EXDEV' &&
+    ['dir', 'name', 'flags', 'mode'].every((what) => now[what] === then[what]) &&
+    has(then.resolve, 'RESOLVE_NO_XDEV')
+  );
+}
+
+/**
+ * Whether `call` asks if the root is covered: by `..`, which stays at it unless a mount is crossed,
+ * and right after a lookup that crossed none.
+ */
+function isCheck(call, state) {
+  const { dir, name, flags, resolve } = asked(call);
+  if (!state.follows || name !== '".."') return false;
+  const [last] = before(call, state);
+  return (
+    isExactly(resolve, COVERED) &&
+    isExactly(without(flags, 'O_RDONLY').join('|'), ['O_PATH', 'O_DIRECTORY', 'O_CLOEXEC']) &&
+    last?.name === 'openat2' &&
+    last.args[0] === dir &&
+    last.errno === 'EXDEV'
+  );
+}
+
+/**
+ * Whether a mount may be crossed: without that it was tried, and the root is known not to be covered.
+ * `EAGAIN` says so too: the kernel finds a mount before a rename elsewhere. No other error does.
+ */
+function mayCross(call, state) {
+  const [last, ...earlier] = before(call, state);
+  const [check, first] = last?.name === 'close' ? earlier : [last, ...earlier];
+  return (
+    check?.name === 'openat2' &&
+    (check === last ? check.errno === 'EAGAIN' : last.args[0] === String(check.result)) &&
+    isCheck(check, state) &&
+    metMount(call, first)
+  );
+}
+
+/** Whether the resolve flags of a lookup from the root are those of the policy. */
+function isOfPolicy(call, state, resolve) {
+  const policy = state.resolve(state.symlinks);
+  if (!state.follows || state.refusesMounts) return isExactly(resolve, policy);
+  if (isExactly(resolve, [...policy, 'RESOLVE_NO_XDEV'])) return true;
+  return isExactly(resolve, policy) && mayCross(call, state);
+}
+
+/** What is wrong with asking the cache: promises do so first of all, on the thread that calls. */
+function ofCache(call, state, { dir, flags, resolve }) {
+  // Who asks may be looked at before: that needs no waiting either.
+  const isFirst = [...before(call, state)].every(({ name }) => WHO.test(name));
+  const isFirstOfAll = isFirst && state.calls.find(({ name }) => !WHO.test(name)) === call;
+  const mayAsk = state.later && ASKED_FIRST[state.method] !== undefined;
+  const strict = new Set([...state.resolve(state.symlinks), 'RESOLVE_CACHED', 'RESOLVE_NO_XDEV']);
+  return [
+    unless(mayAsk && isFirstOfAll && !call.elsewhere && has(flags, 'O_PATH'), 'asks the cache'),
+    unless(isExactly(resolve, strict), 'not the resolve flags of the policy'),
+    unless(state.roots.includes(dir), 'not from the root'),
+  ];
+}
+
+const WHO = /^(getres|setfs)[ug]id$/;
+
+/** What is wrong with making a file, or opening it if it is there. */
+function creating(call, state, { name, flags }, isStep) {
+  if (!has(flags, 'O_CREAT') || has(flags, 'O_TMPFILE')) return null;
+  // The kernel refuses to make a directory so.
+  if (has(flags, 'O_DIRECTORY')) return null;
+  if (has(flags, 'O_EXCL')) return unless(isStep, 'a new file, and not by one name');
+  if (isStep && !state.roots.includes(call.args[0])) return 'made, or opened if it is there';
+  const earlier = [...before(call, state)].filter((call) => call.name === 'openat2');
+  const same = earlier.filter((earlier) => {
+    const then = asked(earlier);
+    const isSame = isExactly(without(flags, 'O_CREAT').join('|'), without(then.flags));
+    return isSame && then.dir === call.args[0] && then.name === name;
+  });
+  // Of another owner: whether the file may be opened by whoever would create it, the kernel knows.
+  const isAnothers =
+    same.some(({ result }) => result >= 0) && [...before(call, state)].some(({ name }) => name === 'geteuid');
+  // A symlink to nothing, which is followed. Its name is taken.
+  const isTaken = ({ errno, ...call }) => errno === 'EEXIST' && has(asked(call).flags, 'O_CREAT', 'O_EXCL');
+  const isDangling = state.follows && same.some(({ errno }) => errno === 'ENOENT') && earlier.some(isTaken);
+  return unless(isAnothers || isDangling, 'made, or opened if it is there');
+}
+
 /** The system calls that may be made at all. Each answers with its complaints. */
 const RULES = {
   openat2(call, state) {
-    const [dir, name, how] = call.args;
-    const flags = /flags=([^,}]+)/.exec(how)?.[1] ?? '';
-    const asked = /resolve=([^,}]+)/.exec(how)?.[1] ?? '';
-    // A promise asks for what needs no waiting, first of all and on the thread that calls.
-    const isFirst = state.calls[0] === call && !call.elsewhere && has(flags, 'O_PATH');
-    const mayBeCached = isFirst && state.later && ASKED_FIRST[state.method] !== undefined;
-    const resolve = mayBeCached
-      ? asked
-          .split('|')
-          .filter((flag) => flag !== 'RESOLVE_CACHED')
-          .join('|')
-      : asked;
+    const { dir, name, flags, mode, resolve } = asked(call);
     const given = text(name);
     // The one descriptor that the constructor has is the root's, before anybody knows of it.
     const fromRoot = state.roots.includes(dir) || state.own.get(dir) === 'root';
     // A step in a tree: one name in a directory on the way, and no symlink under any policy.
     const strict = state.resolve('reject');
-    const isStrict = isExactly(resolve, strict) || isExactly(resolve, [...strict, 'RESOLVE_NO_XDEV']);
+    const isStrict =
+      isExactly(resolve, strict) ||
+      // What is copied to another mount has none in it.
+      (state.method === 'move' && hasCrossed(state) && isExactly(resolve, [...strict, 'RESOLVE_NO_XDEV']));
     // Or a file without a name in it, or the directory itself once more.
     const isItself =
       name === '"."' && (has(flags, 'O_TMPFILE', 'O_WRONLY') || has(flags, 'O_RDONLY', 'O_DIRECTORY'));
     const isStep = (isLeaf(name) || isItself) && isOurs(dir, state) && isStrict;
-    opens(call, state);
+    const isAbove = name === '".."' && !fromRoot;
+    const isOwn = has(flags, 'O_CREAT', 'O_EXCL') || has(flags, 'O_TMPFILE');
+    opens(call, state, isCheck(call, state) ? 'check' : 'file');
+    state.how.set(String(call.result), {
+      isPath: has(flags, 'O_PATH'),
+      isChangeable:
+        !has(flags, 'O_PATH') &&
+        (isOwn ||
+          has(flags, 'O_WRONLY') ||
+          has(flags, 'O_RDWR') ||
+          isAbove ||
+          state.made.has(`${dir}/${name}`)),
+    });
     const always = [
       unless(has(flags, 'O_CLOEXEC'), 'a child would inherit it'),
       unless(!has(flags, 'O_TRUNC'), 'what is there is emptied before it is looked at'),
       unless(
-        ['O_PATH', 'O_DIRECTORY', 'O_TMPFILE', 'O_EXCL'].some((flag) => has(flags, flag)) ||
+        ['O_PATH', 'O_DIRECTORY', 'O_TMPFILE'].some((flag) => has(flags, flag)) ||
+          has(flags, 'O_CREAT', 'O_EXCL') ||
           has(flags, 'O_NONBLOCK', 'O_NOCTTY'),
         'it could wait for a peer',
       ),
+      unless(
+        !has(flags, 'O_PATH') ||
+          without(flags, 'O_RDONLY', 'O_PATH', 'O_DIRECTORY', 'O_NOFOLLOW', 'O_CLOEXEC').length === 0,
+        'with a flag that O_PATH makes void',
+      ),
     ];
-    if (name === '".."' && !fromRoot) return [...always, ...upwards(call, state, flags, resolve)];
+    if (isAbove) return [...always, ...upwards(call, state, flags, resolve)];
+    if (has(resolve, 'RESOLVE_CACHED'))
+      return [...always, spelled(given, state), ...ofCache(call, state, asked(call))];
+    if (isCheck(call, state)) return [...always, unless(fromRoot, 'not from the root')];
     return [
       ...always,
       unless(fromRoot || isStep, 'not from the root'),
-      unless(
-        given !== undefined &&
-          !given.startsWith('/') &&
-          // Where symlinks are followed, the kernel knows where it leads.
-          (state.symlinks !== 'reject' || !given.split('/').includes('..')),
-        'a path that says where it leads out',
-      ),
-      unless(
-        isStep || isExactly(resolve, state.resolve(state.symlinks)),
-        'not the resolve flags of the policy',
-      ),
-      unless(fromRoot || !has(flags, 'O_CREAT') || has(flags, 'O_EXCL'), 'made, or opened if it is there'),
+      spelled(given, state),
+      unless(isStep || isOfPolicy(call, state, resolve), 'not the resolve flags of the policy'),
+      creating(call, state, { name, flags }, isStep),
+      unless(!isOwn || !COPIES.includes(state.method) || isNarrow(mode), 'open to others before it is full'),
+      isOwn && isLeaf(name) ? temporary(call, dir, name, state) : null,
     ];
   },
   // Only what is no path of a caller is opened in another way: a new root, and /proc.
@@ -305,12 +478,21 @@ const RULES = {
     return ['not by openat2'];
   },
 
-  mkdirat: onName(),
+  mkdirat(call, state) {
+    const [dir, name, mode] = call.args;
+    // What stands for a mount point is empty.
+    const isEmpty = state.method === 'cp' && state.refusesMounts && Number.parseInt(mode, 8) === 0o755;
+    return [
+      ...makes(call, dir, name, state),
+      unless(!['cp', 'move'].includes(state.method) || isNarrow(mode) || isEmpty, 'open to others before'),
+    ];
+  },
   unlinkat: onName(),
   newfstatat: onName(([, , , flags]) => unless(has(flags, 'AT_SYMLINK_NOFOLLOW'), 'a symlink is followed')),
-  symlinkat: ({ args }, state) => [directory(args[1], state), leaf(args[2])],
-  linkat: ({ args: [from, name, to, newName, flags] }, state) => {
-    const destination = [directory(to, state), leaf(newName)];
+  symlinkat: (call, state) => makes(call, call.args[1], call.args[2], state),
+  linkat: (call, state) => {
+    const [from, name, to, newName, flags] = call.args;
+    const destination = [directory(to, state), leaf(newName), temporary(call, to, newName, state)];
     // An open file gets a name: by its descriptor, or by the number of that.
     if (name === '""')
       return [
@@ -322,16 +504,18 @@ const RULES = {
     const source = [directory(from, state), leaf(name)];
     return [...destination, ...source, unless(flags === '0', 'a symlink is followed')];
   },
-  renameat2: ({ args }, state) => [
-    directory(args[0], state),
-    leaf(args[1]),
-    directory(args[2], state),
-    leaf(args[3]),
-    unless(
-      (state.method === 'exchange' ? ['RENAME_EXCHANGE'] : ['0', 'RENAME_NOREPLACE']).includes(args[4]),
-      'with a flag that nothing asks for',
-    ),
-  ],
+  renameat2(call, state) {
+    const [dir, name, newDir, newName, flag] = call.args;
+    const flags = state.method === 'exchange' ? ['RENAME_EXCHANGE'] : ['0', 'RENAME_NOREPLACE'];
+    return [
+      directory(dir, state),
+      leaf(name),
+      directory(newDir, state),
+      leaf(newName),
+      temporary(call, newDir, newName, state),
+      unless(flags.includes(flag), 'with a flag that nothing asks for'),
+    ];
+  },
 
   fchmodat2({ args: [fd, name, , flags] }, state) {
     // strace before 6.7 shows the bare numbers: of the descriptor, of an address, of the flag.
@@ -351,42 +535,107 @@ const RULES = {
   ],
 
   fstat: ({ args }, state) => [directory(args[0], state)],
-  fchmod: onDescriptor(),
+  fchmod({ args: [fd, mode] }, state) {
+    const how = state.how.get(fd);
+    if (how !== undefined) how.isWide = !isNarrow(mode);
+    return changeable(fd, state);
+  },
   ftruncate: onDescriptor(),
   lseek: onDescriptor(),
   getdents64: onDescriptor(),
   pread64: onDescriptor(),
-  pwrite64: onDescriptor(),
+  pwrite64: ({ args: [fd] }, state) => filled(fd, state),
   read: onDescriptor(),
-  write: onDescriptor(),
+  write: ({ args: [fd] }, state) => filled(fd, state),
   fsync: onDescriptor(),
-  fchown: onDescriptor(),
-  mknodat: onName(([, , mode]) => unless(mode.startsWith('S_IFIFO|'), 'no FIFO')),
+  fchown: ({ args: [fd] }, state) => changeable(fd, state),
+  mknodat(call, state) {
+    const [dir, name, mode] = call.args;
+    return [
+      ...makes(call, dir, name, state),
+      unless(/^S_IFIFO\|0?[0-7]00$/.test(mode), 'no FIFO of its own'),
+    ];
+  },
+
+  // Who may do what with a file, and across mounts whatever else is known of it.
+  fgetxattr: ({ args: [fd, name] }, state) => [
+    descriptor(fd, state),
+    only(KEEPS_PERMISSIONS, state),
+    attribute(name, state),
+  ],
+  fsetxattr: ({ args: [fd, name] }, state) => [
+    ...changeable(fd, state),
+    only(KEEPS_PERMISSIONS, state),
+    attribute(name, state),
+  ],
+  fremovexattr: ({ args: [fd, name] }, state) => [
+    ...changeable(fd, state),
+    only(KEEPS_PERMISSIONS, state),
+    attribute(name, state),
+  ],
+  flistxattr: ({ args: [fd] }, state) => [
+    descriptor(fd, state),
+    unless(state.method === 'move' && hasCrossed(state), 'attributes that nothing needs'),
+  ],
+  // By a path: there is no call for what is open with O_PATH alone.
+  getxattr({ args: [path, name] }, state) {
+    const fd = /^"\/proc\/self\/fd\/(\d+)"$/.exec(path)?.[1];
+    const isProcfs =
+      state.procfs !== null && (state.procfs.size > 0 || [...state.own.values()].includes('proc'));
+    return [
+      unless(fd !== undefined && isProcfs, 'by a path of the host'),
+      only(THROUGH_PROC, state),
+      descriptor(fd, state),
+      unless(state.how.get(fd)?.isPath, 'by its number, and not by its descriptor'),
+      unless(name === ACCESS_ACL, 'an attribute that nothing needs'),
+    ];
+  },
+
+  // Who asks. Nothing can go wrong with these.
+  geteuid: (_, state) => [only([...CREATES, 'cp', 'move'], state)],
+  getresuid: (_, state) => [only(AS_REAL_USER, state)],
+  getresgid: (_, state) => [only(AS_REAL_USER, state)],
+  setfsgid: actsAs,
+  setfsuid: actsAs,
   statx: ({ args: [fd, name, flags] }, state) => [
     directory(fd, state),
     unless(name === '""' && has(flags, 'AT_EMPTY_PATH'), 'a name is looked up'),
   ],
   fcntl(call, state) {
     const [fd, command] = call.args;
-    const known = descriptor(fd, state);
-    if (command === 'F_DUPFD_CLOEXEC') opens(call, state);
+    const isRoot = state.roots.includes(fd);
+    // Across mounts: a root that refuses those in what is moved.
+    const known =
+      isRoot && state.method === 'move' && hasCrossed(state) && command === 'F_DUPFD_CLOEXEC'
+        ? null
+        : descriptor(fd, state);
+    if (command === 'F_DUPFD_CLOEXEC') {
+      opens(call, state, isRoot ? 'strict root' : 'file');
+      state.how.set(String(call.result), state.how.get(fd));
+    }
     return [known, unless(/^F_([GS]ETFL|DUPFD_CLOEXEC)$/.test(command), 'a descriptor is copied or changed')];
   },
   ioctl: ({ args: [to, request, from] }, state) => [
-    descriptor(to, state),
+    ...filled(to, state),
     unless(request.includes('FICLONE'), 'unknown to the rules'),
     descriptor(from, state),
   ],
-  copy_file_range: ({ args }, state) => [descriptor(args[0], state), descriptor(args[2], state)],
+  copy_file_range: ({ args }, state) => [descriptor(args[0], state), ...filled(args[2], state)],
   close({ args: [fd] }, state) {
     const isRoots = fd === state.roots[0] && ['close', String(Symbol.dispose)].includes(state.method);
-    const complaint = isRoots ? null : descriptor(fd, state);
+    const complaint = unless(isRoots || state.own.has(fd), 'not a descriptor that it opened');
     state.own.delete(fd);
+    state.how.delete(fd);
     return [complaint];
   },
 
-  // What makes sure that /proc is procfs, and the calls made there.
-  fstatfs: ({ args }, state) => [inProc(args[0], state)],
+  // What kind of file system a new root is on; and what makes sure that /proc is procfs, and the calls
+  // made there.
+  fstatfs({ args: [fd] }, state) {
+    const isNewRoot = state.own.get(fd) === (state.method === 'constructor' ? 'root' : 'file');
+    if (['constructor', 'openRoot'].includes(state.method) && isNewRoot) return [];
+    return [inProc(fd, state)];
+  },
   readlinkat: ({ args: [fd, name] }, state) => {
     if (ofProc(fd, state)) return [unless(name === '""', 'a name is looked up')];
     return name === '""' ? [descriptor(fd, state)] : [directory(fd, state), leaf(name)];
@@ -399,6 +648,36 @@ const RULES = {
   ],
   fchmodat: ({ args }, state) => [inProc(args[0], state), numberOfOurs(args[1], state)],
 };
+
+/** What makes a file where none is. */
+const CREATES = ['open', 'openWrite', 'writeFile', 'appendFile', 'copyFile'];
+
+/** What gives a file the permissions of another. */
+const KEEPS_PERMISSIONS = ['writeFile', ...COPIES];
+
+/** What asks as access(2) does. */
+const AS_REAL_USER = ['access', 'exists'];
+
+const ACCESS_ACL = '"system.posix_acl_access"';
+
+const attribute = (name, state) =>
+  unless(
+    name === ACCESS_ACL || (state.method === 'move' && hasCrossed(state)),
+    'an attribute that nothing needs',
+  );
+
+/** The ids of the file system are set, and set back: to what they were, and in the opposite order. */
+function actsAs(call, state) {
+  const all = state.calls.filter(({ name, thread }) => /^setfs/.test(name) && thread === call.thread);
+  const at = all.indexOf(call) % 4;
+  const [group, user, userBack, groupBack] = all.slice(all.indexOf(call) - at).slice(0, 4);
+  const isBack = (set, back) => back?.name === set?.name && Number(back?.args[0]) === set?.result;
+  const isPaired = group?.name === 'setfsgid' && user?.name === 'setfsuid';
+  return [
+    only(AS_REAL_USER, state),
+    unless(isPaired && isBack(user, userBack) && isBack(group, groupBack), 'it is not set back'),
+  ];
+}
 
 const inProc = (arg, state) => unless(ofProc(arg, state), 'by a descriptor not of /proc');
 const numberOfOurs = (name, state) =>

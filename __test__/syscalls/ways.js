@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { O_PATH, link } = require('../support');
+const { NOBODY, O_PATH, isRoot, link } = require('../support');
 
 /** What each way starts from. */
 const TREE = {
@@ -21,32 +21,42 @@ const ids = [process.getuid(), process.getgid()];
 
 // A file this short is read and written, where the file system shares no blocks.
 const CONTENT = 'ioctl( pread64 pwrite64)?';
-const COPY = `fchmod ${CONTENT}`;
-const COPY_OVER = `fstat fchmod ftruncate ${CONTENT}`;
+// A file is made or found, filled, and given the permissions of its source: narrow until then. Without
+// an ACL of its own the source has none to give, and the copy none to lose.
+const GIVEN = 'fgetxattr fchmod';
+const SOURCE = 'openat2 fstat fgetxattr';
+const COPY = `fstat ${CONTENT} ${GIVEN}`;
+const COPY_OVER = `fstat geteuid fstat fchmod ftruncate ${CONTENT} ${GIVEN}`;
+
+/** access(2) asks by the real ids. */
+const WHO = 'getresuid getresgid';
 
 const LISTED = 'openat2 getdents64 getdents64 close';
 const READ_TREE = `${'openat2 getdents64 '.repeat(3)}${'getdents64 close '.repeat(3)}`.trim();
 
 // `cp`: each file is opened, made, and gets its mode at the end; each directory is opened, made, opened,
 // listed to its end, and gets its mode.
-const CP_FILE = `openat2 fstat openat fstat ${CONTENT} fchmodat2 close close`;
+const CP_FILE = `${SOURCE} openat2 ${COPY} close close`;
 // Where the first file of a tree shares no blocks, no other is asked for it.
 const CP_NEXT = CP_FILE.replace(CONTENT, '(ioctl|pread64 pwrite64)');
 const CP_LINK = 'newfstatat readlinkat symlinkat';
-const CP_DIRECTORY = 'openat2 fstat mkdirat openat2 getdents64';
-const CP_DONE = 'getdents64 fchmodat2 close close';
+const CP_MADE = 'mkdirat openat2 fstat fgetxattr';
+const CP_DIRECTORY = `openat2 fstat ${CP_MADE} getdents64`;
+const CP_DONE = `getdents64 fstat ${GIVEN} close close`;
 const CP_BELOW = [
   `getdents64 ${CP_FILE} ${CP_NEXT}`,
   `${CP_DIRECTORY} (${CP_LINK} ${CP_NEXT}|${CP_NEXT} ${CP_LINK})`,
   `${CP_DIRECTORY} ${CP_NEXT} ${CP_DONE} ${CP_DONE}`,
 ].join(' ');
-const CP_REPLACED = `openat2 fstat openat newfstatat openat ${CONTENT} fchmodat2 fstat fcntl close linkat linkat renameat2 close close`;
-const CP_TREE = `newfstatat openat2 fstat fstat openat2 fstat close openat2 fstat mkdirat openat2 fstat fstat ${CP_BELOW} ${CP_DONE} close`;
+// By a temporary name it takes the place of what is there, if the directory lets names go.
+const REPLACED = 'linkat statx linkat renameat2';
+const CP_REPLACED = `${SOURCE} openat2 newfstatat openat2 ${CONTENT} ${GIVEN} fstat fcntl close ${REPLACED} close close`;
+const CP_TREE = `newfstatat openat2 fstat fstat openat2 fstat close openat2 ${CP_MADE} fstat fstat ${CP_BELOW} ${CP_DONE} close`;
 
-// Looked at, written without a name; by a name of its own it takes the place of what is there.
+// Looked at, written without a name, and given the owner and the permissions of what is there.
 const ATOMIC = {
-  new: 'newfstatat openat write fcntl close linkat close',
-  over: 'openat2 newfstatat openat openat fstat fchmod write fsync fcntl close linkat linkat renameat2 close fsync close close',
+  new: 'newfstatat openat2 write fcntl close linkat close',
+  over: `openat2 newfstatat openat2 ${SOURCE} close openat2 write fstat( fchown fstat)? ${GIVEN} fsync fcntl close ${REPLACED} close fsync close close`,
 };
 
 /**
@@ -58,7 +68,7 @@ const ATOMIC = {
  */
 const WAYS = {
   constructor: [
-    ['a directory', (_, dir, Root) => new Root(dir), 'open(at)? openat2 close'],
+    ['a directory', (_, dir, Root) => new Root(dir), 'open(at)? fstatfs openat2 close'],
     ['nothing there', (_, dir, Root) => new Root(`${dir}/missing`), 'open(at)?'],
     ['a file', (_, dir, Root) => new Root(`${dir}/file`), 'open(at)?'],
   ],
@@ -168,47 +178,51 @@ const WAYS = {
     [
       'to a new file',
       (root) => root.copyFile('file', 'new'),
-      `openat2 fstat openat2 openat fstat ${COPY} close close`,
+      `${SOURCE} openat2 openat2 ${COPY} close close`,
     ],
     [
       'to a new file below',
       (root) => root.copyFile('a/b/c/file', 'a/b/new'),
-      `openat2 fstat openat2 openat2 openat fstat close ${COPY} close close`,
+      `${SOURCE} openat2 openat2 openat2 ${COPY} close close close`,
     ],
     [
       'over another',
       (root) => root.copyFile('file', 'a/b/c/other'),
-      `openat2 fstat openat2 fstat ${COPY_OVER} close close`,
+      `${SOURCE} openat2 ${COPY_OVER} close close`,
     ],
     [
       'between two roots',
       between((root, _dir, _Root, to) => root.copyFile('file', 'b/new', null, { to })),
-      `openat2 fstat openat2 openat2 openat fstat close ${COPY} close close`,
+      `${SOURCE} openat2 openat2 openat2 ${COPY} close close close`,
     ],
     [
       'exclusively',
       (root) => root.copyFile('file', 'new', null, { exclusive: true, reflink: 'never' }),
-      'openat2 fstat openat fstat fchmod pread64 pwrite64 close close',
+      `${SOURCE} openat2 fstat pread64 pwrite64 ${GIVEN} close close`,
     ],
     [
       'a long file with a hole',
       prepared(plantLong, (root) => root.copyFile('long', 'new')),
-      'openat2 fstat openat2 openat fstat fchmod ioctl( lseek lseek copy_file_range lseek ftruncate)? close close',
+      `${SOURCE} openat2 openat2 fstat ioctl( lseek lseek copy_file_range lseek ftruncate)? ${GIVEN} close close`,
     ],
-    ['onto itself', (root) => root.copyFile('file', 'file'), 'openat2 fstat openat2 fstat fstat close close'],
+    [
+      'onto itself',
+      (root) => root.copyFile('file', 'file'),
+      `${SOURCE} openat2 fstat geteuid fstat close close`,
+    ],
     ['a directory', (root) => root.copyFile('a', 'new'), 'openat2 fstat close'],
-    ['to a directory', (root) => root.copyFile('file', 'a/b'), 'openat2 fstat openat2 close'],
+    ['to a directory', (root) => root.copyFile('file', 'a/b'), `${SOURCE} openat2 close`],
     [
       'a symlink',
       (root) => root.copyFile('tofile', 'new'),
       'openat2',
-      `openat2 fstat openat2 openat fstat ${COPY} close close`,
+      `${SOURCE} openat2 openat2 ${COPY} close close`,
     ],
     [
       'to a symlink',
       (root) => root.copyFile('file', 'a/b/c/tofile'),
-      'openat2 fstat openat2 close',
-      `openat2 fstat openat2 fstat ${COPY_OVER} close close`,
+      `${SOURCE} openat2 close`,
+      `${SOURCE} openat2 ${COPY_OVER} close close`,
     ],
   ],
   rm: [
@@ -228,9 +242,9 @@ const WAYS = {
       (root) => root.rm('tree', true),
       // Each directory: tried, opened, listed to its end, tried again.
       'unlinkat newfstatat ' +
-        'unlinkat openat getdents64 unlinkat unlinkat ' +
-        'unlinkat openat getdents64 unlinkat unlinkat ' +
-        'unlinkat openat getdents64 unlinkat getdents64 unlinkat close ' +
+        'unlinkat openat2 getdents64 unlinkat unlinkat ' +
+        'unlinkat openat2 getdents64 unlinkat unlinkat ' +
+        'unlinkat openat2 getdents64 unlinkat getdents64 unlinkat close ' +
         'getdents64 unlinkat close ' +
         'getdents64 unlinkat close',
     ],
@@ -282,19 +296,19 @@ const WAYS = {
     ['nothing there', (root) => root.lstat('new', { throwIfNoEntry: false }), 'newfstatat'],
   ],
   access: [
-    ['in the root', (root) => root.access('file'), 'newfstatat'],
-    ['in the root, to read', (root) => root.access('file', 4), 'openat2 faccessat2 close'],
-    ['below', (root) => root.access('a/b/c', 7), 'openat2 faccessat2 close'],
-    ['the root', (root) => root.access('.'), 'fstat'],
-    ['a symlink', (root) => root.access('tofile'), 'newfstatat', 'newfstatat openat2 close'],
-    ['missing', (root) => root.access('a/b/missing'), 'openat2'],
+    ['in the root', (root) => root.access('file'), `${WHO} newfstatat`],
+    ['in the root, to read', (root) => root.access('file', 4), `${WHO} openat2 faccessat2 close`],
+    ['below', (root) => root.access('a/b/c', 7), `${WHO} openat2 faccessat2 close`],
+    ['the root', (root) => root.access('.'), `${WHO} fstat`],
+    ['a symlink', (root) => root.access('tofile'), `${WHO} newfstatat`, `${WHO} newfstatat openat2 close`],
+    ['missing', (root) => root.access('a/b/missing'), `${WHO} openat2`],
   ],
   exists: [
-    ['in the root', (root) => root.exists('file'), 'newfstatat'],
-    ['below', (root) => root.exists('a/b/c/file'), 'openat2 close'],
-    ['the root', (root) => root.exists('.'), 'fstat'],
-    ['a symlink', (root) => root.exists('a/b/c/tofile'), 'openat2', 'openat2 close'],
-    ['missing', (root) => root.exists('a/b/missing'), 'openat2'],
+    ['in the root', (root) => root.exists('file'), `${WHO} newfstatat`],
+    ['below', (root) => root.exists('a/b/c/file'), `${WHO} openat2 close`],
+    ['the root', (root) => root.exists('.'), `${WHO} fstat`],
+    ['a symlink', (root) => root.exists('a/b/c/tofile'), `${WHO} openat2`, `${WHO} openat2 close`],
+    ['missing', (root) => root.exists('a/b/missing'), `${WHO} openat2`],
     ['no path', (root) => root.exists(1), ''],
   ],
   readlink: [
@@ -336,10 +350,10 @@ const WAYS = {
     ['missing', (root) => root.mkdtemp('missing/new'), 'openat2'],
   ],
   openRoot: [
-    ['below', (root) => root.openRoot('a/b'), 'openat2'],
-    ['the root', (root) => root.openRoot('.'), 'openat2'],
+    ['below', (root) => root.openRoot('a/b'), 'openat2 fstatfs'],
+    ['the root', (root) => root.openRoot('.'), 'openat2 fstatfs'],
     ['a file', (root) => root.openRoot('file'), 'openat2'],
-    ['a symlink', (root) => root.openRoot('todir'), 'openat2'],
+    ['a symlink', (root) => root.openRoot('todir'), 'openat2', 'openat2 fstatfs'],
   ],
   isAt: [
     ['where it is', (root, dir) => root.isAt(dir), 'statx open(at)? statx close'],
@@ -353,8 +367,8 @@ const WAYS = {
   open: [
     ['in the root', (root) => root.open('file'), 'openat2 fstat fcntl'],
     ['that never waits', (root) => root.open('file', fs.constants.O_NONBLOCK), 'openat2 fstat'],
-    ['a new file', (root) => root.open('a/b/new', 'ax+', 0o600), 'openat2 fstat fcntl'],
-    ['cut', (root) => root.open('a/b/c/file', 'w+'), 'openat2 fstat fcntl ftruncate'],
+    ['a new file', (root) => root.open('a/b/new', 'ax+', 0o600), 'openat2 openat2 fstat close'],
+    ['cut', (root) => root.open('a/b/c/file', 'w+'), 'openat2 fstat geteuid fcntl ftruncate'],
     ['for its place', (root) => root.open('a/b/c/file', O_PATH), 'openat2'],
     ['there already', (root) => root.open('file', 'ax'), 'openat2'],
     ['a directory', (root) => root.open('a'), 'openat2 fstat fcntl'],
@@ -368,16 +382,16 @@ const WAYS = {
     ['a symlink', (root) => root.readFile('tofile'), 'openat2', 'openat2 fstat read close'],
   ],
   writeFile: [
-    ['a new file', (root) => root.writeFile('new', 'content'), 'openat2 openat fstat write close'],
+    ['a new file', (root) => root.writeFile('new', 'content'), 'openat2 openat2 fstat write close'],
     [
       'a new file below',
       (root) => root.writeFile('a/b/new', 'content'),
-      'openat2 openat2 openat fstat close write close',
+      'openat2 openat2 openat2 fstat write close close',
     ],
     [
       'over another',
       (root) => root.writeFile('a/b/c/file', 'content', { flush: true }),
-      'openat2 fstat ftruncate write fsync close',
+      'openat2 fstat geteuid ftruncate write fsync close',
     ],
     [
       'with another flag',
@@ -387,7 +401,7 @@ const WAYS = {
     ['a new file in one step', (root) => root.writeFile('new', 'content', { atomic: true }), ATOMIC.new],
     [
       'over another in one step',
-      (root) => root.writeFile('a/b/c/file', 'content', { atomic: true, flush: true }),
+      prepared(ofAnother, (root) => root.writeFile('a/b/c/file', 'content', { atomic: true, flush: true })),
       ATOMIC.over,
     ],
     [
@@ -396,18 +410,36 @@ const WAYS = {
       'newfstatat',
     ],
     ['a directory', (root) => root.writeFile('a', 'content'), 'openat2'],
+    // Where links are followed, what they name is made, or it is said at once why it cannot be.
+    [
+      'a symlink to nothing',
+      prepared(linked('new'), (root) => root.writeFile('link', 'content')),
+      'openat2',
+      'openat2 openat2 openat2 fstat ftruncate write close',
+    ],
+    [
+      'a symlink to below nothing',
+      prepared(linked('missing/new'), (root) => root.writeFile('link', 'content')),
+      'openat2',
+      'openat2 openat2 openat2',
+    ],
     [
       'a symlink',
       (root) => root.writeFile('tofile', 'content'),
       'openat2',
-      'openat2 fstat ftruncate write close',
+      'openat2 fstat geteuid ftruncate write close',
     ],
   ],
   appendFile: [
-    ['a new file', (root) => root.appendFile('new', 'content'), 'openat2 openat fstat write close'],
-    ['below', (root) => root.appendFile('a/b/c/file', 'more'), 'openat2 fstat write close'],
+    ['a new file', (root) => root.appendFile('new', 'content'), 'openat2 openat2 fstat write close'],
+    ['below', (root) => root.appendFile('a/b/c/file', 'more'), 'openat2 fstat geteuid write close'],
     ['a directory', (root) => root.appendFile('a', 'content'), 'openat2'],
-    ['a symlink', (root) => root.appendFile('tofile', 'content'), 'openat2', 'openat2 fstat write close'],
+    [
+      'a symlink',
+      (root) => root.appendFile('tofile', 'content'),
+      'openat2',
+      'openat2 fstat geteuid write close',
+    ],
   ],
   fsync: [
     ['in the root', (root) => root.fsync('file'), 'openat2 fstat fsync close'],
@@ -421,7 +453,7 @@ const WAYS = {
     [
       'a file below',
       (root) => root.cp('a/b/c/file', 'a/b/new', { preserveTimestamps: true }),
-      `openat2 newfstatat openat2 ${CP_FILE.replace('fchmodat2', 'fchmodat2 utimensat')} close close`,
+      `openat2 newfstatat openat2 ${CP_FILE.replace('fchmod', 'fchmod utimensat')} close close`,
     ],
     ['over another', (root) => root.cp('file', 'a/b/c/other'), `newfstatat openat2 ${CP_REPLACED} close`],
     ['a symlink', (root) => root.cp('a/b/c/tofile', 'new'), `openat2 newfstatat ${CP_LINK} close`],
@@ -429,12 +461,12 @@ const WAYS = {
     [
       'into a tree',
       (root) => root.cp('tree', 'a', { recursive: true }),
-      `newfstatat openat2 fstat fstat fstat mkdirat openat2 fstat fstat ${CP_BELOW} getdents64 close close`,
+      `newfstatat openat2 fstat fstat ${CP_MADE.replace(' fgetxattr', '')} fstat ${CP_BELOW} getdents64 close close`,
     ],
     [
       'what a filter says',
       (root) => root.cp('tree', 'new', { recursive: true, filter: (src) => !src.includes('dir') }),
-      `newfstatat openat2 close openat2 getdents64 getdents64 close newfstatat openat2 fstat fstat fstat mkdirat openat2 fstat fstat getdents64 ${CP_FILE} ${CP_NEXT} ${CP_DONE}`,
+      `newfstatat openat2 close openat2 getdents64 getdents64 close newfstatat openat2 fstat fstat ${CP_MADE} fstat fstat getdents64 ${CP_FILE} ${CP_NEXT} ${CP_DONE}`,
     ],
     [
       'between two roots',
@@ -444,7 +476,7 @@ const WAYS = {
     [
       'there already',
       (root) => root.cp('file', 'other', { force: false, errorOnExist: true }),
-      'newfstatat openat2 fstat openat newfstatat close newfstatat',
+      `newfstatat ${SOURCE} openat2 newfstatat close newfstatat`,
     ],
     ['a directory', (root) => root.cp('a', 'new'), 'newfstatat openat2 fstat fstat close'],
     [
@@ -518,10 +550,15 @@ const WAYS = {
   openWrite: [
     ['in the root', (root) => root.openWrite('file'), 'openat2 fstat fcntl'],
     ['below', (root) => root.openWrite('a/b/c/file', false, false, true), 'openat2 fstat fcntl'],
-    ['a new file', (root) => root.openWrite('a/b/new', true), 'openat2 fstat fcntl'],
-    ['cut', (root) => root.openWrite('a/b/c/file', true, true), 'openat2 fstat fcntl ftruncate'],
+    ['a new file', (root) => root.openWrite('a/b/new', true), 'openat2 openat2 openat2 fstat close'],
+    ['cut', (root) => root.openWrite('a/b/c/file', true, true), 'openat2 fstat geteuid fcntl ftruncate'],
     ['a directory', (root) => root.openWrite('a'), 'openat2'],
-    ['a symlink', (root) => root.openWrite('tofile', true, true), 'openat2', 'openat2 fstat fcntl ftruncate'],
+    [
+      'a symlink',
+      (root) => root.openWrite('tofile', true, true),
+      'openat2',
+      'openat2 fstat geteuid fcntl ftruncate',
+    ],
   ],
   promises: [['open', (root) => root.promises, '']],
   close: [
@@ -549,6 +586,10 @@ function closedFirst(call) {
   return Object.assign(call, { closed: true });
 }
 
+function covered(call) {
+  return Object.assign(call, { cover: true });
+}
+
 /** What the promises of a root do not have, though it is waited for. */
 function ofRoot(call) {
   return Object.assign(call, { ofRoot: true });
@@ -557,6 +598,17 @@ function ofRoot(call) {
 /** What a way needs beside the tree that all of them start from. */
 function prepared(prepare, call) {
   return Object.assign(call, { prepare });
+}
+
+/** A file with a mode of its own, and of another owner where there can be one. */
+function ofAnother(dir) {
+  const at = path.join(dir, 'a/b/c/file');
+  if (isRoot) fs.chownSync(at, NOBODY, NOBODY);
+  fs.chmodSync(at, 0o646);
+}
+
+function linked(target) {
+  return (dir) => fs.symlinkSync(target, path.join(dir, 'link'));
 }
 
 /** Longer than what is read and written at once, and fewer blocks than it is long. */
@@ -576,10 +628,67 @@ function between(call) {
   return Object.assign(call, { between: true });
 }
 
+const ONTO = 'openat2';
+/**
+ * Where links are followed: not across a mount, whether the root is covered, and across. A rename elsewhere
+ * leaves nothing to close.
+ */
+const ACROSS = 'openat2 openat2( close)? openat2';
+
+/**
+ * Ways across a mount, `mounted`, as `WAYS`. Those with `cover` start when something is mounted over the
+ * root as well. `undefined`: what it costs is not said.
+ */
+const CROSSING = {
+  stat: [
+    ['on a mount', (root) => root.stat('mounted/file'), `${ONTO} fstat close`, `${ACROSS} fstat close`],
+    ['the mount', (root) => root.stat('mounted'), 'newfstatat'],
+    ['a way up', (root) => root.stat('a/..'), '', `${ONTO} fstat close`],
+    // A rename elsewhere makes all of it be done again.
+    ['a way up from a mount', (root) => root.stat('mounted/../file'), '', '(openat2 openat2( close)? )+openat2 fstat close'],
+    ['below a covered root', covered((root) => root.stat('a/b')), `${ONTO} fstat close`],
+    ['a way up to a covered root', covered((root) => root.stat('a/..')), '', 'openat2 openat2'],
+    ['on a mount, by a covered root', covered((root) => root.stat('mounted/file')), `${ONTO} fstat close`, 'openat2 openat2'],
+  ],
+  mkdir: [
+    ['on a mount', (root) => root.mkdir('mounted/new'), `${ONTO} mkdirat close`, `${ACROSS} mkdirat close`],
+    ['by a covered root', covered((root) => root.mkdir('a/../a/new')), '', 'openat2 openat2'],
+  ],
+  openRead: [
+    ['on a mount', (root) => root.openRead('mounted/file'), `${ONTO} fstat fcntl`, `${ACROSS} fstat fcntl`],
+  ],
+  writeFile: [
+    ['a new file on a mount', (root) => root.writeFile('mounted/new', 'content'), `${ONTO} openat2 openat2 fstat write close close`, `${ACROSS} ${ACROSS} openat2 fstat write close close`],
+    ['over another on a mount', (root) => root.writeFile('mounted/file', 'content', { atomic: true }), undefined],
+  ],
+  copyFile: [
+    ['to a mount', (root) => root.copyFile('file', 'mounted/file'), undefined],
+  ],
+  readdir: [['a tree with a mount', (root) => root.readdir('.', { recursive: true }), undefined]],
+  cp: [
+    ['to a mount', (root) => root.cp('tree', 'mounted/new', { recursive: true }), undefined],
+    ['a tree with a mount', (root) => root.cp('.', 'a/new', { recursive: true }), undefined],
+  ],
+  rm: [['a tree with a mount', (root) => root.rm('mounted', true), undefined]],
+  move: [
+    ['a file', (root) => root.move('file', 'mounted/new'), undefined],
+    ['a file below', (root) => root.move('mounted/tree/dir/file', 'a/b/new'), undefined],
+    ['a symlink', (root) => root.move('a/b/c/tofile', 'mounted/new'), undefined],
+    ['a tree', (root) => root.move('tree', 'mounted/tree/new'), undefined],
+    ['a tree back', (root) => root.move('mounted/tree', 'a/new'), undefined],
+    ['over another', (root) => root.move('file', 'mounted/other', { overwrite: true }), undefined],
+    ['there already', (root) => root.move('file', 'mounted/other'), undefined],
+    ['a mount', (root) => root.move('mounted', 'a/new'), undefined],
+  ],
+}; // biome-ignore format: a table
+
 /** Every way as one object, in order. */
-const ways = Object.entries(WAYS).flatMap(([method, rows]) =>
-  rows.map(([what, call, syscalls, following = syscalls]) => ({ method, what, call, syscalls, following })),
-);
+const inOrder = (ways) =>
+  Object.entries(ways).flatMap(([method, rows]) =>
+    rows.map(([what, call, syscalls, following = syscalls]) => ({ method, what, call, syscalls, following })),
+  );
+const ways = inOrder(WAYS);
+const crossing = inOrder(CROSSING);
 
 /** Those that are done when the call returns. */
 const waysAtOnce = ways.filter(({ call }) => !call.ofRoot);
@@ -606,14 +715,18 @@ async function performLater(way, root, dir, Root, to) {
 const ASKED_FIRST = {
   stat: 'openat2 fstat close',
   lstat: 'openat2 fstat close',
-  exists: 'openat2 fstat close',
+  exists: `${WHO} openat2 close`,
 };
 
 /** The system calls of a promise, where those of a call are `syscalls`. */
 function laterToo(method, syscalls) {
   const answered = ASKED_FIRST[method];
-  // Nothing is asked for without a path. Only that nothing is there is believed without waiting.
-  return answered === undefined || syscalls === '' ? syscalls : `${answered}|openat2|openat2 ${syscalls}`;
+  // Without a path nothing is asked but who asks. Only that nothing is there is believed without waiting.
+  if (answered === undefined) return syscalls;
+  const first = answered.indexOf('openat2');
+  if (syscalls === '') return answered.slice(0, first).trim();
+  const asked = answered.slice(0, first + 'openat2'.length);
+  return `${answered}|${asked}|${asked} ${syscalls}`;
 }
 
 const doneWith = ({ method }, value, Root) => ({
@@ -637,6 +750,7 @@ module.exports = {
   OPENS,
   TREE,
   WAYS,
+  crossing,
   giveBack,
   perform,
   performLater,

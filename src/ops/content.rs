@@ -31,6 +31,9 @@ pub fn open(root: &Root, path: &UserPath, flags: OFlags, mode: Mode) -> Result<O
         let is_directory = flags.contains(OFlags::DIRECTORY);
         if is_directory || !flags.intersects(OFlags::CREATE | OFlags::TRUNC) {
             let file = root.content(path, flags - OFlags::TRUNC, mode)?;
+            if flags.contains(OFlags::TRUNC) && file.is_directory() {
+                return Err(Errno::ISDIR.into());
+            }
             file.set_blocking(flags)?;
             return Ok(file.into_fd());
         }
@@ -182,17 +185,28 @@ fn replace_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<
         Some(FileType::RegularFile) => Old::of(place.root, &entry)?,
         _ => None,
     };
-    let permissions = old.as_ref().map(|old| &old.permissions);
-    let permissions = permissions.filter(|_| options.mode.is_none());
-    let narrow = permissions.map(Permissions::narrow);
-    let draft = Draft::new(place.root, entry.at(), narrow.unwrap_or(options.new_mode()))?;
+    // What replaces a file gets its owner, so that it is narrow until then.
+    let (mode, finished) = match (old, options.mode) {
+        (None, _) => (options.new_mode(), None),
+        (Some(old), Some(mode)) => (
+            mode & Mode::RWXU,
+            Some((old, made_with(place.root, &entry, mode)?)),
+        ),
+        (Some(old), None) => {
+            let permissions = old.permissions.clone();
+            (
+                permissions.narrow(),
+                Some((old, (permissions, Mode::empty()))),
+            )
+        }
+    };
+    let draft = Draft::new(place.root, entry.at(), mode)?;
     write_all(draft.fd(), data)?;
-    if let Some(old) = &old {
+    if let Some((old, (permissions, more))) = finished {
         let now = take_owner(draft.fd(), &old.stat)?;
-        match permissions {
-            None => {}
-            Some(kept) if now.st_gid == old.stat.st_gid => kept.apply(draft.fd(), Mode::empty())?,
-            Some(lost) => lost.of_another_group().apply(draft.fd(), Mode::empty())?,
+        match now.st_gid == old.stat.st_gid || options.mode.is_some() {
+            true => permissions.apply(draft.fd(), more)?,
+            false => permissions.of_another_group().apply(draft.fd(), more)?,
         }
     }
     if options.flush {
@@ -211,6 +225,18 @@ fn replace_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<
         on_intr(|| rustix::fs::fsync(&directory))?;
     }
     Ok(())
+}
+
+/// What a file has that is made beside `entry` with `mode`: what the umask, or a default ACL, leaves of that.
+fn made_with(
+    root: &Root,
+    entry: &Entry<'_, '_>,
+    mode: Mode,
+) -> Result<(Permissions, Mode), Failure> {
+    let model = Draft::new(root, entry.at(), mode)?;
+    let stat = rustix::fs::fstat(model.fd())?;
+    let special = Mode::from_raw_mode(stat.st_mode & 0o7000);
+    Ok((Permissions::of(model.fd(), &stat)?, special))
 }
 
 /// The file that a new one replaces.

@@ -108,9 +108,14 @@ fn overwrite(
         on_intr(|| rustix::fs::ftruncate(fd, size))?;
         return permissions.apply(fd, Mode::empty());
     }
-    let copied = target.empty().and_then(|()| copier.copy(source, fd));
+    if let Err(failure) = target.empty() {
+        let _ = rustix::fs::fchmod(fd, old);
+        return Err(failure);
+    }
+    let copied = copier.copy(source, fd);
     // What was copied by then is of the source, too.
-    copied.and(permissions.apply(fd, Mode::empty()))
+    let permitted = permissions.apply(fd, Mode::empty());
+    copied.and(permitted)
 }
 
 /// Copies contents, and learns how on the way.

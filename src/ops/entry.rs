@@ -162,26 +162,6 @@ pub fn rename(old: Place<'_>, new: Place<'_>, existing: Existing) -> Result<()> 
             Err(Errno::ACCESS) => Errno::ACCESS.into(),
             _ => failure,
         })?;
-        if existing == Existing::Exchange {
-            for entry in [&from, &to] {
-                if entry.wants_directory() {
-                    entry.at().expect_directory()?;
-                }
-            }
-        } else if from.wants_directory() || to.wants_directory() {
-            match (from.at().expect_directory(), to.at().lstat()) {
-                (Ok(()), _) => {}
-                // The kernel says this before anything about a slash behind a name.
-                (Err(Errno::NOTDIR), Ok(_)) if existing == Existing::Refuse => {
-                    return Err(Errno::EXIST.into());
-                }
-                (Err(_), Err(Errno::ACCESS)) => return Err(Errno::ACCESS.into()),
-                (Err(Errno::NOTDIR), Err(errno)) if errno != Errno::NOENT => {
-                    return Err(errno.into());
-                }
-                (Err(errno), _) => return Err(errno.into()),
-            }
-        }
         let flags = match existing {
             Existing::Replace => RenameFlags::empty(),
             Existing::Refuse => RenameFlags::NOREPLACE,
@@ -209,6 +189,13 @@ pub fn link(old: Place<'_>, new: Place<'_>) -> Result<()> {
             from.at().lstat()?;
             return Err(trailing_slash_refused(&to));
         }
+        if from.wants_directory() {
+            // It was a directory, which the kernel does not link. The name may have become a file by now.
+            return Err(match to.at().is_gone() {
+                true => Errno::PERM.into(),
+                false => Errno::EXIST.into(),
+            });
+        }
         Ok(from.at().link(to.at())?)
     })
 }
@@ -216,10 +203,11 @@ pub fn link(old: Place<'_>, new: Place<'_>) -> Result<()> {
 /// symlink(2): `target` is stored as it is, whatever it points to.
 pub fn symlink(root: &Root, target: &UserPath, new: &UserPath) -> Result<()> {
     Call::between("symlink", target, new).run(|| {
+        root.for_change()?;
         if target.as_bytes().is_empty() {
             return Err(Errno::NOENT.into());
         }
-        let entry = root.for_change()?.entry(new, Errno::EXIST)?;
+        let entry = root.entry(new, Errno::EXIST)?;
         if entry.wants_directory() {
             return Err(trailing_slash_refused(&entry));
         }

@@ -100,10 +100,25 @@ pub fn take_owner(fd: BorrowedFd<'_>, wanted: &Stat) -> Result<Stat, Failure> {
     }
     let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
     // Only root may give a file away; to one of its groups, its owner may. In some places nobody may.
-    if on_intr(|| rustix::fs::fchown(fd, user, group)).is_err() {
-        let _ = on_intr(|| rustix::fs::fchown(fd, None, group));
+    match on_intr(|| rustix::fs::fchown(fd, user, group)) {
+        Err(errno) if is_not_ours_to_give(errno) => {
+            match on_intr(|| rustix::fs::fchown(fd, None, group)) {
+                Err(errno) if is_not_ours_to_give(errno) => {}
+                done => done?,
+            }
+        }
+        done => done?,
     }
     Ok(rustix::fs::fstat(fd)?)
+}
+
+/// What chown(2) says to whoever may not, of an id that this user namespace has not, and where files have
+/// no owner to be changed.
+fn is_not_ours_to_give(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS
+    )
 }
 
 /// The nine permission bits.

@@ -1,12 +1,15 @@
 //! A file that an operation opens by its path to change it: the one that is there, or a new one, which
 //! is removed if the operation fails.
 
+use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::Failure;
+use crate::ops::realpath::MOST_SYMLINKS;
+use crate::path::UserPath;
 use crate::resolve::{Content, Entry, Place};
 use crate::retry::{TRIES, on_intr, rest};
 use crate::sys;
@@ -44,7 +47,7 @@ enum File<'a> {
     Old(Content),
     /// It was made by this operation, which removes it again if it fails.
     New {
-        entry: Entry<'a, 'a>,
+        entry: Entry<'a, 'static>,
         fd: OwnedFd,
         stat: Stat,
     },
@@ -62,7 +65,7 @@ impl<'a> Target<'a> {
         place.root.for_change()?;
         for round in 0..TRIES {
             rest(round);
-            if let Some(file) = open_old(place, flags, mode, presence)? {
+            if let Some(file) = open_old(place, flags, presence)? {
                 return Ok(Self { place, file });
             }
             if let Some(file) = create(place, flags, mode, presence)? {
@@ -152,10 +155,9 @@ impl<'a> Target<'a> {
 fn open_old<'a>(
     place: Place<'a>,
     flags: OFlags,
-    mode: Mode,
     presence: Presence,
 ) -> Result<Option<File<'a>>, Failure> {
-    let open = |flags| place.root.content(place.path, flags, mode);
+    let open = |flags| place.root.content(place.path, flags, Mode::empty());
     // A slash behind a name is answered where the file would be made: open(2) with O_CREAT.
     let parsed = place.root.parse(place.path)?;
     let is_slash = parsed.has_leaf() && parsed.wants_directory();
@@ -172,13 +174,22 @@ fn open_old<'a>(
     }
     // In a sticky directory, fs.protected_regular may refuse the file of another to whoever would create
     // it. Only an open that may create is asked that.
-    if presence == Presence::Any
-        && file.stat().st_uid != rustix::process::geteuid().as_raw()
-        && !is_same_file(open(flags | OFlags::CREATE)?.stat(), file.stat())
-    {
-        return Ok(None);
+    if presence == Presence::Any && !is_ours(file.stat()) {
+        let again = open(flags | OFlags::CREATE)?;
+        if !is_same_file(again.stat(), file.stat()) {
+            // The other was removed meanwhile. What this call made has no permissions at all.
+            let stat = again.stat();
+            if is_ours(stat) && stat.st_size == 0 && stat.st_mode & 0o7777 == 0 {
+                discard(&place.root.entry(place.path, Errno::BUSY)?, stat);
+            }
+            return Ok(None);
+        }
     }
     Ok(Some(File::Old(file)))
+}
+
+fn is_ours(stat: &Stat) -> bool {
+    stat.st_uid == rustix::process::geteuid().as_raw()
 }
 
 /// Makes the file; `None` if it is there by now, and may be.
@@ -188,37 +199,56 @@ fn create<'a>(
     mode: Mode,
     presence: Presence,
 ) -> Result<Option<File<'a>>, Failure> {
-    let Place { root, path } = place;
     // What is wrong with the way there is said by this lookup.
     let no_entry = match presence {
         Presence::New => Errno::EXIST,
         _ => Errno::ISDIR,
     };
-    let entry = root.entry(path, no_entry)?;
-    if entry.wants_directory() {
-        return Err(Errno::ISDIR.into());
-    }
-    match root.create_at(entry.at(), flags, mode) {
-        Ok(fd) => match rustix::fs::fstat(&fd) {
-            Ok(stat) => Ok(Some(File::New { entry, fd, stat })),
-            Err(errno) => {
-                // It was made this moment. The error is what the caller gets.
-                let _ = entry.at().unlink();
-                Err(errno.into())
-            }
-        },
-        Err(failure) if failure.errno == Errno::EXIST && presence == Presence::Any => {
-            if !root.policy().follows() {
-                return Ok(None);
-            }
-            // A symlink to nothing, which this root follows: what it names is made.
-            match root.content(path, flags | OFlags::CREATE, mode) {
-                Err(failure) if is_missing(failure.errno) => Ok(None),
-                file => Ok(Some(File::Old(file?))),
-            }
+    let root = place.root;
+    let mut path = Cow::Borrowed(place.path);
+    for _ in 0..=MOST_SYMLINKS {
+        let entry = root.entry(&path, no_entry)?;
+        if entry.wants_directory() {
+            return Err(Errno::ISDIR.into());
         }
-        Err(failure) => Err(failure),
+        match root.create_at(entry.at(), flags, mode) {
+            Ok(fd) => {
+                let entry = entry.into_owned();
+                return match rustix::fs::fstat(&fd) {
+                    Ok(stat) => Ok(Some(File::New { entry, fd, stat })),
+                    Err(errno) => {
+                        // It was made this moment. The error is what the caller gets.
+                        let _ = entry.at().unlink();
+                        Err(errno.into())
+                    }
+                };
+            }
+            Err(failure) if failure.errno == Errno::EXIST && presence == Presence::Any => {}
+            Err(failure) => return Err(failure),
+        }
+        if !root.policy().follows() {
+            return Ok(None);
+        }
+        // A symlink to nothing, which this root follows: what it names is made.
+        match entry.at().readlink() {
+            Ok(target) => path = Cow::Owned(target_of(&path, target.as_bytes())?),
+            // It is no symlink, or gone.
+            Err(Errno::INVAL | Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        }
     }
+    Err(Errno::LOOP.into())
+}
+
+/// The path that a symlink at `path` leads to, which holds `target`.
+fn target_of(path: &UserPath, target: &[u8]) -> Result<UserPath, Failure> {
+    let slash = path.as_bytes().iter().rposition(|&byte| byte == b'/');
+    let dir = match target.starts_with(b"/") {
+        true => None,
+        false => path.as_bytes().get(..slash.map_or(0, |slash| slash + 1)),
+    };
+    let path = [dir.unwrap_or_default(), target].concat();
+    UserPath::new(path).map_err(|_| Errno::INVAL.into())
 }
 
 fn is_missing(errno: Errno) -> bool {

@@ -59,7 +59,7 @@ pub fn copy_tree(
     }
     let destination = Destination::find(to).map_err(failed)?;
     if let Source::Directory(listing) = &source {
-        not_into_itself(listing.as_fd(), destination.dir(), to.root).map_err(failed)?;
+        not_into_itself(listing.as_fd(), from.root, destination.dir(), to.root).map_err(failed)?;
     }
     let record = Arc::default();
     let job = Job {
@@ -86,21 +86,25 @@ pub fn copy_tree(
 
 /// Refuses a copy of the directory `source` into `dest`, if that is it, or beneath it.
 ///
-/// From `dest` upwards each directory is compared, to the top of the file system: the two may be beneath
-/// different roots. Nothing but its identity is looked at.
+/// From `dest` upwards each directory is compared, up to the root of the source, or the top of the file
+/// system: the two may be beneath different roots. Nothing but its identity is looked at.
 pub(super) fn not_into_itself(
     source: BorrowedFd<'_>,
+    from: &Root,
     dest: BorrowedFd<'_>,
     to: &Root,
 ) -> Result<(), Failure> {
-    let source = Id::of(source)?;
+    let (source, root) = (Id::of(source)?, Id::of(from.fd()?)?);
     let mut id = Id::of(dest)?;
     let mut dir = None;
     loop {
         if id == source {
             return Err(into_itself());
         }
-        let above = to.directory_above(dir.as_ref().map_or(dest, AsFd::as_fd));
+        if id == root {
+            return Ok(());
+        }
+        let above = to.handle_above(dir.as_ref().map_or(dest, AsFd::as_fd));
         // Above a root there may be directories that this process may not search.
         let Ok(above) = above else { return Ok(()) };
         let id_above = Id::of(above.as_fd())?;

@@ -162,7 +162,7 @@ impl<T> Levels<T> {
             (None, _) => Above::Nothing,
             (Some(above), _) if above.fd().is_some() => Above::Open,
             (Some(_), None) => Above::Lost,
-            (Some(above), Some(below)) => match root.directory_above(below) {
+            (Some(above), Some(below)) => match root.listing_above(below) {
                 Ok(fd) if above.is(fd.as_fd()) => {
                     above.at = Whereabouts::Open(fd);
                     Above::Reopened

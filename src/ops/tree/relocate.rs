@@ -78,10 +78,13 @@ fn copy_across(
         Some(Reason::OutsideSandbox) => Stopped::at_top(Errno::BUSY),
         _ => Stopped::at_top(failure),
     })?;
+    if old.wants_directory() && matches!(source, Source::Name(..)) {
+        return Err(Stopped::at_top(Errno::NOTDIR));
+    }
     let id = source.id().map_err(Stopped::at_top)?;
     if let Source::Directory(listing) = &source {
         let parent = new.at().parts().0;
-        not_into_itself(listing.as_fd(), parent, to.root).map_err(at_top)?;
+        not_into_itself(listing.as_fd(), &strict, parent, to.root).map_err(at_top)?;
     }
     can_be_published(to.root, &new, &source, id, options.overwrite).map_err(at_top)?;
 

@@ -52,6 +52,13 @@ pub fn remove(
     {
         return not_found(failure);
     }
+    if entry.wants_directory() {
+        // Never anything but a directory, whatever has the name by now.
+        return match recursive {
+            true => Removal::of_directory(root, path, entry.at(), watch),
+            false => Err(call.failed(Errno::ISDIR.into())),
+        };
+    }
     for round in 0..TRIES {
         let Err(errno) = entry.at().unlink() else {
             watch.entry_done();
@@ -64,10 +71,7 @@ pub fn remove(
         {
             Err(errno) => return not_found(errno.into()),
             Ok(FileType::Directory) if recursive => {
-                // Mounts of another namespace are known to openat2 alone, and never entered.
-                let strict = root.without_mounts();
-                let strict = strict.map_err(|errno| call.failed(errno.into()))?;
-                return Removal::new(&strict, path, entry.at(), watch).run();
+                return Removal::of_tree(root, path, entry.at(), watch);
             }
             Ok(FileType::Directory) => return Err(call.failed(Errno::ISDIR.into())),
             // It was a directory a moment ago, and is none now.
@@ -76,6 +80,11 @@ pub fn remove(
         }
     }
     Err(call.failed(Failure::from(Errno::BUSY).at("unlink")))
+}
+
+/// The root for removing a tree. Mounts of another namespace are known to openat2 alone: none is entered.
+fn strict(root: &Root, path: &UserPath) -> Result<Root> {
+    Call::on("rm", path).run(|| Ok(root.without_mounts()?))
 }
 
 fn is_directory(at: At<'_>) -> bool {
@@ -134,6 +143,18 @@ impl<'a> Removal<'a> {
         }
     }
 
+    /// Removes what has the name `top`: a tree, or whatever it becomes meanwhile.
+    fn of_tree(root: &Root, path: &UserPath, top: At<'_>, watch: &Watch) -> Result<()> {
+        let strict = strict(root, path)?;
+        Removal::new(&strict, path, top, watch).run(remove_one)
+    }
+
+    /// Removes the directory `top`, and nothing else that gets its name meanwhile.
+    fn of_directory(root: &Root, path: &UserPath, top: At<'_>, watch: &Watch) -> Result<()> {
+        let strict = strict(root, path)?;
+        Removal::new(&strict, path, top, watch).run(|root, at, _, _| remove_directory(root, at))
+    }
+
     /// Of a part of a tree, at the end of `way`, by one of two threads.
     fn of_part(
         root: &'a Root,
@@ -150,10 +171,14 @@ impl<'a> Removal<'a> {
         }
     }
 
-    fn run(mut self) -> Result<()> {
+    /// Begins at the top by `remove_top`.
+    fn run(
+        mut self,
+        remove_top: impl Fn(&Root, At<'_>, FileType, &Watch) -> Result<Outcome, Failure>,
+    ) -> Result<()> {
         // More than once only if the top was moved: what has its name then is the tree to remove.
         for _ in 0..TRIES {
-            match remove_one(self.root, self.top, FileType::Directory, self.watch) {
+            match remove_top(self.root, self.top, FileType::Directory, self.watch) {
                 Ok(Outcome::Gone) => return Ok(()),
                 Ok(Outcome::Entered(fd)) => self.enter(CString::default(), fd)?,
                 Err(failure) => return Err(self.failed(failure, None)),
@@ -311,7 +336,8 @@ fn remove_by_two(
                 .into_iter()
                 .filter(|part| !part.is_empty());
             let way = way.collect::<Vec<_>>().join(&b'/');
-            let removed = Removal::of_part(root, path, way, At::new(dir, &leaf), watch).run();
+            let removed =
+                Removal::of_part(root, path, way, At::new(dir, &leaf), watch).run(remove_one);
             if removed.is_err() {
                 // The other thread has nothing more to begin.
                 names.lock().unwrap_or_else(PoisonError::into_inner).clear();
