@@ -423,7 +423,7 @@ impl Root {
             // So no mount is crossed at first, and none at all if the root is covered.
             true => retry::with_backoff(is_passing, || {
                 match look_up(resolve | ResolveFlags::NO_XDEV) {
-                    Err(Errno::XDEV) if !is_covered(dir) => look_up(resolve),
+                    Err(Errno::XDEV) if !is_covered(dir)? => look_up(resolve),
                     found => found,
                 }
             }),
@@ -432,12 +432,16 @@ impl Root {
     }
 }
 
-/// Whether something is mounted over the directory `root`: `..` stays at it unless that is crossed.
-fn is_covered(root: BorrowedFd<'_>) -> bool {
+/// Whether something is mounted over the directory `root`: `..` stays at it unless that is crossed. What else
+/// the lookup fails with tells neither.
+fn is_covered(root: BorrowedFd<'_>) -> Result<bool, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-    let above = rustix::fs::openat2(root, c"..", flags, Mode::empty(), resolve);
-    matches!(above, Err(Errno::XDEV))
+    match rustix::fs::openat2(root, c"..", flags, Mode::empty(), resolve) {
+        Ok(_) => Ok(false),
+        Err(Errno::XDEV) => Ok(true),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Whether the file system of `root` answers `fstat` from memory, once a file has been looked up. Others
