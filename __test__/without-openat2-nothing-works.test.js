@@ -130,7 +130,16 @@ async function callAll(dir, support, paths, later) {
 }
 
 /** Methods that open the thing itself, and so need openat2 even for a name in the root. */
-const OPEN_PLACE = ['chmod', 'chown', 'utimes', 'access', 'realpath', 'openRoot', 'open (4)'];
+const OPEN_PLACE = [
+  'chmod',
+  'chown',
+  'utimes',
+  'access',
+  'realpath',
+  'openRoot',
+  'open (4)',
+  'writeFile (2)',
+];
 /** Those that open it for more than its place: of EPERM, the file may be the cause. */
 const OPEN_CONTENT = [
   'truncate', 'copyFile (1)', 'copyFile (2)', 'openRead', 'openWrite (1)', 'openWrite (2)', 'openWrite (3)', 'readdir (1)',

@@ -335,16 +335,14 @@ function isCheck(call, state) {
   );
 }
 
-/**
- * Whether a mount may be crossed: without that it was tried, and the root is known not to be covered.
- * `EAGAIN` says so too: the kernel finds a mount before a rename elsewhere. No other error does.
- */
+/** Whether a mount may be crossed: without that it was tried, and the root is known not to be covered. */
 function mayCross(call, state) {
-  const [last, ...earlier] = before(call, state);
-  const [check, first] = last?.name === 'close' ? earlier : [last, ...earlier];
+  const [closed, check, first] = before(call, state);
   return (
+    closed?.name === 'close' &&
     check?.name === 'openat2' &&
-    (check === last ? check.errno === 'EAGAIN' : last.args[0] === String(check.result)) &&
+    check.result >= 0 &&
+    closed.args[0] === String(check.result) &&
     isCheck(check, state) &&
     metMount(call, first)
   );

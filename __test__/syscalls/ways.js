@@ -629,11 +629,8 @@ function between(call) {
 }
 
 const ONTO = 'openat2';
-/**
- * Where links are followed: not across a mount, whether the root is covered, and across. A rename elsewhere
- * leaves nothing to close.
- */
-const ACROSS = 'openat2 openat2( close)? openat2';
+/** Where links are followed: not across a mount, whether the root is covered, and across. */
+const ACROSS = 'openat2 openat2 close openat2';
 
 /**
  * Ways across a mount, `mounted`, as `WAYS`. Those with `cover` start when something is mounted over the
@@ -645,7 +642,7 @@ const CROSSING = {
     ['the mount', (root) => root.stat('mounted'), 'newfstatat'],
     ['a way up', (root) => root.stat('a/..'), '', `${ONTO} fstat close`],
     // A rename elsewhere makes all of it be done again.
-    ['a way up from a mount', (root) => root.stat('mounted/../file'), '', '(openat2 openat2( close)? )+openat2 fstat close'],
+    ['a way up from a mount', (root) => root.stat('mounted/../file'), '', '(openat2( openat2 close)? )+openat2 fstat close'],
     ['below a covered root', covered((root) => root.stat('a/b')), `${ONTO} fstat close`],
     ['a way up to a covered root', covered((root) => root.stat('a/..')), '', 'openat2 openat2'],
     ['on a mount, by a covered root', covered((root) => root.stat('mounted/file')), `${ONTO} fstat close`, 'openat2 openat2'],
