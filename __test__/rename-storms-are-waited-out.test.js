@@ -92,7 +92,7 @@ test('a call that is turned away rests between its tries, and gives up in time',
   const meanwhile = lines.slice(tries[0], tries.at(-1));
   const rests = meanwhile.filter((line) => RESTS.test(line)).length;
   t.diagnostic(JSON.stringify({ tries: tries.length, rests, lasted }));
-  assert.ok(tries.length > 10 && tries.length <= 1280, `${tries.length} tries`);
+  assert.ok(tries.length > 10 && tries.length <= 2500, `${tries.length} tries`);
   assert.ok(rests >= 5, `${rests} rests in ${tries.length} tries`);
   assert.ok(lasted < MOST, `it took ${lasted} ms`);
 });

@@ -472,6 +472,7 @@ impl Root {
                 // A lease that somebody holds says the same as a storm of renames, and no rest helps.
                 let is_leased = || {
                     let flags = flags & OFlags::NOFOLLOW | OFlags::PATH | OFlags::CLOEXEC;
+                    let resolve = resolve | ResolveFlags::NO_XDEV;
                     rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve).is_ok()
                 };
                 let is_storm = || flags.contains(OFlags::PATH) || !is_leased();

@@ -51,6 +51,19 @@ pub fn access_o_path(fd: BorrowedFd<'_>, mode: Access) -> Result<()> {
     checked(done)
 }
 
+/// ioctl_ficlonerange(2): all of `source` becomes a part of `to` as well, from `offset` on.
+pub fn ficlonerange(to: BorrowedFd<'_>, source: BorrowedFd<'_>, offset: u64) -> Result<()> {
+    let range = libc::file_clone_range {
+        src_fd: source.as_raw_fd().into(),
+        src_offset: 0,
+        src_length: 0,
+        dest_offset: offset,
+    };
+    // SAFETY: the kernel reads `range`, which outlives the call, and writes to no memory of ours.
+    let done = unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONERANGE as _, &raw const range) };
+    checked(done.into())
+}
+
 /// Does `work` as the real user and group, as access(2) looks at a path. Lookups of this thread go by the
 /// file system ids, which are the effective ones at other times.
 pub fn as_real_user<T>(work: impl FnOnce() -> T) -> T {
@@ -58,12 +71,12 @@ pub fn as_real_user<T>(work: impl FnOnce() -> T) -> T {
     // For access(2), only root has capabilities.
     let _capable = match user.real {
         0 => None,
-        _ => Capabilities::without(),
+        _ => Capabilities::without(user),
     };
     if user.is_one() && group.is_one() {
         return work();
     }
-    let _restored = FileSystemIds { user, group };
+    let _restored = FileSystemIds;
     // SAFETY: they change what this thread may do, and touch no memory. The group first: a user may not
     // be allowed to change it.
     unsafe {
@@ -73,12 +86,16 @@ pub fn as_real_user<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Gives this thread its capabilities back when it is dropped.
-struct Capabilities(CapabilitySets);
+/// Gives this thread its capabilities back when it is dropped, unless the process has changed its user
+/// meanwhile: then they are what the kernel has made of them.
+struct Capabilities {
+    had: CapabilitySets,
+    user: Ids,
+}
 
 impl Capabilities {
     /// Takes the effective ones from this thread, if it has any.
-    fn without() -> Option<Self> {
+    fn without(user: Ids) -> Option<Self> {
         let had = capabilities(None).ok()?;
         if had.effective.is_empty() {
             return None;
@@ -87,19 +104,23 @@ impl Capabilities {
             effective: CapabilitySet::empty(),
             ..had
         };
-        set_capabilities(None, none).ok().map(|()| Self(had))
+        set_capabilities(None, none)
+            .ok()
+            .map(|()| Self { had, user })
     }
 }
 
 impl Drop for Capabilities {
     fn drop(&mut self) {
-        // The permitted ones were kept, so that this is allowed.
-        let _ = set_capabilities(None, self.0);
+        if ids(libc::getresuid) == self.user {
+            // The permitted ones were kept, so that this is allowed.
+            let _ = set_capabilities(None, self.had);
+        }
     }
 }
 
 /// The ids of a process.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Ids {
     real: u32,
     effective: u32,
@@ -119,17 +140,21 @@ fn ids(get: unsafe extern "C" fn(*mut u32, *mut u32, *mut u32) -> libc::c_int) -
 }
 
 /// Sets the file system ids of this thread to the effective ones when it is dropped.
-struct FileSystemIds {
-    user: Ids,
-    group: Ids,
-}
+struct FileSystemIds;
 
 impl Drop for FileSystemIds {
     fn drop(&mut self) {
-        // SAFETY: as above. The user first: it gives back the right to change the group.
-        unsafe {
-            libc::setfsuid(self.user.effective);
-            libc::setfsgid(self.group.effective);
+        // The process may have changed its ids meanwhile, for this thread too: then these count.
+        loop {
+            let (user, group) = (ids(libc::getresuid), ids(libc::getresgid));
+            // SAFETY: as above. The user first: it gives back the right to change the group.
+            unsafe {
+                libc::setfsuid(user.effective);
+                libc::setfsgid(group.effective);
+            }
+            if (user, group) == (ids(libc::getresuid), ids(libc::getresgid)) {
+                return;
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use super::task::{Work, WorkTask};
 use super::threads::Threads;
 use super::thrown::{Answer, Checked, Thrown};
 use crate::error;
+use crate::ops::metadata::IfCached;
 use crate::path::UserPath;
 use crate::resolve::Root;
 use crate::sys::node_api::{Call, Functions, value};
@@ -25,8 +26,8 @@ pub trait Job: Send + Sized + 'static {
     fn run(self, root: &Root) -> error::Result<Reply>;
 
     /// The answer, if it can be had without waiting for anything: it needs no thread then.
-    fn answer_if_cached(&self, _root: &Root) -> Option<error::Result<Reply>> {
-        None
+    fn answer_if_cached(&self, _root: &Root) -> IfCached<error::Result<Reply>> {
+        IfCached::Wait(None)
     }
 }
 
@@ -52,14 +53,14 @@ pub struct Lookup<Ask, AskAndWait> {
 
 impl<Ask, AskAndWait> Job for Lookup<Ask, AskAndWait>
 where
-    Ask: Fn(&Root, &UserPath) -> Option<error::Result<Reply>> + Send + 'static,
+    Ask: Fn(&Root, &UserPath) -> IfCached<error::Result<Reply>> + Send + 'static,
     AskAndWait: FnOnce(&Root, &UserPath) -> error::Result<Reply> + Send + 'static,
 {
     fn run(self, root: &Root) -> error::Result<Reply> {
         (self.ask_and_wait)(root, &self.path)
     }
 
-    fn answer_if_cached(&self, root: &Root) -> Option<error::Result<Reply>> {
+    fn answer_if_cached(&self, root: &Root) -> IfCached<error::Result<Reply>> {
         (self.ask)(root, &self.path)
     }
 }
@@ -98,8 +99,11 @@ impl Methods<'_> {
         let start = move |args: &Args<'_>, root: &Root| {
             let job = read(args)?;
             Ok(match job.answer_if_cached(root) {
-                Some(answer) => Started::Answered(answer),
-                None => Started::Work(Box::new(move |root| job.run(root))),
+                IfCached::Answer(answer) => Started::Answered(answer),
+                IfCached::Wait(fd) => Started::Work(Box::new(move |root| {
+                    drop(fd);
+                    job.run(root)
+                })),
             })
         };
         self.add_method(

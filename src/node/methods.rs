@@ -14,6 +14,7 @@ use crate::error::Call;
 use crate::ops::content::{self, WriteOptions};
 use crate::ops::copy::{self, CopyOptions};
 use crate::ops::entry::{self, Existing};
+use crate::ops::metadata::IfCached;
 use crate::ops::tree::copy::CopyTreeOptions;
 use crate::ops::tree::copy_entry::Keep;
 use crate::ops::tree::relocate::MoveOptions;
@@ -205,9 +206,11 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         methods.add(name, move |args| {
             let path = args.path(0, "path")?;
             let options = args.stat_options(1)?;
-            let ask = move |root: &Root, path: &UserPath| {
-                let found = metadata::stat_if_cached(root, path, follow)?;
-                Some(Reply::stats(found, options))
+            let ask = move |root: &Root, path: &UserPath| match metadata::stat_if_cached(
+                root, path, follow,
+            ) {
+                IfCached::Answer(found) => IfCached::Answer(Reply::stats(found, options)),
+                IfCached::Wait(fd) => IfCached::Wait(fd),
             };
             let ask_and_wait =
                 move |root: &Root, path: &UserPath| Reply::stats(describe(root, path), options);
@@ -228,9 +231,9 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
     // As with Node, what is no path does not exist, as the empty path does not.
     methods.add("exists", |args| {
         let path = args.path(0, "path").unwrap_or_default();
-        let ask = |root: &Root, path: &UserPath| {
-            let found = metadata::exists_if_cached(root, path)?;
-            Some(Ok(Reply::Flag(found)))
+        let ask = |root: &Root, path: &UserPath| match metadata::exists_if_cached(root, path) {
+            IfCached::Answer(found) => IfCached::Answer(Ok(Reply::Flag(found))),
+            IfCached::Wait(fd) => IfCached::Wait(fd),
         };
         let ask_and_wait =
             |root: &Root, path: &UserPath| Ok(Reply::Flag(metadata::exists(root, path)));

@@ -10,7 +10,7 @@ use super::make::Make;
 use super::reply::Reply;
 use crate::error;
 use crate::resolve::Root;
-use crate::sys::node_api::value;
+use crate::sys::node_api::{take_exception, value};
 
 /// A job on its way to a thread.
 pub type Work = Box<dyn FnOnce(&Root) -> error::Result<Reply> + Send>;
@@ -49,7 +49,10 @@ impl Task for WorkTask {
 pub fn settled(env: &Env, output: error::Result<Reply>) -> Result<Unknown<'static>> {
     let make = Make::of(env)?;
     match output {
-        Ok(reply) => reply.into_value(env, make),
+        // What Node threw while the value was made is what the promise is rejected with.
+        Ok(reply) => reply
+            .into_value(env, make)
+            .map_err(|error| take_exception(env).map_or(error, Into::into)),
         Err(error) => Err(make.error(env, &error)?.into()),
     }
 }

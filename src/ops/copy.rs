@@ -11,6 +11,7 @@ use crate::ops::permissions::Permissions;
 use crate::ops::target::{Presence, Target, is_same_file};
 use crate::resolve::{Content, Place};
 use crate::retry::on_intr;
+use crate::sys;
 use crate::watch::Watch;
 
 /// What one `copy_file_range` is asked for, in bytes.
@@ -98,17 +99,11 @@ fn overwrite(
     let old = Mode::from_raw_mode(target.stat().st_mode);
     // Before the old content goes: whoever may not set the mode has lost nothing yet.
     on_intr(|| rustix::fs::fchmod(fd, old & permissions.narrow()))?;
-    if copier.reflink == Reflink::Always {
-        // As long as the old content is there, what cannot be shared has destroyed nothing.
-        if let Err(failure) = share_content(source, fd, copier.watch) {
-            let _ = rustix::fs::fchmod(fd, old);
-            return Err(failure);
-        }
-        let size = source.stat().st_size as u64;
-        on_intr(|| rustix::fs::ftruncate(fd, size))?;
-        return permissions.apply(fd, Mode::empty());
-    }
-    if let Err(failure) = target.empty() {
+    let shareable = match copier.reflink {
+        Reflink::Always => try_sharing(source, target),
+        _ => Ok(()),
+    };
+    if let Err(failure) = shareable.and_then(|()| target.empty()) {
         let _ = rustix::fs::fchmod(fd, old);
         return Err(failure);
     }
@@ -236,6 +231,17 @@ fn share_content(source: &Content, to: BorrowedFd<'_>, watch: &Watch) -> Result<
     rustix::fs::ioctl_ficlone(to, source.fd())?;
     watch.bytes_done(source.stat().st_size as u64);
     Ok(())
+}
+
+/// Shares the blocks of `source` behind the end of the old content, and cuts them off again: a file that
+/// cannot share them, or has no room for that, has lost nothing.
+fn try_sharing(source: &Content, target: &Target<'_>) -> Result<(), Failure> {
+    /// A multiple of all block sizes.
+    const BLOCKS: u64 = 1 << 20;
+    let size = target.stat().st_size as u64;
+    let shared = sys::ficlonerange(target.fd(), source.fd(), size.next_multiple_of(BLOCKS));
+    on_intr(|| rustix::fs::ftruncate(target.fd(), size))?;
+    Ok(shared?)
 }
 
 /// Two files, and how content gets from one to the other.

@@ -4,7 +4,7 @@
 //! The changes act on an `O_PATH` descriptor of the file, so that no permission to read it is
 //! needed, no FIFO waits, and nothing can be put in its place between lookup and change.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Access, AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
@@ -114,15 +114,30 @@ fn describe_in_root(
     }
 }
 
+/// An answer, if it can be had without waiting.
+pub enum IfCached<T> {
+    /// It is this.
+    Answer(T),
+    /// It has to be waited for, on another thread. A descriptor is to be closed there too: it may be the last
+    /// of a removed file, and closing it then waits for the file to be freed.
+    Wait(Option<OwnedFd>),
+}
+
 /// As [`stat`], or [`lstat`] without `follow`, if nothing has to be waited for.
-pub fn stat_if_cached(root: &Root, path: &UserPath, follow: bool) -> Option<Result<Stat>> {
+pub fn stat_if_cached(root: &Root, path: &UserPath, follow: bool) -> IfCached<Result<Stat>> {
     let flags = match follow {
         true => OFlags::empty(),
         false => OFlags::NOFOLLOW,
     };
     let call = Call::on(if follow { "stat" } else { "lstat" }, path);
-    let found = root.handle_if_cached(path, flags)?;
-    Some(call.run(|| Ok(rustix::fs::fstat(found?)?)))
+    match root.handle_if_cached(path, flags) {
+        None => IfCached::Wait(None),
+        Some(Err(errno)) => IfCached::Answer(Err(call.failed(errno.into()))),
+        Some(Ok(fd)) => match rustix::fs::fstat(&fd) {
+            Ok(stat) if stat.st_nlink > 0 => IfCached::Answer(Ok(stat)),
+            _ => IfCached::Wait(Some(fd)),
+        },
+    }
 }
 
 /// access(2), by the real user and group; a symlink is `ELOOP`, unless the root follows them.
@@ -157,9 +172,11 @@ fn find(root: &Root, path: &UserPath) -> Result<(), Failure> {
 }
 
 /// As [`exists`], if nothing has to be waited for.
-pub fn exists_if_cached(root: &Root, path: &UserPath) -> Option<bool> {
-    let found = sys::as_real_user(|| root.handle_if_cached(path, OFlags::empty()))?;
-    Some(found.is_ok())
+pub fn exists_if_cached(root: &Root, path: &UserPath) -> IfCached<bool> {
+    match sys::as_real_user(|| stat_if_cached(root, path, true)) {
+        IfCached::Answer(found) => IfCached::Answer(found.is_ok()),
+        IfCached::Wait(fd) => IfCached::Wait(fd),
+    }
 }
 
 /// Whom a file is to belong to; `None` leaves it as it is.

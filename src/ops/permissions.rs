@@ -53,16 +53,17 @@ impl Permissions {
         self.bits & Mode::RWXU
     }
 
-    /// These, for a file that could not be given its group: the group that it has gets what all others have.
+    /// These, for a file that could not be given its group: the group that it has and all others get what both
+    /// the old group and all others had.
     pub fn of_another_group(&self) -> Self {
         let bits = match &self.acl {
             Some(acl) => without_acl(self.bits, acl),
             None => self.bits,
         };
-        let others = bits.bits() & 7;
-        let group = bits.bits() >> 3 & others;
+        // Of the old group, some may count as others by now.
+        let both = bits.bits() & bits.bits() >> 3 & 7;
         Self {
-            bits: Mode::from_bits_truncate(bits.bits() & 0o700 | group << 3 | others),
+            bits: Mode::from_bits_truncate(bits.bits() & 0o700 | both << 3 | both),
             acl: None,
         }
     }
@@ -72,16 +73,13 @@ impl Permissions {
     pub fn apply(&self, fd: BorrowedFd<'_>, more: Mode) -> Result<(), Failure> {
         let mut bits = self.bits;
         match &self.acl {
-            None => {
-                // A new file inherits one where its directory has a default ACL.
-                if acl_of(|value| rustix::fs::fgetxattr(fd, ACCESS_ACL, value))?.is_some() {
-                    on_intr(|| rustix::fs::fremovexattr(fd, ACCESS_ACL))?;
-                }
-            }
+            // A new file inherits one where its directory has a default ACL.
+            None => remove_acl(fd)?,
             Some(acl) => {
-                let set =
-                    on_intr(|| rustix::fs::fsetxattr(fd, ACCESS_ACL, acl, XattrFlags::empty()));
-                if set.is_err() {
+                let narrow = within(acl, bits);
+                let set = || rustix::fs::fsetxattr(fd, ACCESS_ACL, &narrow, XattrFlags::empty());
+                if on_intr(set).is_err() {
+                    remove_acl(fd)?;
                     bits = without_acl(bits, acl);
                 }
             }
@@ -126,6 +124,14 @@ pub fn permissions(stat: &Stat) -> Mode {
     Mode::from_raw_mode(stat.st_mode & 0o777)
 }
 
+/// Removes the access ACL of the file `fd`, if it has one.
+fn remove_acl(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    match acl_of(|value| rustix::fs::fgetxattr(fd, ACCESS_ACL, value))? {
+        Some(_) => on_intr(|| rustix::fs::fremovexattr(fd, ACCESS_ACL)),
+        None => Ok(()),
+    }
+}
+
 /// The ACL that `get` gets; `None` where there is none, or can be none.
 fn acl_of(get: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Option<Vec<u8>>, Errno> {
     // Most files have none, and those of most that do are short.
@@ -142,29 +148,56 @@ fn acl_of(get: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Option<Vec<
     Ok(Some(value))
 }
 
+/// `acl`, giving nobody more than `mode` does: the two are read one after the other, and setting an ACL sets
+/// the mode.
+fn within(acl: &[u8], mode: Mode) -> Vec<u8> {
+    let mode = mode.bits();
+    let has_mask = acl_entries(acl).any(|(tag, _)| tag == MASK);
+    let mut acl = acl.to_vec();
+    for entry in acl.get_mut(4..).unwrap_or_default().chunks_exact_mut(8) {
+        let allowed = match u16::from_le_bytes([entry[0], entry[1]]) {
+            USER_OBJ => mode >> 6,
+            GROUP_OBJ if !has_mask => mode >> 3,
+            MASK => mode >> 3,
+            OTHER => mode,
+            _ => 7,
+        };
+        entry[2] &= (allowed & 7) as u8;
+    }
+    acl
+}
+
+/// The entries of an ACL: tag and permissions. It is a number of four bytes, then entries of eight: tag,
+/// permissions, id.
+fn acl_entries(acl: &[u8]) -> impl Iterator<Item = (u16, u32)> {
+    let entries = acl.get(4..).unwrap_or_default().chunks_exact(8);
+    entries.map(|entry| {
+        let number = |at| u16::from_le_bytes([entry[at], entry[at + 1]]);
+        (number(0), u32::from(number(2)))
+    })
+}
+
+// The tags of acl(5), as in linux/posix_acl.h.
+const USER_OBJ: u16 = 0x01;
+const USER: u16 = 0x02;
+const GROUP_OBJ: u16 = 0x04;
+const GROUP: u16 = 0x08;
+const MASK: u16 = 0x10;
+const OTHER: u16 = 0x20;
+
 /// The nine bits that give nobody more than `acl` and the bits `mode` beside it did. With an ACL the bits
 /// of the group are a mask: acl(5).
 fn without_acl(mode: Mode, acl: &[u8]) -> Mode {
-    const USER: u16 = 0x02;
-    const GROUP_OBJ: u16 = 0x04;
-    const GROUP: u16 = 0x08;
     let mode = mode.bits();
     let mask = mode >> 3 & 7;
-    let (mut group, mut other) = (0, mode & 7);
-    // A number of four bytes, then entries: tag, permissions, id.
-    for entry in acl.get(4..).unwrap_or_default().chunks_exact(8) {
-        let number = |at| u16::from_le_bytes([entry[at], entry[at + 1]]);
-        let (tag, allowed) = (number(0), u32::from(number(2)) & mask);
+    let (mut group, mut other) = (mask, mode & 7);
+    for (tag, allowed) in acl_entries(acl) {
         match tag {
-            GROUP_OBJ => group = allowed,
-            USER | GROUP => other &= allowed,
+            GROUP_OBJ => group &= allowed,
+            // Who is named may belong to the group too.
+            USER => (group, other) = (group & allowed, other & allowed & mask),
+            GROUP => other &= allowed & mask,
             _ => {}
-        }
-    }
-    // Who is named may belong to the group too.
-    for entry in acl.get(4..).unwrap_or_default().chunks_exact(8) {
-        if u16::from_le_bytes([entry[0], entry[1]]) == USER {
-            group &= u32::from(u16::from_le_bytes([entry[2], entry[3]]));
         }
     }
     Mode::from_bits_truncate(mode & 0o700 | group << 3 | other)

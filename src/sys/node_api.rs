@@ -21,7 +21,8 @@ use napi::bindgen_prelude::{
 };
 use napi::sys::{
     napi_callback_info, napi_create_function, napi_create_object, napi_env, napi_finalize,
-    napi_get_boolean, napi_set_named_property, napi_status, napi_threadsafe_function,
+    napi_get_and_clear_last_exception, napi_get_boolean, napi_is_exception_pending,
+    napi_set_named_property, napi_status, napi_threadsafe_function,
     napi_threadsafe_function_call_js, napi_value,
 };
 use napi::{JsError, Status};
@@ -144,6 +145,26 @@ pub fn value<T: ToNapiValue>(env: &Env, value: T) -> Result<Unknown<'static>> {
     unsafe {
         let value = T::to_napi_value(env.raw(), value)?;
         Unknown::from_napi_value(env.raw(), value)
+    }
+}
+
+/// What a call of Node-API threw, if it did: it is not thrown any more.
+pub fn take_exception(env: &Env) -> Option<Unknown<'static>> {
+    let mut exception = ptr::null_mut();
+    // SAFETY: `env` is live, and the out-pointer outlives the call. Where nothing was thrown it says so, or
+    // gives `undefined`.
+    unsafe {
+        let mut is_pending = false;
+        check(napi_is_exception_pending(env.raw(), &raw mut is_pending)).ok()?;
+        if !is_pending {
+            return None;
+        }
+        check(napi_get_and_clear_last_exception(
+            env.raw(),
+            &raw mut exception,
+        ))
+        .ok()?;
+        Unknown::from_napi_value(env.raw(), exception).ok()
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Call, Error, Failure, Reason, Result};
-use crate::memory::reserve;
+use crate::memory::{copy_of, reserve};
 use crate::ops::directory::{Listing, Names, Read, known_type};
 use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS, OPEN_LEVELS_SHARED};
 use crate::ops::tree::second::{MANY, with_second_thread};
@@ -512,7 +512,7 @@ impl<'p> List<'p> {
         match self.names.parents.last_mut() {
             Some((_, count)) if self.way == found.way => *count += 1,
             _ => {
-                self.way = found.way.to_vec();
+                self.way = copy_of(found.way)?;
                 self.names.add_parent(self.parent(found.way))?;
             }
         }
