@@ -202,7 +202,15 @@ impl Root {
 
     /// As [`Root::existing`], for a path that is parsed already.
     pub fn existing_of(&self, path: &RelPath<'_>) -> Result<OwnedFd, Failure> {
-        self.handle_of(path, OFlags::empty())
+        match path.is_root() {
+            true => self.itself(),
+            false => self.handle_of(path, OFlags::empty()),
+        }
+    }
+
+    /// The root, to be described or changed. Looked up as a path, it would have to be searchable.
+    fn itself(&self) -> Result<OwnedFd, Failure> {
+        Ok(rustix::io::fcntl_dupfd_cloexec(self.fd()?, 0)?)
     }
 
     /// The name that `path` ends in; what it leads to where it ends in none, or in a slash, or where
@@ -221,7 +229,10 @@ impl Root {
 
     /// The directory at `path`, as an `O_PATH` descriptor.
     pub fn directory(&self, path: &RelPath<'_>) -> Result<OwnedFd, Failure> {
-        self.handle_of(path, OFlags::DIRECTORY)
+        match path.is_root() {
+            true => self.itself(),
+            false => self.handle_of(path, OFlags::DIRECTORY),
+        }
     }
 
     /// An `O_PATH` descriptor of what is at `path`. `flags` may have `DIRECTORY`, and `NOFOLLOW` for a
@@ -232,10 +243,6 @@ impl Root {
 
     /// As [`Root::handle`], for a path that is parsed already.
     pub fn handle_of(&self, path: &RelPath<'_>, flags: OFlags) -> Result<OwnedFd, Failure> {
-        if path.is_root() {
-            // Looked up, it would have to be searchable.
-            return Ok(rustix::io::fcntl_dupfd_cloexec(self.fd()?, 0)?);
-        }
         let flags = OFlags::PATH | flags & (OFlags::DIRECTORY | OFlags::NOFOLLOW);
         self.openat2(path.whole().as_ref(), flags, Mode::empty())
     }

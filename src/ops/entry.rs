@@ -191,9 +191,10 @@ pub fn link(old: Place<'_>, new: Place<'_>) -> Result<()> {
         }
         if from.wants_directory() {
             // It was a directory, which the kernel does not link. The name may have become a file by now.
-            return Err(match to.at().is_gone() {
-                true => Errno::PERM.into(),
-                false => Errno::EXIST.into(),
+            return Err(match to.at().lstat() {
+                Ok(_) => Errno::EXIST.into(),
+                Err(Errno::NOENT) => Errno::PERM.into(),
+                Err(errno) => errno.into(),
             });
         }
         Ok(from.at().link(to.at())?)

@@ -209,7 +209,10 @@ fn create<'a>(
     for _ in 0..=MOST_SYMLINKS {
         let entry = root.entry(&path, no_entry)?;
         if entry.wants_directory() {
-            return Err(Errno::ISDIR.into());
+            return Err(match entry.at().lstat() {
+                Err(Errno::ACCESS) => Errno::ACCESS.into(),
+                _ => Errno::ISDIR.into(),
+            });
         }
         match root.create_at(entry.at(), flags, mode) {
             Ok(fd) => {

@@ -20,7 +20,7 @@ use crate::ops::metadata::utimes_fd;
 use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::is_same_file;
 use crate::ops::tree::levels::Id;
-use crate::ops::tree::record::{Listed, Record};
+use crate::ops::tree::record::{Listed, Record, State};
 use crate::ops::tree::walk::Down;
 use crate::resolve::{Content, Root};
 use crate::retry::{TRIES, rest};
@@ -245,11 +245,14 @@ impl<'a> EntryCopier<'a> {
         self.first_or_link(source, content.stat(), dest, |copier| {
             copier.new_file(&content, dest)
         })?;
+        if !self.record.is_of_move {
+            return Ok(());
+        }
         // A copy of what others write to meanwhile is half old, half new: then it is not moved.
-        let now = rustix::fs::fstat(content.fd())?;
-        self.record
-            .copied(source.listed(), &content.stat().into())?;
-        match !self.record.is_of_move || self.record.is_copied(source.listed(), &(&now).into()) {
+        let (listed, then) = (source.listed(), content.stat().into());
+        self.record.copied(listed, &then)?;
+        let now = State::from(&rustix::fs::fstat(content.fd())?);
+        match self.record.is_copied(listed, &now) {
             true => Ok(()),
             false => Err(Failure::because(Errno::BUSY, Reason::SourceChanged)),
         }
@@ -322,7 +325,8 @@ impl<'a> EntryCopier<'a> {
         self.first_or_link(source, &stat, dest, |copier| {
             copier.make(dest, &stat, |at| {
                 at.symlink(&target)?;
-                copier.finish_symlink(at, &stat)
+                let finished = copier.finish_symlink(at, &stat);
+                or_discard(finished, at, FileType::Symlink)
             })
         })?;
         Ok(self.record.copied(source.listed(), &(&stat).into())?)
@@ -339,9 +343,8 @@ impl<'a> EntryCopier<'a> {
         self.first_or_link(source, &stat, dest, |copier| {
             copier.make(dest, &stat, |at| {
                 at.mkfifo(Mode::RUSR | Mode::WUSR)?;
-                let fifo = copier.to.made_at(at, FileType::Fifo)?;
-                copier.finish(fifo.as_fd(), &original, None)?;
-                Ok(Id::of(fifo.as_fd())?)
+                let finished = copier.finish_fifo(at, &original);
+                or_discard(finished, at, FileType::Fifo)
             })
         })?;
         Ok(self.record.copied(source.listed(), &(&stat).into())?)
@@ -546,8 +549,18 @@ impl<'a> EntryCopier<'a> {
         }
     }
 
+    /// The same for a FIFO that was made this moment.
+    fn finish_fifo(&self, at: At<'_>, original: &Original) -> Result<Id, Failure> {
+        let fifo = self.to.made_at(at, FileType::Fifo)?;
+        self.finish(fifo.as_fd(), original, None)?;
+        Ok(Id::of(fifo.as_fd())?)
+    }
+
     /// The same for a symlink that was made this moment.
     fn finish_symlink(&self, at: At<'_>, original: &Stat) -> Result<Id, Failure> {
+        if !self.keep.owner && !self.keep.times {
+            return Ok(Id::from(&at.lstat()?));
+        }
         let symlink = self.to.made_at(at, FileType::Symlink)?;
         if self.keep.owner {
             crate::ops::metadata::chown_fd(
@@ -563,6 +576,20 @@ impl<'a> EntryCopier<'a> {
         }
         Ok(Id::of(symlink.as_fd())?)
     }
+}
+
+/// Removes what was made this moment under the name `at` if it could not be `finished`, unless something
+/// else has the name by now.
+fn or_discard<T>(finished: Result<T, Failure>, at: At<'_>, kind: FileType) -> Result<T, Failure> {
+    let is_ours = |stat: Stat| {
+        let user = rustix::process::geteuid().as_raw();
+        kind_of(&stat) == kind && (stat.st_uid, stat.st_nlink) == (user, 1)
+    };
+    if finished.is_err() && at.lstat().is_ok_and(is_ours) {
+        // The error is what the caller gets.
+        let _ = at.unlink();
+    }
+    finished
 }
 
 /// The three bits of a mode beside the nine.
