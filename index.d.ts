@@ -542,7 +542,7 @@ interface Operations<Async extends boolean> {
   /**
    * Writes a file, in place, or with `atomic` as a new one: then a reader and a crash see the old content
    * or the new, never a part, and neither an error nor a `kill -9` while writing leaves anything behind
-   * (but for `.<name>.<random>` after a `kill -9`, where the file system has no `O_TMPFILE`).
+   * (but for `.openat2-<random>` after a `kill -9`, where the file system has no `O_TMPFILE`).
    *
    * In place, a symlink at `path` is one on the way. With `atomic` it is replaced itself; a file that is
    * there keeps its nine permission bits unless `mode` is given, and its owner where the process may.
@@ -678,7 +678,7 @@ interface Operations<Async extends boolean> {
 
   /**
    * Moves a file, a symlink itself, or a directory and all that is in it, also between mounts. There it is
-   * copied, with modes, times and, where the process may, owners, to a sibling `.<name>.<random>` of
+   * copied, with modes, times and, where the process may, owners, to a sibling `.openat2-<random>` of
    * `dest`; one rename puts the copy in place, and then `src` is removed. Whoever looks at `dest` sees
    * nothing or all of it.
    *
