@@ -1,11 +1,10 @@
 'use strict';
 // The victim of an attack, slowed down by strace, so that the attacker is always in time.
 
-const fs = require('node:fs');
 const readline = require('node:readline');
 const { once } = require('node:events');
 const { spawn } = require('node:child_process');
-const { setTimeout: rest } = require('node:timers/promises');
+const { start } = require('../child');
 const { publicTool } = require('./spy');
 const { NOBODY } = require('../support');
 const { attach } = require('../syscalls/strace');
@@ -21,20 +20,44 @@ async function slowed(faults, action, log = '/dev/null') {
   }
 }
 
-/** Waits until `condition` has a value, and gives it back: fails after ten seconds. */
-async function until(condition, what = condition) {
-  for (const end = performance.now() + 10_000; performance.now() < end; await rest(1)) {
-    const value = condition();
-    if (value) return value;
-  }
-  throw new Error(`it never came to this: ${what}`);
-}
+/** What an attacker finds in its scope, beside what child.js has. */
+const HELPERS = `
+  const rest = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  const exists = (at) => fs.lstatSync(at, { throwIfNoEntry: false }) !== undefined;
+  // Waits until it comes to this, and gives back its value.
+  const until = (condition) => {
+    for (const end = performance.now() + 10_000; performance.now() < end; rest(0.1)) {
+      try {
+        const value = condition();
+        if (value) return value;
+      } catch (error) {
+        if (!['ENOENT', 'ENOTDIR'].includes(error.code)) throw error;
+      }
+    }
+    throw new Error('it never came to this: ' + condition);
+  };
+  // The path of the first hidden entry in dir that is as wanted.
+  const hidden = (dir, isWanted) => {
+    const names = fs.readdirSync(dir).filter((name) => name.startsWith('.'));
+    return names.map((name) => path.join(dir, name)).find(isWanted);
+  };
+`;
 
-/** The hidden names in a directory that are not in `known`, and are what `is` says, such as `isFile`. */
-function hidden(dir, is = 'isDirectory', known = []) {
-  const entries = fs.readdirSync(dir, { withFileTypes: true });
-  const names = entries.filter((entry) => entry.name.startsWith('.') && entry[is]());
-  return names.map(({ name }) => name).filter((name) => !known.includes(name));
+/**
+ * Does `action`, which is synchronous, while `attack(...args)` runs in a process of its own: see child.js. What came
+ * of the attack is given back; `faults` slow the victim down.
+ */
+async function attacked(t, faults, attack, args, action) {
+  const body = `async (...args) => {
+    ${HELPERS}
+    console.log('ready');
+    return (${attack})(...args);
+  }`;
+  const attacker = start(t, body, args);
+  await attacker.ready;
+  if (faults.length > 0) await slowed(faults, action);
+  else await action();
+  return (await attacker.result).value;
 }
 
 /**
@@ -61,4 +84,4 @@ async function swapping(t, dir, kind, victims, action) {
   return swaps;
 }
 
-module.exports = { hidden, slowed, swapping, until };
+module.exports = { attacked, slowed, swapping };
