@@ -112,6 +112,12 @@ export interface SystemError extends Error {
   path?: string;
   /** The second path that was passed, for a call that takes two. */
   dest?: string;
+  /**
+   * The paths, up to 100, of all entries of a tree that the error is about: what vanished while
+   * {@link SandboxRoot.cp} copied it, or what {@link SandboxRoot.move} could not remove, of the source or of
+   * the copy. It is missing where there are none.
+   */
+  entries?: string[];
 }
 
 /** How a name that comes out is told: as a string, where what is not UTF-8 shows as U+FFFD, or as bytes. */
@@ -231,6 +237,9 @@ export interface CopyFileOptions extends Stoppable, IntoAnother, Reflink {
   exclusive?: boolean | null | undefined;
 }
 
+/** What {@link CpOptions.preserve} can keep of an original. */
+export type Preserved = 'owner' | 'times' | 'mode' | 'acl' | 'xattr';
+
 /** Options of {@link SandboxRoot.cp}. */
 export interface CpOptions<Async extends boolean = boolean> extends Watchable, IntoAnother, Reflink {
   /** Whether to copy a directory and what is in it; else it is `EISDIR`. Default `false`. */
@@ -241,6 +250,22 @@ export interface CpOptions<Async extends boolean = boolean> extends Watchable, I
   errorOnExist?: boolean | null | undefined;
   /** Whether copies have the times of their originals. Default `false`. */
   preserveTimestamps?: boolean | null | undefined;
+  /**
+   * What copies have of their originals beside the content, the nine permission bits and the access ACL, as by
+   * `cp -a`: `true` for all of it, or a list. Each is kept as far as the process may set it and the file
+   * system has it. Default `false`.
+   * - `'owner'`: the user and the group;
+   * - `'times'`: the times of last access and modification, as with `preserveTimestamps`;
+   * - `'mode'`: the setuid, setgid and sticky bits, where the copy belongs to whom the original does;
+   * - `'acl'`: the default ACL of a directory;
+   * - `'xattr'`: extended attributes.
+   */
+  preserve?: boolean | readonly Preserved[] | null | undefined;
+  /**
+   * Whether entries that vanish while the tree is copied are no error. Default `false`: all others are copied,
+   * and then it is `ENOENT`, with the paths of what vanished as `entries`.
+   */
+  ignoreVanished?: boolean | null | undefined;
   /** Symlinks are copied with the text they have. `false` is refused: it would write host paths into links. */
   verbatimSymlinks?: true | null | undefined;
   /**
@@ -258,6 +283,11 @@ export interface CpOptions<Async extends boolean = boolean> extends Watchable, I
 export interface MoveOptions extends Watchable, IntoAnother {
   /** Whether what is at `dest` is replaced; else it is `EEXIST`. Default `false`. */
   overwrite?: boolean | null | undefined;
+  /**
+   * Whether a copy has to have reached the disk before its original is removed: between mounts, the whole file
+   * system of `dest` is waited for. Default `false`.
+   */
+  flush?: boolean | null | undefined;
 }
 
 /** What a method gives: its result, or a promise of it. */
@@ -672,7 +702,8 @@ interface Operations<Async extends boolean> {
    * @param options what to do with what is there, and `filter`, `to`, `signal`, `onProgress` …
    * @throws {SystemError} `EISDIR` for a directory without `recursive`; `ENOTDIR` for a directory onto
    *   something else, `EISDIR` for something else onto a directory; `EINVAL` onto or into itself; `ENXIO`
-   *   for a socket or device; `EEXIST` as the options say; `ENOSPC`
+   *   for a socket or device; `EEXIST` as the options say; `ENOSPC`; `ENOENT`, with `entries`, once all else is
+   *   copied, if others removed or renamed something in the tree meanwhile
    */
   cp(src: RootPath, dest: RootPath, options?: CpOptions<Async> | null): Reply<Async, undefined>;
 
@@ -682,11 +713,16 @@ interface Operations<Async extends boolean> {
    * `dest`; one rename puts the copy in place, and then `src` is removed. Whoever looks at `dest` sees
    * nothing or all of it.
    *
+   * What others put into `src` or change there meanwhile is not removed: then it is `EBUSY`, and either nothing is
+   * at `dest` and `src` is as they left it, or all that was copied is at `dest`, and `entries` of the error names
+   * what is left of `src`.
+   *
    * @param src what to move
    * @param dest where to
-   * @param options `overwrite`, `to`, `signal`, `onProgress`
-   * @throws {SystemError} `EEXIST` if something is at `dest`, unless `overwrite`; else as `rename` or
-   *   `renameNoReplace`, but for `EXDEV`, and as `cp`
+   * @param options `overwrite`, `flush`, `to`, `signal`, `onProgress`
+   * @throws {SystemError} `EEXIST` if something is at `dest`, unless `overwrite`; `EBUSY` if others changed the
+   *   source meanwhile, and for a mount point in it; else as `rename` or `renameNoReplace`, but for `EXDEV`,
+   *   and as `cp`
    */
   move(src: RootPath, dest: RootPath, options?: MoveOptions | null): Reply<Async, undefined>;
 

@@ -251,10 +251,10 @@ const BAGS = {
   appendFile: { keys: ['encoding', 'mode', 'flag', 'flush'], args: ['file', 'data'] },
   cp: {
     keys: ['signal', 'onProgress', 'to', 'reflink', 'recursive', 'force', 'errorOnExist',
-      'preserveTimestamps', 'verbatimSymlinks', 'filter'], // biome-ignore format: a list
+      'preserveTimestamps', 'preserve', 'ignoreVanished', 'verbatimSymlinks', 'filter'], // biome-ignore format: a list
     args: ['file', 'new'],
   },
-  move: { keys: ['signal', 'onProgress', 'to', 'overwrite'], args: ['file', 'new'] },
+  move: { keys: ['signal', 'onProgress', 'to', 'overwrite', 'flush'], args: ['file', 'new'] },
   openRoot: { keys: ['symlinks', 'mounts', 'hardlinks', 'readonly'], args: ['dir'] },
 };
 const TREE = { file: 'content', tofile: link('file'), dir: { inner: 'inner' } };

@@ -41,4 +41,4 @@ async function spiedOn(t, secret, paths, action) {
   return { tries, opens, secrets };
 }
 
-module.exports = { spiedOn };
+module.exports = { publicTool, spiedOn };

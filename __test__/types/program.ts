@@ -91,6 +91,8 @@ const done: undefined[] = [
     force: false,
     errorOnExist: true,
     preserveTimestamps: true,
+    preserve: ['owner', 'times', 'mode', 'acl', 'xattr'],
+    ignoreVanished: true,
     verbatimSymlinks: true,
     reflink: 'never',
     filter: (src: string, dest: string) => src !== dest,
@@ -99,7 +101,8 @@ const done: undefined[] = [
     onProgress: ({ entries, bytes }: Progress) => console.log(entries + bytes),
   }),
   root.move(path, bytes),
-  root.move(path, bytes, { overwrite: true, to, signal, onProgress: null }),
+  root.cp(path, bytes, { preserve: true, ignoreVanished: null }),
+  root.move(path, bytes, { overwrite: true, flush: true, to, signal, onProgress: null }),
   root.rm(path),
   root.rm(path, null, null),
   root.rm(path, undefined, undefined),
@@ -222,6 +225,9 @@ export function reasonOf(error: SystemError): string {
   const maybe: (string | undefined)[] = [path, dest, stack];
   return [...known, ...maybe].join();
 }
+/** What was left, or vanished. */
+export const entriesOf = (error: SystemError): string[] => error.entries ?? [];
+
 const asNodeSeesIt: NodeJS.ErrnoException = {} as SystemError;
 
 // A class of one's own, and a method replaced on the instance or on the prototype.
@@ -340,6 +346,10 @@ const misspelt: CopyFileOptions = { refLink: 'auto' };
 root.cp(path, bytes, { filter: async () => true });
 // @ts-expect-error links are copied as they are
 const resolved: CpOptions = { verbatimSymlinks: false };
+// @ts-expect-error a list of words
+root.cp(path, bytes, { preserve: 'times' });
+// @ts-expect-error a misspelt word
+root.cp(path, bytes, { preserve: ['time'] });
 // @ts-expect-error what is there is `overwrite`, not `force`
 root.move(path, bytes, { force: true });
 // @ts-expect-error a signal, not its controller

@@ -96,8 +96,10 @@
     walk: method('walk', native.tour, (tour, root) => walk(root, tour)),
     // The native calls of these two take one argument more, which is ours.
     cp(src, dest, options) {
-      const only = filterOf(options) == null ? undefined : askNow(this, src, dest, options);
-      return apply(copy, this, [src, dest, options, only]);
+      const filter = filterOf(options);
+      if (filter == null || typeof options !== 'object') return apply(copy, this, [src, dest, options]);
+      const bag = readOnce(options, filter);
+      return apply(copy, this, [src, dest, bag, askNow(this, src, dest, bag)]);
     },
     move(src, dest, options) {
       return apply(move, this, [src, dest, options]);
@@ -176,8 +178,10 @@
     const starts = methodsOf(native.starters, started);
     const { cp, move, openRoot } = starts;
     starts.cp = async function (src, dest, options) {
-      const only = filterOf(options) == null ? undefined : await askAndWait(this, cp, src, dest, options);
-      return apply(cp, this, [src, dest, options, only]);
+      const filter = filterOf(options);
+      if (filter == null || typeof options !== 'object') return apply(cp, this, [src, dest, options]);
+      const bag = readOnce(options, filter);
+      return apply(cp, this, [src, dest, bag, await askAndWait(this, cp, src, dest, bag)]);
     };
     // Most moves are a rename, which is done on the pool; a copy has a thread of its own.
     starts.move = async function (src, dest, options) {
@@ -256,6 +260,28 @@
     return signal?.aborted ? undefined : filter;
   };
 
+  // The options of `cp`, in the order in which the native call reads them.
+  const CP_OPTIONS = [
+    'to',
+    'verbatimSymlinks',
+    'force',
+    'preserveTimestamps',
+    'preserve',
+    'recursive',
+    'errorOnExist',
+    'reflink',
+    'ignoreVanished',
+    'signal',
+    'onProgress',
+  ];
+  // What the options are now, inherited ones included: the filter is asked about the tree that is copied then,
+  // whatever a getter answers the next time.
+  const readOnce = (options, filter) => {
+    const bag = { __proto__: null, filter };
+    for (const key of CP_OPTIONS) bag[key] = options[key];
+    return bag;
+  };
+
   const SLASH = Buffer.from('/');
   // The path of what is at the end of `way` beneath `top`, as `parentPath` of `readdir` is put together.
   const joined = (top, way) => {
@@ -270,11 +296,11 @@
   // Asks the filter about a tree from its top, and gives back the ways to what it said yes to. Yields what
   // may have to be awaited. `cp` is the native call. `list` gives the entries of a directory, and none of what
   // is not gone into, or no directory any more: what is wrong there is said when it is copied.
-  function* asked(root, cp, list, src, dest, { filter, onProgress, ...options }) {
-    const quiet = typeof onProgress === 'function' ? options : { ...options, onProgress };
+  function* asked(root, cp, list, src, dest, options) {
+    const { filter, recursive, signal, onProgress } = options;
+    const quiet = typeof onProgress === 'function' ? { __proto__: options, onProgress: null } : options;
     // Copies nothing: before the filter is asked, all arguments hold.
     yield apply(cp, root, [src, dest, quiet, []]);
-    const { recursive, signal } = options;
     const allowed = [];
     const ahead = [[Buffer.alloc(0), recursive]];
     while (ahead.length > 0) {
@@ -296,26 +322,71 @@
     throw error;
   };
   const TYPED = { withFileTypes: true, encoding: 'buffer' };
-  const askNow = (root, src, dest, options) => {
-    const list = (at) => {
-      try {
-        return root.readdir(at, TYPED);
-      } catch (error) {
-        return noneOf(error);
+  /** The longest path that is certainly no longer than the kernel takes, in bytes. */
+  const LONGEST = 4000;
+  // A path, cut at slashes into pieces that the kernel takes.
+  const piecesOf = (at) => {
+    const pieces = [];
+    let rest = Buffer.from(at);
+    while (rest.length > LONGEST) {
+      const end = rest.lastIndexOf(SLASH, LONGEST);
+      if (end <= 0) break;
+      pieces.push(rest.subarray(0, end));
+      rest = rest.subarray(end + 1);
+    }
+    return [...pieces, rest];
+  };
+  // The directory at the end of a path of any length is listed by way of roots on the way: yields what may have
+  // to be awaited. `of`: the methods of a root, or its promises.
+  function* listed(root, of, at) {
+    const pieces = piecesOf(at);
+    const last = pieces.pop();
+    let here = root;
+    try {
+      for (const piece of pieces) {
+        const next = yield of(here).openRoot(piece);
+        if (here !== root) here.close();
+        here = next;
       }
-    };
-    const filter = refusePromise(options.filter);
-    const steps = asked(root, copy, list, src, dest, { ...options, filter });
+      return yield of(here).readdir(last, TYPED);
+    } catch (error) {
+      return noneOf(error);
+    } finally {
+      if (here !== root) here.close();
+    }
+  }
+  const itself = (root) => root;
+  const promisesIn = (root) => root.promises;
+
+  // Does the steps of a generator, what it yields being there already.
+  const now = (steps) => {
     let step = steps.next();
     while (!step.done) step = steps.next(step.value);
     return step.value;
   };
-  const askAndWait = async (root, cp, src, dest, options) => {
-    const list = (at) => root.promises.readdir(at, TYPED).catch(noneOf);
-    const steps = asked(root, cp, list, src, dest, options);
+  // The same, where it may have to be awaited.
+  const later = async (steps) => {
     let step = steps.next();
-    while (!step.done) step = steps.next(await step.value);
+    while (!step.done) {
+      let value;
+      try {
+        value = await step.value;
+      } catch (error) {
+        step = steps.throw(error);
+        continue;
+      }
+      step = steps.next(value);
+    }
     return step.value;
+  };
+  const askNow = (root, src, dest, options) => {
+    const list = (at) => now(listed(root, itself, at));
+    const filter = refusePromise(options.filter);
+    return now(asked(root, copy, list, src, dest, { __proto__: options, filter }));
+  };
+  const askAndWait = (root, cp, src, dest, options) => {
+    const list = (at) => later(listed(root, promisesIn, at));
+    return later(asked(root, cp, list, src, dest, options));
   };
 
   const refusePromise = (filter) => (src, dest) => {

@@ -128,7 +128,7 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
         )?;
         let force = options.flag("force", true)?;
         let keep_times = options.flag("preserveTimestamps", false)?;
-        let keep_all = options.flag("preserve", false)?;
+        let keep = options.preserve()?;
         let options = CopyTreeOptions {
             recursive: options.flag("recursive", false)?,
             existing: match (force, options.flag("errorOnExist", false)?) {
@@ -137,12 +137,9 @@ pub fn define(methods: &mut Methods<'_>) -> Result<()> {
                 (false, true) => tree::copy_entry::Existing::Refuse,
             },
             reflink: options.reflink()?,
-            keep: match keep_all {
-                true => Keep::EVERYTHING,
-                false => Keep {
-                    times: keep_times,
-                    ..Keep::default()
-                },
+            keep: Keep {
+                times: keep.times || keep_times,
+                ..keep
             },
             report_vanished: !options.flag("ignoreVanished", false)?,
             only: args.names(3)?.map(|names| names.into_iter().collect()),

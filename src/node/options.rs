@@ -11,6 +11,7 @@ use super::make::Encoding;
 use super::roots::CLASS;
 use super::thrown::Checked;
 use crate::ops::copy::Reflink;
+use crate::ops::tree::copy_entry::Keep;
 use crate::resolve::Root;
 
 /// An option bag.
@@ -167,6 +168,46 @@ impl<'a> Options<'a> {
             "never" => Some(Reflink::Never),
             _ => None,
         })
+    }
+
+    /// What a copy keeps of its original: all of it, nothing, or what a list says.
+    pub fn preserve(&self) -> Checked<Keep> {
+        const KEY: &str = "preserve";
+        let Some(value) = self.get(KEY)? else {
+            return Ok(Keep::default());
+        };
+        if value.get_type()? == ValueType::Boolean {
+            return Ok(match value.coerce_to_bool()? {
+                true => Keep::EVERYTHING,
+                false => Keep::default(),
+            });
+        }
+        if !value.is_array()? {
+            let expected = "of type boolean or an instance of Array";
+            return self.refusal.invalid_type(&named(KEY), expected, value);
+        }
+        let list = value.coerce_to_object()?;
+        let reason = "must hold: 'owner', 'times', 'mode', 'acl', 'xattr'";
+        let mut keep = Keep::default();
+        for i in 0..list.get_array_length()? {
+            let element: Unknown = list.get_element(i)?;
+            let kept = one_of(
+                self.refusal,
+                &format!("{}[{i}]", named(KEY)),
+                reason,
+                element,
+                |word| match word {
+                    "owner" => Some(&mut keep.owner),
+                    "times" => Some(&mut keep.times),
+                    "mode" => Some(&mut keep.mode),
+                    "acl" => Some(&mut keep.acl),
+                    "xattr" => Some(&mut keep.xattr),
+                    _ => None,
+                },
+            )?;
+            *kept = true;
+        }
+        Ok(keep)
     }
 
     /// One of several words.

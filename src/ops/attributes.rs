@@ -36,6 +36,8 @@ pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, which: Which) {
         };
         let wanted = match name.to_bytes() {
             name if name.starts_with(b"system.posix_acl_") => false,
+            // What XFS keeps ACLs in, and shows to root.
+            name if name.starts_with(b"trusted.SGI_ACL_") => false,
             name if name.starts_with(b"security.") => which == Which::OfThisOwner,
             _ => which == Which::OfAnyOwner,
         };

@@ -11,7 +11,7 @@ use rustix::fs::{FileType, Mode, SeekFrom};
 use rustix::io::Errno;
 
 use crate::at::At;
-use crate::error::{Failure, MOST_ENTRIES, Result};
+use crate::error::{Failure, MOST_ENTRIES, Reason, Result};
 use crate::ops::directory::{Listing, Read};
 use crate::ops::metadata::chmod_fd;
 use crate::ops::tree::copy_entry::kind_of;
@@ -289,6 +289,10 @@ fn remove_one(root: &Root, guard: Guard<'_>, at: At<'_>, listed: Listed<'_>) -> 
             Ok(Some((fd, id))) => Outcome::Entered(fd, id),
             Ok(None) => Outcome::Kept(None),
             Err(failure) if failure.errno == Errno::NOENT => Outcome::Gone,
+            // Something is mounted there.
+            Err(failure) if failure.reason == Some(Reason::OutsideSandbox) => {
+                Outcome::Kept(Some(Failure::from(Errno::BUSY).at("rmdir")))
+            }
             Err(failure) => Outcome::Kept(Some(failure)),
         };
     }
@@ -297,6 +301,8 @@ fn remove_one(root: &Root, guard: Guard<'_>, at: At<'_>, listed: Listed<'_>) -> 
         Guard::Made(record) => record.is_made(state.id),
     };
     match is_known.then(|| at.unlink()) {
+        // Where somebody removed it this moment, it was described without a name.
+        None if at.is_gone() => Outcome::Gone,
         None => Outcome::Kept(None),
         Some(Ok(()) | Err(Errno::NOENT)) => Outcome::Gone,
         Some(Err(errno)) => Outcome::Kept(Some(Failure::from(errno).at("unlink"))),

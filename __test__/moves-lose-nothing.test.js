@@ -1,0 +1,371 @@
+'use strict';
+// move between file systems while others rename, replace and exchange in the source and beside the destination:
+// whatever was there is there afterwards, in one of the two places, and an error says what was left.
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const net = require('node:net');
+const path = require('node:path');
+const { once } = require('node:events');
+const { SandboxRoot } = require('..');
+const { start } = require('./child');
+const { folder, folderOn, overlay, privately, run, volume } = require('./mounts');
+const { attacked, slowed } = require('./races/slow');
+const { NOBODY, outcome, plant, snapshot, tempDir, unprivileged } = require('./support');
+const { withoutAttaching } = require('./syscalls/strace');
+
+const test = privately(__filename);
+
+/** Each open is followed by a rest, in microseconds. */
+const SLOWED = ['openat2:delay_exit=2500'];
+/** There is a rest before each rename. */
+const SLOW_RENAME = ['renameat2:delay_enter=150000'];
+
+/** The file systems that use the number of an inode again. */
+const REUSES = ['ext4', 'xfs'];
+
+const REASON = /the source was changed/;
+
+/** A source and a destination on different mounts, and roots there. */
+function scene(t, kind, target = kind === 'tmpfs' ? 'ext4' : 'tmpfs') {
+  const [source, dest] = [folderOn(t, kind), folderOn(t, target)];
+  const [from, to] = [source, dest].map((dir) => new SandboxRoot(dir));
+  t.after(() => [from, to].forEach((root) => root.close()));
+  return { source, dest, from, to };
+}
+
+/** A tree of directories with files, whose contents differ; the order in which its directories are listed. */
+function plantTree(root, dir, { width = 8, files = 3 } = {}) {
+  fs.mkdirSync(path.join(dir, 'tree'));
+  for (let i = 0; i < width; i++) {
+    const names = Array.from({ length: files }, (_, j) => [`file ${j}`, `content ${i} ${j}`]);
+    plant(path.join(dir, 'tree'), { [`dir ${i}`]: Object.fromEntries(names) });
+  }
+  return root.readdir('tree');
+}
+
+/** The contents of all files beneath some directories, sorted. */
+const contents = (...dirs) =>
+  dirs.flatMap((dir) => Object.values(snapshot(dir)).flatMap(({ content }) => content ?? [])).sort();
+
+const attackedTest = (title, body) =>
+  test(title, (t) => (withoutAttaching() ? t.skip(withoutAttaching()) : body(t)));
+
+for (const kind of ['tmpfs', 'ext4', 'xfs', 'btrfs', 'overlayfs', 'bindfs']) {
+  attackedTest(`${kind}: a directory renamed within the source while it is moved is not lost`, async (t) => {
+    const { source, dest, from, to } = scene(t, kind);
+    const order = plantTree(from, source);
+    const before = contents(source);
+    let moved;
+    await attacked(
+      t,
+      SLOWED,
+      (source, dest, [first, second], last) => {
+        until(() => hidden(dest, (at) => exists(path.join(at, second))));
+        fs.renameSync(path.join(source, 'tree', last), path.join(source, 'tree', first, 'stray'));
+      },
+      [source, dest, order, order.at(-1)],
+      () => (moved = outcome(() => from.move('tree', 'dest', { to }))),
+    );
+    assert.deepStrictEqual(contents(source, dest), before);
+    assert.strictEqual(moved.error?.code, 'EBUSY');
+    assert.match(moved.error.message, REASON);
+    assert.deepStrictEqual(fs.readdirSync(dest), []);
+  });
+
+  attackedTest(`${kind}: a file renamed within the source while it is moved is not lost`, async (t) => {
+    const { source, dest, from, to } = scene(t, kind);
+    const order = plantTree(from, source, { width: 2, files: 24 });
+    const files = from.readdir(`tree/${order[1]}`);
+    const before = contents(source);
+    let moved;
+    await attacked(
+      t,
+      SLOWED,
+      (source, dest, [done, dir], first, last) => {
+        until(() => hidden(dest, (at) => exists(path.join(at, dir, first))));
+        fs.renameSync(path.join(source, 'tree', dir, last), path.join(source, 'tree', done, 'stray'));
+      },
+      [source, dest, order, files[0], files.at(-1)],
+      () => (moved = outcome(() => from.move('tree', 'dest', { to }))),
+    );
+    assert.deepStrictEqual(contents(source, dest), before);
+    assert.strictEqual(moved.error?.code, 'EBUSY');
+    assert.match(moved.error.message, REASON);
+    assert.deepStrictEqual(fs.readdirSync(dest), []);
+  });
+
+  // While the copy waits for its name, everything was copied.
+  const LATE = {
+    'a file that is written to': (at) => fs.appendFileSync(at, ' and more'),
+    'a file that another one replaces': (at) => {
+      fs.writeFileSync(`${at}.new`, 'and more');
+      fs.renameSync(`${at}.new`, at);
+    },
+    'a file that another one with its inode number replaces': (at) => {
+      const { ino } = fs.statSync(at);
+      for (let i = 0; i < 50; i++) {
+        fs.unlinkSync(at);
+        fs.writeFileSync(at, 'and more');
+        if (fs.statSync(at).ino === ino) return true;
+      }
+      return false;
+    },
+  };
+  for (const [title, change] of Object.entries(LATE)) {
+    if (title.includes('inode') && !REUSES.includes(kind)) continue;
+    for (const tree of kind === 'ext4' ? [false, true] : [true]) {
+      const where = tree ? ' in a tree' : '';
+      attackedTest(`${kind}: ${title} after it was copied${where} is left, and named`, async (t) => {
+        const { source, dest, from, to } = scene(t, kind);
+        plant(source, tree ? { top: { sub: { file: 'old', other: 'other' } } } : { top: 'old' });
+        const at = tree ? 'top/sub/file' : 'top';
+        let moved;
+        const had = await attacked(
+          t,
+          SLOW_RENAME,
+          `(dest, at, tree) => {
+            const last = tree ? 'sub/other' : '';
+            until(() => hidden(dest, (at) => exists(path.join(at, last))));
+            rest(50);
+            return (${change})(at);
+          }`,
+          [dest, path.join(source, at), tree],
+          () => (moved = outcome(() => from.move('top', 'dest', { to, overwrite: true }))),
+        );
+        if (had === false) return t.skip('no inode number is used again here');
+        assert.match(fs.readFileSync(path.join(source, at), 'utf8'), /and more$/);
+        assert.deepStrictEqual(contents(dest), tree ? ['old', 'other'] : ['old']);
+        assert.deepStrictEqual(fs.readdirSync(dest), ['dest']);
+        const { error } = moved;
+        assert.strictEqual(error?.code, 'EBUSY');
+        assert.match(error.message, REASON);
+        const again = outcome(() => from.move('top', 'dest', { to }));
+        assert.strictEqual(again.error.code, 'EEXIST');
+      });
+    }
+  }
+}
+
+attackedTest('what is left in the source is named by the error, and nothing else is left', async (t) => {
+  const { source, dest, from, to } = scene(t, 'tmpfs');
+  plantTree(from, source);
+  let error;
+  await attacked(
+    t,
+    SLOW_RENAME,
+    (source, dest) => {
+      until(() => hidden(dest, (at) => fs.readdirSync(at).length === 8));
+      rest(50);
+      fs.writeFileSync(path.join(source, 'tree/new'), 'new');
+      fs.appendFileSync(path.join(source, 'tree/dir 3/file 1'), ' and more');
+      fs.mkdirSync(path.join(source, 'tree/dir 5/late'));
+    },
+    [source, dest],
+    () => {
+      try {
+        from.move('tree', 'dest', { to, overwrite: true });
+      } catch (thrown) {
+        error = thrown;
+      }
+    },
+  );
+  const left = ['tree/dir 3/file 1', 'tree/dir 5/late', 'tree/new'];
+  assert.strictEqual(error?.code, 'EBUSY');
+  assert.deepStrictEqual(error.entries?.sort(), left);
+  assert.deepStrictEqual(Object.keys(snapshot(source)), [
+    'tree',
+    'tree/dir 3',
+    left[0],
+    'tree/dir 5',
+    left[1],
+    left[2],
+  ]);
+  assert.strictEqual(contents(dest).length, 24);
+});
+
+for (const kind of ['btrfs', 'tmpfs', 'ext4', 'xfs']) {
+  for (const part of ['.', 'sub', 'sub/deeper']) {
+    test(`${kind}: a move into itself, through a bind mount of ${part} of it, is EINVAL`, (t) => {
+      const dir = folderOn(t, kind);
+      plant(dir, { tree: { a: { file: 'a' }, sub: { deeper: { file: 'b' } }, z: { file: 'z' } } });
+      const alias = folder('alias');
+      run('mount', '--bind', path.join(dir, 'tree', part), alias);
+      const [from, to] = [dir, alias].map((at) => new SandboxRoot(at));
+      t.after(() => {
+        for (const root of [from, to]) root.close();
+        run('umount', '--lazy', alias);
+      });
+      const before = snapshot(dir);
+      for (const overwrite of [false, true]) {
+        const { error } = outcome(() => from.move('tree', 'new', { to, overwrite }));
+        assert.deepStrictEqual(snapshot(dir), before);
+        assert.strictEqual(error?.code, 'EINVAL');
+      }
+    });
+  }
+}
+
+for (const fails of [false, true]) {
+  for (const kind of ['tmpfs', 'ext4']) {
+    const title = `${kind}: a tree put in place of the hidden copy of a move that ${fails ? 'fails' : 'succeeds'}`;
+    attackedTest(`${title} is neither removed nor taken for the copy`, async (t) => {
+      const { source, dest, from, to } = scene(t, kind === 'tmpfs' ? 'ext4' : 'tmpfs', kind);
+      const order = plantTree(from, source);
+      plant(dest, { precious: { dir: { file: 'precious' } } });
+      if (fails) {
+        // Nobody copies a socket.
+        const server = net.createServer().listen(path.join(source, 'tree', order.at(-1), 'socket'));
+        await once(server, 'listening');
+        t.after(() => server.close());
+      }
+      const before = contents(source, dest);
+      let moved;
+      await attacked(
+        t,
+        SLOWED,
+        (dest, half) => {
+          const at = until(() => hidden(dest, (at) => exists(path.join(at, half))));
+          fs.renameSync(at, path.join(dest, 'stolen'));
+          fs.renameSync(path.join(dest, 'precious'), at);
+        },
+        [dest, order[4]],
+        () => (moved = outcome(() => from.move('tree', 'dest', { to }))),
+      );
+      const all = new Set(contents(source, dest));
+      assert.deepStrictEqual(
+        before.filter((content) => !all.has(content)),
+        [],
+      );
+      assert.ok(moved.error !== undefined, 'what was published is not what was moved');
+      assert.strictEqual(moved.error.code, fails ? 'ENXIO' : 'EBUSY');
+      assert.strictEqual(contents(source).length, 24);
+    });
+  }
+}
+
+for (const kind of ['tmpfs', 'ext4', 'btrfs']) {
+  test(`${kind}: of two moves of one tree, each has all of it at its destination or nothing`, async (t) => {
+    const ROUNDS = 6;
+    for (let i = 0; i < ROUNDS; i++) {
+      const { source, dest, from } = scene(t, kind);
+      plantTree(from, source, { width: 40, files: 8 });
+      const before = contents(source);
+      const [gate, other] = [path.join(dest, 'gate'), folderOn(t, kind === 'tmpfs' ? 'ext4' : 'tmpfs')];
+      const movers = ['one', 'two'].map((name, i) =>
+        start(
+          t,
+          (source, dest, gate, name) => {
+            const [from, to] = [source, dest].map((dir) => new SandboxRoot(dir));
+            console.log('ready');
+            while (!fs.existsSync(gate));
+            try {
+              from.move('tree', name, { to });
+            } catch ({ code, entries }) {
+              return { code, entries };
+            }
+          },
+          [source, [dest, other][i], gate, name],
+        ),
+      );
+      await Promise.all(movers.map(({ ready }) => ready));
+      fs.writeFileSync(gate, '');
+      const ends = await Promise.all(movers.map(async ({ result }) => (await result).value));
+      fs.unlinkSync(gate);
+      const ended = JSON.stringify(ends);
+      const all = new Set(contents(source, dest, other));
+      assert.deepStrictEqual(
+        before.filter((content) => !all.has(content)),
+        [],
+        ended,
+      );
+      for (const [i, [dir, name]] of [
+        [dest, 'one'],
+        [other, 'two'],
+      ].entries()) {
+        // biome-ignore format: pairs
+        const names = fs.readdirSync(dir);
+        if (names.length > 0) assert.deepStrictEqual([names, contents(dir)], [[name], before], ended);
+        if (ends[i] === null) assert.deepStrictEqual(names, [name]);
+      }
+    }
+  });
+}
+
+for (const target of ['tmpfs', 'ext4', 'xfs', 'bindfs']) {
+  test(`${target}: a move that fails removes its copy of directories that nobody may write to`, async (t) => {
+    const { source, dest, from, to } = scene(t, target === 'tmpfs' ? 'ext4' : 'tmpfs', target);
+    const order = plantTree(from, source);
+    const server = net.createServer().listen(path.join(source, 'tree', order.at(-1), 'socket'));
+    await once(server, 'listening');
+    t.after(() => server.close());
+    for (const name of order) fs.chmodSync(path.join(source, 'tree', name), 0o555);
+    run('chown', '-R', `${NOBODY}:${NOBODY}`, source, dest);
+    const before = snapshot(source);
+    const { error } = unprivileged(() => outcome(() => from.move('tree', 'dest', { to, overwrite: true })));
+    assert.strictEqual(error?.code, 'ENXIO');
+    assert.deepStrictEqual([snapshot(source), fs.readdirSync(dest)], [before, []]);
+  });
+}
+
+for (const options of ['redirect_dir=off', 'redirect_dir=off,index=on', 'redirect_dir=off,xino=off']) {
+  test(`overlayfs, ${options}: files of the lower layer with several names are moved, and removed`, (t) => {
+    const at = folder('overlay');
+    const lower = tempDir(t, volume('ext4'));
+    plant(lower, { tree: { a: 'linked', dir: { d: 'deep' } }, single: 'single' });
+    fs.linkSync(path.join(lower, 'tree/a'), path.join(lower, 'tree/b'));
+    fs.linkSync(path.join(lower, 'tree/a'), path.join(lower, 'tree/dir/c'));
+    fs.linkSync(path.join(lower, 'single'), path.join(lower, 'twin'));
+    overlay(at, lower, tempDir(t, volume('tmpfs')), options);
+    const to = new SandboxRoot(folderOn(t, 'xfs'));
+    const from = new SandboxRoot(at);
+    t.after(() => {
+      for (const root of [from, to]) root.close();
+      run('umount', '--lazy', at);
+    });
+    from.move('tree', 'tree', { to });
+    from.move('single', 'single', { to });
+    assert.deepStrictEqual(fs.readdirSync(at), ['twin']);
+    assert.deepStrictEqual(to.readFile('tree/dir/c', 'utf8'), 'linked');
+    assert.deepStrictEqual(to.readFile('single', 'utf8'), 'single');
+    assert.strictEqual(to.stat('tree/a').nlink, 3);
+  });
+}
+
+for (const target of ['bindfs', 'fuse2fs']) {
+  test(`${target}: a move that could not be published without replacing fails before it copies`, (t) => {
+    const { source, dest, from, to } = scene(t, 'ext4', target);
+    plantTree(from, source);
+    const before = snapshot(source);
+    const told = [];
+    const onProgress = (progress) => told.push(progress);
+    const { error } = outcome(() => from.move('tree', 'dest', { to, onProgress }));
+    assert.strictEqual(error?.code, 'EINVAL');
+    assert.deepStrictEqual(
+      told.filter(({ entries, bytes }) => entries > 0 || bytes > 0),
+      [],
+    );
+    assert.deepStrictEqual([snapshot(source), fs.readdirSync(dest)], [before, []]);
+  });
+}
+
+for (const flush of [true, false]) {
+  test(`with { flush: ${flush} } a move ${flush ? 'waits' : 'does not wait'} for the disk before it removes`, async (t) => {
+    if (withoutAttaching()) return t.skip(withoutAttaching());
+    const { source, from, to } = scene(t, 'tmpfs', 'ext4');
+    plantTree(from, source);
+    const log = path.join(source, 'log');
+    await slowed([], () => from.move('tree', 'dest', { to, flush }), log);
+    const calls = fs.readFileSync(log, 'utf8').split('\n');
+    const of = (pattern) => calls.findIndex((line) => pattern.test(line));
+    const lastOf = (pattern) => calls.findLastIndex((line) => pattern.test(line));
+    const removed = of(/\bunlinkat\([^)]*"file/);
+    const published = of(/\brenameat2\([^)]*"dest".* = 0/);
+    assert.ok(removed > published && published > 0);
+    if (!flush) return assert.strictEqual(of(/\bsyncfs\(/), -1);
+    // The content before it has its name, and the name before the source is gone.
+    assert.ok(of(/\bsyncfs\(.* = 0/) > lastOf(/\b(copy_file_range|sendfile|write)\(.*content/));
+    assert.ok(of(/\bsyncfs\(.* = 0/) < published);
+    assert.ok(lastOf(/\bsyncfs\(.* = 0/) > published && lastOf(/\bsyncfs\(/) < removed);
+  });
+}

@@ -1,0 +1,88 @@
+'use strict';
+// root copies and moves into a directory of another user, who exchanges what was just made with something of
+// root's in the same directory: that keeps its mode and its owner.
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { SandboxRoot } = require('..');
+const { folderOn, privately } = require('./mounts');
+const { slowed, swapping } = require('./races/slow');
+const { NOBODY, fifo, link, outcome, plant } = require('./support');
+const { withoutAttaching } = require('./syscalls/strace');
+
+const test = privately(__filename);
+
+/** The file systems that can exchange two names. */
+const KINDS = ['tmpfs', 'ext4', 'xfs', 'btrfs', 'overlayfs'];
+/** So often the attacker has to be in time, and so many tries there are. */
+const ENOUGH = 2;
+const ROUNDS = 12;
+
+/** What makes a name is followed by a rest, in microseconds, in which the attacker finds it. */
+const SLOWED = ['mkdirat,mknodat,symlinkat:delay_exit=40000'];
+
+const secretFile = (at) => fs.writeFileSync(at, 'secret', { mode: 0o600 });
+function secretDirectory(at) {
+  fs.mkdirSync(at, { mode: 0o700 });
+  secretFile(path.join(at, 'secret'));
+}
+const SECRETS = { file: secretFile, directory: secretDirectory };
+
+const copies = (from, i, to) => from.cp(`source${i}`, `dest${i}`, { to, recursive: true });
+// Without `overwrite` the attacker would meet what is made to try whether the copy can be published.
+const moves = (from, i, to) => from.move(`source${i}`, `dest${i}`, { to, overwrite: true });
+
+/** What is made, what the victim is, and by what it was copied. */
+const ROWS = [
+  { made: 'directory', victim: 'directory', how: 'cp', go: copies, source: { sub: { file: 'content' } } },
+  { made: 'directory', victim: 'directory', how: 'move', go: moves, source: { sub: { file: 'content' } } },
+  { made: 'fifo', victim: 'file', how: 'cp', go: copies, source: fifo() },
+  { made: 'fifo', victim: 'file', how: 'move', go: moves, source: fifo() },
+  { made: 'symlink', victim: 'file', how: 'move', go: moves, source: link('nowhere') },
+];
+
+for (const kind of KINDS) {
+  for (const { made, victim, how, go, source } of ROWS) {
+    test(`${kind}: a ${made} that ${how} made is exchanged with a ${victim} of root's: that stays as it was`, async (t) => {
+      if (withoutAttaching()) return t.skip(withoutAttaching());
+      const [dir, elsewhere] = [folderOn(t, kind), folderOn(t, kind === 'tmpfs' ? 'ext4' : 'tmpfs')];
+      fs.chownSync(dir, NOBODY, NOBODY);
+      fs.chmodSync(dir, 0o755);
+      const [from, to] = [elsewhere, dir].map((at) => new SandboxRoot(at));
+      t.after(() => [from, to].forEach((root) => root.close()));
+      for (let i = 0; i < ROUNDS; i++) {
+        const at = path.join(elsewhere, `source${i}`);
+        plant(elsewhere, { [`source${i}`]: source });
+        if (made !== 'symlink') fs.chmodSync(at, 0o777);
+        fs.lchownSync(at, NOBODY, NOBODY);
+      }
+      const names = Array.from({ length: ROUNDS }, (_, i) => `victim${i}`);
+      const victims = names.map((name) => {
+        SECRETS[victim](path.join(dir, name));
+        return fs.openSync(path.join(dir, name));
+      });
+      t.after(() => victims.forEach((fd) => fs.closeSync(fd)));
+      const told = () =>
+        victims.map((fd) => {
+          const { mode, uid, gid, nlink } = fs.fstatSync(fd);
+          return { mode: mode.toString(8), uid, gid, nlink };
+        });
+      const before = told();
+
+      const codes = [];
+      const swaps = await swapping(t, dir, made, names, () =>
+        slowed(SLOWED, async () => {
+          for (let i = 0; i < ROUNDS && codes.filter((code) => code === 'EBUSY').length < ENOUGH; i++) {
+            codes.push(outcome(() => go(from, i, to)).error?.code ?? 'done');
+          }
+        }),
+      );
+      assert.deepStrictEqual(told(), before, `after ${codes}`);
+      // What is noticed is refused; the attacker may also come too late.
+      for (const code of codes) assert.match(code, /^(EBUSY|done)$/);
+      assert.ok(codes.includes('EBUSY'), `the attacker was never in time: ${codes}, ${swaps} exchanges`);
+      t.diagnostic(`${swaps} exchanges, ${codes}`);
+    });
+  }
+}
