@@ -383,23 +383,8 @@ impl Root {
 
     /// The directory above `dir`, to read its names: the way up in a tree whose levels were closed.
     pub fn listing_above(&self, dir: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
-        self.above(dir, OFlags::RDONLY)
-    }
-
-    /// An `O_PATH` descriptor of the directory above `dir`, to be compared with others.
-    pub fn handle_above(&self, dir: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
-        self.above(dir, OFlags::PATH)
-    }
-
-    /// The only lookup that does not stay beneath where it starts. `dir` may have been moved, even out of
-    /// the root: whoever asks compares what comes out with a directory that it knows, by identity.
-    fn above(&self, dir: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Failure> {
-        let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let resolve = self.policy.in_tree().resolve() - ResolveFlags::BENEATH;
-        let above = retry::on(is_passing, || {
-            rustix::fs::openat2(dir, c"..", flags, Mode::empty(), resolve)
-        });
-        Ok(above?)
+        self.fd()?;
+        above(dir, OFlags::RDONLY, self.policy)
     }
 
     /// The same root, refusing mounts.
@@ -534,6 +519,22 @@ fn not_covered(root: BorrowedFd<'_>) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
     rustix::fs::openat2(root, c"..", flags, Mode::empty(), resolve).map(drop)
+}
+
+/// An `O_PATH` descriptor of the directory above `dir`, on whatever mount, to be compared with others.
+pub fn handle_above(dir: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    above(dir, OFlags::PATH, Policy::default())
+}
+
+/// The only lookup that does not stay beneath where it starts. `dir` may have been moved, even out of
+/// the root: whoever asks compares what comes out with a directory that it knows, by identity.
+fn above(dir: BorrowedFd<'_>, flags: OFlags, policy: Policy) -> Result<OwnedFd, Failure> {
+    let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = policy.in_tree().resolve() - ResolveFlags::BENEATH;
+    let above = retry::on(is_passing, || {
+        rustix::fs::openat2(dir, c"..", flags, Mode::empty(), resolve)
+    });
+    Ok(above?)
 }
 
 /// Whether the file system of `root` answers `fstat` from memory, once a file has been looked up. Others

@@ -20,7 +20,7 @@ use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
 use crate::ops::tree::record::{Listed, Record};
 use crate::ops::tree::walk::{Down, Found, Stopped, Visitor, Walk, joined};
 use crate::path::Leaf;
-use crate::resolve::{Entry, Place, Root};
+use crate::resolve::{Entry, Place, Root, handle_above};
 use crate::retry::{TRIES, rest};
 use crate::watch::Watch;
 
@@ -59,7 +59,7 @@ pub fn copy_tree(
     }
     let destination = Destination::find(to).map_err(failed)?;
     if let Source::Directory(listing) = &source {
-        not_into_itself(listing.as_fd(), from.root, destination.dir(), to.root).map_err(failed)?;
+        not_into_itself(listing.as_fd(), from.root, destination.dir()).map_err(failed)?;
     }
     let record = Arc::default();
     let job = Job {
@@ -92,7 +92,6 @@ pub(super) fn not_into_itself(
     source: BorrowedFd<'_>,
     from: &Root,
     dest: BorrowedFd<'_>,
-    to: &Root,
 ) -> Result<(), Failure> {
     let (source, root) = (Id::of(source)?, Id::of(from.fd()?)?);
     let mut id = Id::of(dest)?;
@@ -104,7 +103,7 @@ pub(super) fn not_into_itself(
         if id == root {
             return Ok(());
         }
-        let above = to.handle_above(dir.as_ref().map_or(dest, AsFd::as_fd));
+        let above = handle_above(dir.as_ref().map_or(dest, AsFd::as_fd));
         let above = match above {
             // Above a root there may be directories that this process may not search.
             Err(failure) if failure.errno == Errno::ACCESS => return Ok(()),

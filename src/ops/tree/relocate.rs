@@ -84,7 +84,7 @@ fn copy_across(
     let id = source.id().map_err(Stopped::at_top)?;
     if let Source::Directory(listing) = &source {
         let parent = new.at().parts().0;
-        not_into_itself(listing.as_fd(), &strict, parent, to.root).map_err(at_top)?;
+        not_into_itself(listing.as_fd(), &strict, parent).map_err(at_top)?;
     }
     can_be_published(to.root, &new, &source, id, options.overwrite).map_err(at_top)?;
 
