@@ -255,7 +255,27 @@ impl Game {
 
     fn step(&mut self) -> Option<()> {
         let side = self.random.below(self.sides.len() as u64) as usize;
-        match self.random.below(100) {
+        let special = self.random.below(100);
+        if self.feed && special < 10 {
+            return self.feed();
+        }
+        if self.volume.is_some() && special >= 88 {
+            return match self.random.below(3) {
+                0 => self.mount(side),
+                1 => self.unmount(),
+                _ => self.flap(side),
+            };
+        }
+        let copy = self.sides.iter().position(|side| !side.is_source);
+        if let Some(copy) = copy
+            && special < 25
+        {
+            return match self.random.chance(60) {
+                true => self.pounce_on_copy(copy),
+                false => self.pounce_on_hidden(copy),
+            };
+        }
+        match self.random.below(94) {
             0..14 => self.rename(side),
             14..24 => self.exchange(side),
             24..34 => self.exchange_beside(side),
@@ -266,12 +286,9 @@ impl Game {
             73..79 => self.destroy(side),
             79..84 => self.destroy_and_replace(side),
             84..89 => self.add(side),
-            89..92 => self.link(side),
-            92..95 => self.bring_bystander(side),
-            95..97 => self.mount(side),
-            97..98 => self.unmount(),
-            98..99 => self.flip_above(),
-            _ => self.feed(),
+            89..91 => self.link(side),
+            91..93 => self.bring_bystander(side),
+            _ => self.flip_above(),
         }
     }
 
@@ -595,6 +612,102 @@ impl Game {
         mount_bind(&volume, &on).ok()?;
         self.mounted.push(on);
         Some(())
+    }
+
+    /// Mounts something and unmounts it again, a few times.
+    fn flap(&mut self, side: usize) -> Option<()> {
+        let volume = self.volume.clone()?;
+        let on = self.pick_dir(side)?;
+        if on == self.sides[side].dir {
+            return None;
+        }
+        for _ in 0..30 {
+            mount_bind(&volume, &on).ok()?;
+            self.spin();
+            let unmounted = unmount(&on, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+            if unmounted.is_err() {
+                self.mounted.push(on);
+                return None;
+            }
+            self.spin();
+        }
+        Some(())
+    }
+
+    fn spin(&mut self) {
+        let end = Instant::now() + Duration::from_micros(self.random.below(30));
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Waits for a name in the copy, and exchanges what was made there at that moment.
+    fn pounce_on_copy(&mut self, copy: usize) -> Option<()> {
+        let source = self.sides.iter().position(|side| side.is_source);
+        let mut name = self.sides[copy].dir.join("copy");
+        // What is in the copy has the names of what is in the source.
+        if let Some(source) = source
+            && self.random.chance(50)
+        {
+            let tree = self.sides[source].dir.join("tree");
+            let original = self.pick(source)?;
+            name = name.join(original.strip_prefix(tree).ok()?);
+        }
+        let bait = self.bait(copy, &name)?;
+        self.pounce(copy, &bait, || Some(name.clone()))
+    }
+
+    /// Waits for a name of the kind that calls make for a while, and exchanges what is there.
+    fn pounce_on_hidden(&mut self, copy: usize) -> Option<()> {
+        let dir = self.sides[copy].dir.clone();
+        let bait = self.bait(copy, &dir.join("hidden"))?;
+        self.pounce(copy, &bait, || {
+            let mut names = fs::read_dir(&dir).ok()?.flatten();
+            let hidden = names.find(|entry| entry.file_name().as_bytes().starts_with(b"."))?;
+            Some(hidden.path())
+        })
+    }
+
+    /// What is to be put at `name`: something beside it, or in the pocket.
+    fn bait(&mut self, side: usize, name: &Path) -> Option<PathBuf> {
+        if self.random.chance(50)
+            && let Some((_, held)) = self.held(side)
+        {
+            return Some(held);
+        }
+        let is_bystander = |path: &PathBuf| {
+            let name = path.file_name().map(OsStr::as_bytes);
+            name.is_some_and(|name| name.starts_with(b"v"))
+        };
+        let beside = fs::read_dir(name.parent()?).ok()?.flatten();
+        let beside: Vec<_> = beside
+            .map(|entry| entry.path())
+            .filter(is_bystander)
+            .collect();
+        beside
+            .get(self.random.below(beside.len() as u64) as usize)
+            .cloned()
+    }
+
+    fn pounce(
+        &mut self,
+        side: usize,
+        bait: &Path,
+        name: impl Fn() -> Option<PathBuf>,
+    ) -> Option<()> {
+        let new = file_of(bait)?;
+        self.placed(side, bait);
+        let end = Instant::now() + Duration::from_millis(2);
+        while Instant::now() < end {
+            if let Some(name) = name()
+                && renamed(bait, &name, RenameFlags::EXCHANGE).is_some()
+            {
+                let old = file_of(bait)?;
+                self.replaced(side, new, old);
+                return Some(());
+            }
+        }
+        None
     }
 
     fn unmount(&mut self) -> Option<()> {
