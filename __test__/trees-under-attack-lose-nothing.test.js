@@ -114,15 +114,20 @@ class Scene {
     this.worlds = this.kinds.map((kind, i) => fs.mkdtempSync(path.join(volumeOf(kind, i), `${seed}-`)));
     this.meddlers = 1 + random(3);
     this.sides = this.method === 'rm' ? 'from' : ['from', 'to', 'both'][random(3)];
-    this.mounts = uid === 0 && random(4) === 0;
+    this.mounts = uid === 0 && random(4) < (this.method === 'rm' ? 2 : 1);
     this.above = random(6) === 0;
-    this.feeds = this.method === 'cp' && isSame && this.sides === 'both' && random(3) === 0;
+    this.feeds = this.method === 'cp' && isSame && this.sides === 'both' && random(3) > 0;
     this.pause = [0, 0, 20, 80, 300, 1500][random(6)];
     this.delay = [0, 0, 500, 3000][random(4)];
     this.policy = { mounts: ['allow', 'reject'][random(2)] };
     this.force = random(2) === 0;
     // A single file, now and then.
     this.size = [1, 20, 60, 60, 120][random(5)];
+    if (this.method === 'rm') {
+      // It is soon over.
+      this.size = [1, 60, 200, 400][random(4)];
+      this.delay = [0, 0, 500][random(3)];
+    }
     this.large = random(3) === 0 ? 2 : 0;
     this.taken = random(4) === 0;
     this.planted = new Planted(random);

@@ -17,7 +17,7 @@
 //! | `until=PATH`| as long as this is not there, nothing of the source is removed by the tested operation |
 //! | `pause=N`   | how many microseconds lie between two steps, on average                               |
 //! | `delay=N`   | how many microseconds lie before the first one                                        |
-//! | `feed=1`    | parts of the destination are moved into the source                                    |
+//! | `feed=1`    | the copy is moved into the source                                                     |
 //!
 //! It says `ready`, begins at a line of standard input, and ends when that is closed, with its account.
 //!
@@ -724,18 +724,18 @@ impl Game {
         renamed(a, b, RenameFlags::EXCHANGE)
     }
 
-    /// Moves a directory of the destination into the source.
+    /// Moves the copy, which is being made, into the source.
     fn feed(&mut self) -> Option<()> {
         let (source, copy) = match &self.sides[..] {
             [a, b] if self.feed && a.is_source && !b.is_source => (0, 1),
             _ => return None,
         };
-        let (_, pocket) = self.take(copy)?;
         let to = self.pick_dir(source)?.join(self.fresh());
-        self.placed(source, &pocket);
-        renamed(&pocket, &to, RenameFlags::NOREPLACE)?;
-        self.sides[copy].held.pop();
-        Some(())
+        renamed(
+            &self.sides[copy].dir.join("copy"),
+            &to,
+            RenameFlags::NOREPLACE,
+        )
     }
 }
 
