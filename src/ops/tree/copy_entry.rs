@@ -443,23 +443,25 @@ impl<'a> EntryCopier<'a> {
         else {
             return Ok(false);
         };
+        // Linked by its descriptor: the name may lead to anything by now.
         let first_at = At::new(dir.as_fd(), &leaf);
+        let copy = match kind_of(original) {
+            FileType::Symlink => self.to.symlink_at(first_at),
+            _ => self.to.handle_at(first_at),
+        };
+        let copy = match copy {
+            Ok(copy) if Id::of(copy.as_fd())? == first.copy => copy,
+            _ => return Ok(false),
+        };
         let linked = self.make(dest, original, |at| {
-            first_at.link(at)?;
-            // Believed only if it is the copy: the name may lead to anything by now.
-            match at.lstat() {
-                Ok(stat) if Id::from(&stat) == first.copy => Ok(first.copy),
-                _ => {
-                    at.unlink()?;
-                    Err(Errno::STALE.into())
-                }
-            }
+            at.link_open_file(copy.as_fd())?;
+            Ok(first.copy)
         });
         match linked {
             Ok(_) => Ok(true),
             Err(failure) => match failure.errno {
-                // Its copy was moved away, has as many names as it may, or is on another mount.
-                Errno::STALE | Errno::NOENT | Errno::MLINK | Errno::XDEV => Ok(false),
+                // Its copy was removed, has as many names as it may, or is on another mount.
+                Errno::NOENT | Errno::MLINK | Errno::XDEV => Ok(false),
                 _ => Err(failure),
             },
         }

@@ -86,7 +86,7 @@ fn copy_across(
         let parent = new.at().parts().0;
         not_into_itself(listing.as_fd(), &strict, parent).map_err(at_top)?;
     }
-    can_be_published(to.root, &new, &source, id, options.overwrite).map_err(at_top)?;
+    can_be_published(to, &new, &source, id, options.overwrite, left).map_err(at_top)?;
 
     let record = Arc::new(Record::of_move());
     let leaf = temporary_name(new.at()).map_err(Stopped::at_top)?;
@@ -136,12 +136,14 @@ fn copy_across(
 }
 
 /// Whether a copy of `source`, which is `id`, could get the name `new`: asked before anything is copied.
+/// `left`: what was tried with, if it cannot be removed.
 fn can_be_published(
-    to: &Root,
+    to: Place<'_>,
     new: &Entry<'_, '_>,
     source: &Source<'_, '_>,
     id: Id,
     overwrite: bool,
+    left: &mut Vec<Vec<u8>>,
 ) -> Result<(), Failure> {
     let is_directory = matches!(source, Source::Directory(_));
     match new.at().lstat() {
@@ -150,7 +152,7 @@ fn can_be_published(
         Ok(there) => match (is_directory, kind_of(&there) == FileType::Directory) {
             (true, false) => return Err(Errno::NOTDIR.into()),
             (false, true) => return Err(Errno::ISDIR.into()),
-            (true, true) if !directory::is_empty(to.listing_at(new.at())?.as_fd())? => {
+            (true, true) if !directory::is_empty(to.root.listing_at(new.at())?.as_fd())? => {
                 return Err(Errno::NOTEMPTY.into());
             }
             _ => {}
@@ -161,15 +163,24 @@ fn can_be_published(
         return Ok(());
     }
     // Not every file system knows RENAME_NOREPLACE.
-    let (first, second) = (temporary_name(new.at())?, temporary_name(new.at())?);
-    let (first, second) = (new.at().beside(&first), new.at().beside(&second));
+    let (old_name, new_name) = (temporary_name(new.at())?, temporary_name(new.at())?);
+    let (first, second) = (new.at().beside(&old_name), new.at().beside(&new_name));
     first.mkdir(Mode::RWXU)?;
     let renamed = first.rename(second, RenameFlags::NOREPLACE);
-    match renamed {
-        Ok(()) => second.rmdir()?,
-        Err(_) => first.rmdir()?,
+    let (last, name) = match renamed {
+        Ok(()) => (second, &new_name),
+        Err(_) => (first, &old_name),
+    };
+    match (last.rmdir(), renamed) {
+        (Ok(()), renamed) => Ok(renamed?),
+        // Others took it, or put something of theirs there.
+        (Err(Errno::NOENT), _) => Err(Errno::BUSY.into()),
+        (Err(_), _) => {
+            let hidden = to.path.beside(name).map_err(|_| Errno::INVAL)?;
+            left.push(hidden.as_bytes().to_vec());
+            Err(Errno::BUSY.into())
+        }
     }
-    Ok(renamed?)
 }
 
 /// Gives the copy `temporary` its name.
