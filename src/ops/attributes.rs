@@ -4,7 +4,9 @@ use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::XattrFlags;
+use rustix::io::{Errno, Result};
 
+use crate::memory::with_room;
 use crate::retry::on_intr;
 
 /// The longest list of names, and the longest value, in bytes.
@@ -25,26 +27,21 @@ pub enum Which {
 /// Copies extended attributes from one open file or directory to another, as far as the file system and the
 /// rights of this process allow. ACLs are none of them: see [`Permissions`](super::permissions).
 pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, which: Which) {
-    let mut names = vec![0; LONGEST];
-    let Ok(length) = on_intr(|| rustix::fs::flistxattr(from, &mut names)) else {
+    let Ok(names) = get(|names| rustix::fs::flistxattr(from, names)) else {
         return;
     };
-    names.truncate(length);
     for name in names.split_inclusive(|&byte| byte == 0) {
         let Ok(name) = CStr::from_bytes_with_nul(name) else {
             continue;
         };
         let wanted = match name.to_bytes() {
             name if name.starts_with(b"system.posix_acl_") => false,
-            // What XFS keeps ACLs in, and shows to root.
-            name if name.starts_with(b"trusted.SGI_ACL_") => false,
             name if name.starts_with(b"security.") => which == Which::OfThisOwner,
             _ => which == Which::OfAnyOwner,
         };
-        if !wanted {
-            continue;
+        if wanted {
+            copy_one(from, to, name);
         }
-        copy_one(from, to, name);
     }
 }
 
@@ -58,11 +55,25 @@ pub fn copy_default_acl(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
 
 /// Copies one attribute; false if there is none. What cannot be set is left out, as by mv(1).
 fn copy_one(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> bool {
-    let mut value = vec![0; LONGEST];
-    let Ok(length) = on_intr(|| rustix::fs::fgetxattr(from, name, &mut value)) else {
+    let Ok(value) = get(|value| rustix::fs::fgetxattr(from, name, value)) else {
         return false;
     };
-    let value = value.get(..length).unwrap_or_default();
-    let _ = on_intr(|| rustix::fs::fsetxattr(to, name, value, XattrFlags::empty()));
+    let _ = on_intr(|| rustix::fs::fsetxattr(to, name, &value, XattrFlags::empty()));
     true
+}
+
+/// A list or a value that `fill` fills a buffer with.
+pub(super) fn get(fill: impl Fn(&mut [u8]) -> Result<usize>) -> Result<Vec<u8>> {
+    // Most are short.
+    let mut short = [0; 256];
+    match on_intr(|| fill(&mut short)) {
+        Ok(length) => return Ok(short.get(..length).unwrap_or_default().to_vec()),
+        Err(Errno::RANGE) => {}
+        Err(errno) => return Err(errno),
+    }
+    let mut long = with_room(LONGEST)?;
+    long.resize(LONGEST, 0);
+    let length = on_intr(|| fill(&mut long))?;
+    long.truncate(length);
+    Ok(long)
 }

@@ -10,14 +10,12 @@ use rustix::fs::{Gid, Mode, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::error::{Failure, Result};
+use crate::ops::attributes;
 use crate::proc;
 use crate::retry::on_intr;
 
 /// Where the kernel keeps the access ACL: acl(5).
 const ACCESS_ACL: &CStr = c"system.posix_acl_access";
-
-/// The longest value of an extended attribute, in bytes: xattr(7).
-const LONGEST_VALUE: usize = 64 << 10;
 
 /// The nine permission bits of a file, and its access ACL where it has one.
 #[derive(Clone, Debug)]
@@ -132,20 +130,13 @@ fn remove_acl(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     }
 }
 
-/// The ACL that `get` gets; `None` where there is none, or can be none.
-fn acl_of(get: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Option<Vec<u8>>, Errno> {
-    // Most files have none, and those of most that do are short.
-    let mut short = [0; 256];
-    match on_intr(|| get(&mut short)) {
-        Ok(length) => return Ok(short.get(..length).map(<[u8]>::to_vec)),
-        Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
-        Err(Errno::RANGE) => {}
-        Err(errno) => return Err(errno),
+/// The ACL that `fill` fills a buffer with; `None` where there is none, or can be none.
+fn acl_of(fill: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Option<Vec<u8>>, Errno> {
+    match attributes::get(fill) {
+        Ok(acl) => Ok(Some(acl)),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
+        Err(errno) => Err(errno),
     }
-    let mut value = vec![0; LONGEST_VALUE];
-    let length = on_intr(|| get(&mut value))?;
-    value.truncate(length);
-    Ok(Some(value))
 }
 
 /// `acl`, giving nobody more than `mode` does: the two are read one after the other, and setting an ACL sets
