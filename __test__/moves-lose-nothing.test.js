@@ -292,6 +292,38 @@ for (const kind of ['tmpfs', 'ext4', 'btrfs']) {
   });
 }
 
+for (const kind of ['tmpfs', 'ext4', 'xfs', 'btrfs', 'bindfs']) {
+  attackedTest(
+    `${kind}: a move that begins while another one removes its source finds nothing there`,
+    async (t) => {
+      const { source, dest, from, to } = scene(t, kind);
+      plantTree(from, source);
+      const before = contents(source);
+      const late = await attacked(
+        t,
+        ['unlinkat:delay_exit=10000'],
+        (source, dest) => {
+          const [from, to] = [source, dest].map((dir) => new SandboxRoot(dir));
+          until(() => exists(path.join(dest, 'dest')));
+          rest(100);
+          try {
+            from.move('tree', 'late', { to });
+          } catch ({ code }) {
+            return code;
+          }
+        },
+        [source, dest],
+        () => from.move('tree', 'dest', { to }),
+      );
+      assert.strictEqual(late, 'ENOENT');
+      assert.deepStrictEqual(
+        [fs.readdirSync(dest), contents(dest), fs.readdirSync(source)],
+        [['dest'], before, []],
+      );
+    },
+  );
+}
+
 for (const target of ['tmpfs', 'ext4', 'xfs', 'bindfs']) {
   test(`${target}: a move that fails removes its copy of directories that nobody may write to`, async (t) => {
     const { source, dest, from, to } = scene(t, target === 'tmpfs' ? 'ext4' : 'tmpfs', target);
