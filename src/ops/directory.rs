@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::{FileType, RawDir, SeekFrom};
+use rustix::fs::{FileType, RawDir};
 use rustix::io::{Errno, Result};
 
 use crate::at::At;
@@ -74,7 +74,7 @@ impl Listing {
     }
 }
 
-/// Whether nothing is in the directory `dir`, which was not read yet.
+/// Whether nothing is in the directory `dir`, which was not read yet, and is not to be read afterwards.
 pub fn is_empty(dir: BorrowedFd<'_>) -> Result<bool> {
     let mut buffer = [MaybeUninit::uninit(); 1024];
     let mut entries = RawDir::new(dir, &mut buffer);
@@ -83,7 +83,6 @@ pub fn is_empty(dir: BorrowedFd<'_>) -> Result<bool> {
             return Ok(false);
         }
     }
-    rustix::fs::seek(dir, SeekFrom::Start(0))?;
     Ok(true)
 }
 

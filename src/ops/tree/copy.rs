@@ -101,8 +101,11 @@ pub(super) fn not_into_itself(
             return Err(into_itself());
         }
         let above = to.directory_above(dir.as_ref().map_or(dest, AsFd::as_fd));
-        // Above a root there may be directories that this process may not search.
-        let Ok(above) = above else { return Ok(()) };
+        let above = match above {
+            // Above a root there may be directories that this process may not search.
+            Err(failure) if matches!(failure.errno, Errno::ACCESS | Errno::PERM) => return Ok(()),
+            above => above?,
+        };
         let id_above = Id::of(above.as_fd())?;
         if id_above == id {
             return Ok(());

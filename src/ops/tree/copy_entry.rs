@@ -245,11 +245,14 @@ impl<'a> EntryCopier<'a> {
         self.first_or_link(source, content.stat(), dest, |copier| {
             copier.new_file(&content, dest)
         })?;
+        if !self.record.is_of_move {
+            return Ok(());
+        }
         // A copy of what others write to meanwhile is half old, half new: then it is not moved.
         let now = rustix::fs::fstat(content.fd())?;
         self.record
             .copied(source.listed(), &content.stat().into())?;
-        match !self.record.is_of_move || self.record.is_copied(source.listed(), &(&now).into()) {
+        match self.record.is_copied(source.listed(), &(&now).into()) {
             true => Ok(()),
             false => Err(Failure::because(Errno::BUSY, Reason::SourceChanged)),
         }
@@ -322,7 +325,8 @@ impl<'a> EntryCopier<'a> {
         self.first_or_link(source, &stat, dest, |copier| {
             copier.make(dest, &stat, |at| {
                 at.symlink(&target)?;
-                copier.finish_symlink(at, &stat)
+                let finished = copier.finish_symlink(at, &stat);
+                or_discard(finished, at, FileType::Symlink)
             })
         })?;
         Ok(self.record.copied(source.listed(), &(&stat).into())?)
@@ -339,9 +343,12 @@ impl<'a> EntryCopier<'a> {
         self.first_or_link(source, &stat, dest, |copier| {
             copier.make(dest, &stat, |at| {
                 at.mkfifo(Mode::RUSR | Mode::WUSR)?;
-                let fifo = copier.to.made_at(at, FileType::Fifo)?;
-                copier.finish(fifo.as_fd(), &original, None)?;
-                Ok(Id::of(fifo.as_fd())?)
+                let finish = || {
+                    let fifo = copier.to.made_at(at, FileType::Fifo)?;
+                    copier.finish(fifo.as_fd(), &original, None)?;
+                    Ok(Id::of(fifo.as_fd())?)
+                };
+                or_discard(finish(), at, FileType::Fifo)
             })
         })?;
         Ok(self.record.copied(source.listed(), &(&stat).into())?)
@@ -563,6 +570,20 @@ impl<'a> EntryCopier<'a> {
         }
         Ok(Id::of(symlink.as_fd())?)
     }
+}
+
+/// Where something that was made this moment was not `finished`, it is removed: what is of this `kind`, of this user
+/// and without other names. The error that led here is what the caller gets.
+fn or_discard(finished: Result<Id, Failure>, at: At<'_>, kind: FileType) -> Result<Id, Failure> {
+    if finished.is_err()
+        && let Ok(stat) = at.lstat()
+        && kind_of(&stat) == kind
+        && stat.st_nlink == 1
+        && stat.st_uid == rustix::process::geteuid().as_raw()
+    {
+        let _ = at.unlink();
+    }
+    finished
 }
 
 /// The three bits of a mode beside the nine.

@@ -170,7 +170,7 @@ fn remove_source(
 }
 
 /// Gives the directory `id`, which is at `old`, a hidden name beside it; `None` where it stays where it is.
-fn set_aside(old: At<'_>, id: Id) -> Result<Option<Leaf>, Failure> {
+fn set_aside(old: At<'_>, id: Id) -> Result<Option<Leaf<'static>>, Failure> {
     let rename = |flags| with_temporary_name(old, |at| old.rename(at, flags));
     let renamed = match rename(RenameFlags::NOREPLACE) {
         // The file system does not know the flag; nobody guesses the name.
