@@ -11,6 +11,7 @@ const { SandboxRoot } = require('..');
 const { start } = require('./child');
 const { folder, folderOn, overlay, privately, run, volume } = require('./mounts');
 const { attacked, slowed } = require('./races/slow');
+const { FULL } = require('./sizes');
 const { NOBODY, outcome, plant, snapshot, tempDir, unprivileged } = require('./support');
 const { withoutAttaching } = require('./syscalls/strace');
 
@@ -19,10 +20,10 @@ const test = privately(__filename);
 /** Each open is followed by a rest, in microseconds. */
 const SLOWED = ['openat2:delay_exit=2500'];
 /** There is a rest before each rename. */
-const SLOW_RENAME = ['renameat2:delay_enter=150000'];
+const SLOW_RENAME = ['renameat2:delay_enter=80000'];
 
-/** The file systems that use the number of an inode again. */
-const REUSES = ['ext4', 'xfs'];
+/** The file systems that use the number of an inode again at once. */
+const REUSES = ['ext4'];
 
 const REASON = /the source was changed/;
 
@@ -127,7 +128,7 @@ for (const kind of ['tmpfs', 'ext4', 'xfs', 'btrfs', 'overlayfs', 'bindfs']) {
           `(dest, at, tree) => {
             const last = tree ? 'sub/other' : '';
             until(() => hidden(dest, (at) => exists(path.join(at, last))));
-            rest(50);
+            rest(20);
             return (${change})(at);
           }`,
           [dest, path.join(source, at), tree],
@@ -156,7 +157,7 @@ attackedTest('what is left in the source is named by the error, and nothing else
     SLOW_RENAME,
     (source, dest) => {
       until(() => hidden(dest, (at) => fs.readdirSync(at).length === 8));
-      rest(50);
+      rest(20);
       fs.writeFileSync(path.join(source, 'tree/new'), 'new');
       fs.appendFileSync(path.join(source, 'tree/dir 3/file 1'), ' and more');
       fs.mkdirSync(path.join(source, 'tree/dir 5/late'));
@@ -246,7 +247,7 @@ for (const fails of [false, true]) {
 
 for (const kind of ['tmpfs', 'ext4', 'btrfs']) {
   test(`${kind}: of two moves of one tree, each has all of it at its destination or nothing`, async (t) => {
-    const ROUNDS = 6;
+    const ROUNDS = FULL ? 100 : 3;
     for (let i = 0; i < ROUNDS; i++) {
       const { source, dest, from } = scene(t, kind);
       plantTree(from, source, { width: 40, files: 8 });
@@ -290,6 +291,38 @@ for (const kind of ['tmpfs', 'ext4', 'btrfs']) {
       }
     }
   });
+}
+
+for (const kind of ['tmpfs', 'ext4', 'xfs', 'btrfs', 'bindfs']) {
+  attackedTest(
+    `${kind}: a move that begins while another one removes its source finds nothing there`,
+    async (t) => {
+      const { source, dest, from, to } = scene(t, kind);
+      plantTree(from, source);
+      const before = contents(source);
+      const late = await attacked(
+        t,
+        ['unlinkat:delay_exit=6000'],
+        (source, dest) => {
+          const [from, to] = [source, dest].map((dir) => new SandboxRoot(dir));
+          until(() => exists(path.join(dest, 'dest')));
+          rest(100);
+          try {
+            from.move('tree', 'late', { to });
+          } catch ({ code }) {
+            return code;
+          }
+        },
+        [source, dest],
+        () => from.move('tree', 'dest', { to }),
+      );
+      assert.strictEqual(late, 'ENOENT');
+      assert.deepStrictEqual(
+        [fs.readdirSync(dest), contents(dest), fs.readdirSync(source)],
+        [['dest'], before, []],
+      );
+    },
+  );
 }
 
 for (const target of ['tmpfs', 'ext4', 'xfs', 'bindfs']) {

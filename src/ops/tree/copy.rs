@@ -106,7 +106,7 @@ pub(super) fn not_into_itself(
         let above = handle_above(dir.as_ref().map_or(dest, AsFd::as_fd));
         let above = match above {
             // Above a root there may be directories that this process may not search.
-            Err(failure) if failure.errno == Errno::ACCESS => return Ok(()),
+            Err(failure) if matches!(failure.errno, Errno::ACCESS | Errno::PERM) => return Ok(()),
             above => above?,
         };
         let id_above = Id::of(above.as_fd())?;

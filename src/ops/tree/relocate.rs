@@ -10,7 +10,7 @@ use crate::at::At;
 use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::copy::Reflink;
 use crate::ops::directory;
-use crate::ops::draft::temporary_name;
+use crate::ops::draft::{temporary_name, with_temporary_name};
 use crate::ops::entry;
 use crate::ops::tree::copy::{CopyTreeOptions, Job, Source, not_into_itself, source_changed};
 use crate::ops::tree::copy_entry::{Existing, Keep, kind_of};
@@ -18,6 +18,7 @@ use crate::ops::tree::levels::Id;
 use crate::ops::tree::record::Record;
 use crate::ops::tree::remove_recorded::{Guard, remove_recorded};
 use crate::ops::tree::walk::Stopped;
+use crate::path::{Leaf, UserPath};
 use crate::resolve::{Entry, Place, Root};
 use crate::watch::Watch;
 
@@ -82,6 +83,7 @@ fn copy_across(
         return Err(Stopped::at_top(Errno::NOTDIR));
     }
     let id = source.id().map_err(Stopped::at_top)?;
+    let is_directory = matches!(source, Source::Directory(_));
     if let Source::Directory(listing) = &source {
         let parent = new.at().parts().0;
         not_into_itself(listing.as_fd(), &strict, parent).map_err(at_top)?;
@@ -128,11 +130,79 @@ fn copy_across(
         return Err(stopped);
     }
     // All of it is at its new place, so that this is done even if the work is to stop.
-    let removed = remove_recorded(&strict, from.path, old.at(), Guard::Copied(&record));
-    removed.map_err(|kept| {
-        *left = kept.paths;
-        at_top(kept.failure.unwrap_or(source_changed()))
-    })
+    remove_source(
+        &strict,
+        from.path,
+        old.at(),
+        id,
+        is_directory,
+        &record,
+        left,
+    )
+    .map_err(at_top)
+}
+
+/// Removes what was copied. A directory gets a hidden name before: another move of it finds all of it or
+/// nothing, and never takes a part for the whole.
+fn remove_source(
+    strict: &Root,
+    path: &UserPath,
+    old: At<'_>,
+    id: Id,
+    is_directory: bool,
+    record: &Record,
+    left: &mut Vec<Vec<u8>>,
+) -> Result<(), Failure> {
+    let leaf = match is_directory {
+        true => set_aside(old, id)?,
+        false => None,
+    };
+    let at = leaf.as_ref().map_or(old, |leaf| old.beside(leaf));
+    let Err(kept) = remove_recorded(strict, path, at, Guard::Copied(record)) else {
+        return Ok(());
+    };
+    *left = kept.paths;
+    if let Some(leaf) = &leaf
+        && put_back(at, old).is_err()
+        && let Ok(hidden) = path.beside(leaf)
+    {
+        // Something else has its name by now.
+        *left = vec![hidden.as_bytes().to_vec()];
+    }
+    Err(kept.failure.unwrap_or(source_changed()))
+}
+
+/// Gives the directory `id`, which is at `old`, a hidden name beside it; `None` where it stays where it is.
+fn set_aside(old: At<'_>, id: Id) -> Result<Option<Leaf<'static>>, Failure> {
+    let rename = |flags| with_temporary_name(old, |at| old.rename(at, flags));
+    let renamed = match rename(RenameFlags::NOREPLACE) {
+        // The file system does not know the flag; nobody guesses the name.
+        Err(Errno::INVAL) => rename(RenameFlags::empty()),
+        renamed => renamed,
+    };
+    let leaf = match renamed {
+        Ok(((), leaf)) => leaf,
+        Err(Errno::NOENT) => return Err(source_changed()),
+        // overlayfs renames no directory that has a part in a lower layer.
+        Err(_) => return Ok(None),
+    };
+    let at = old.beside(&leaf);
+    match at.lstat() {
+        Ok(stat) if Id::from(&stat) == id => Ok(Some(leaf)),
+        _ => {
+            // Somebody had put it there in between.
+            let _ = put_back(at, old);
+            Err(source_changed())
+        }
+    }
+}
+
+/// Gives `at` the name `old` again, unless something else has it by now.
+fn put_back(at: At<'_>, old: At<'_>) -> rustix::io::Result<()> {
+    match at.rename(old, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL) if old.is_gone() => at.rename(old, RenameFlags::empty()),
+        done => done,
+    }
 }
 
 /// Whether a copy of `source`, which is `id`, could get the name `new`: asked before anything is copied.
