@@ -127,6 +127,7 @@ class Scene {
       // It is soon over.
       this.size = [1, 60, 200, 400][random(4)];
       this.delay = [0, 0, 500][random(3)];
+      if (this.mounts) this.pause = 0;
     }
     this.large = random(3) === 0 ? 2 : 0;
     this.taken = random(4) === 0;
