@@ -24,7 +24,7 @@ const { spawn, spawnSync } = require('node:child_process');
 const { HIDDEN, Planted, SandboxRoot, changed, everything, randomFrom } = require('./trees/account');
 const { mounted, privately } = require('./mounts');
 const { FULL, progress } = require('./sizes');
-const { NOBODY, tool } = require('./support');
+const { NOBODY, removeTree, tool } = require('./support');
 
 const test = privately(__filename);
 
@@ -350,7 +350,7 @@ class Scene {
   }
 
   remove() {
-    for (const world of this.worlds) fs.rmSync(world, { recursive: true, force: true });
+    for (const world of this.worlds) removeTree(world);
   }
 }
 
