@@ -24,7 +24,7 @@ const { spawn, spawnSync } = require('node:child_process');
 const { HIDDEN, Planted, SandboxRoot, changed, everything, randomFrom } = require('./trees/account');
 const { mounted, privately } = require('./mounts');
 const { FULL, progress } = require('./sizes');
-const { NOBODY, tool } = require('./support');
+const { NOBODY, removeTree, tool } = require('./support');
 
 const test = privately(__filename);
 
@@ -32,6 +32,7 @@ const SECONDS = Number(process.env.OPENAT2_ATTACK_SECONDS ?? (FULL ? 3600 : 24))
 const SEED = process.env.OPENAT2_SEED;
 /** How long one call may take, in milliseconds. */
 const BOUND = 20_000;
+const LATE = 'has not ended';
 /** At most one call in so many may lose something through the window of a single name, beyond the first three. */
 const WINDOWS = 20;
 
@@ -66,11 +67,12 @@ function volumeOf(kind, number) {
 for (const [operation, { between, share }] of Object.entries(OPERATIONS)) {
   for (const [user, uid] of Object.entries(USERS)) {
     test(`${operation} loses nothing while ${user} meddles`, async (t) => {
-      const end = Date.now() + (SECONDS * 1000 * share) / shares;
-      const done = progress(t.name, Number.POSITIVE_INFINITY);
+      const [begun, seconds] = [Date.now(), (SECONDS * share) / shares];
+      const done = progress(`${t.name}, seconds`, Math.round(seconds));
+      let told = 0;
       const seen = { calls: 0, windows: 0 };
       const base = SEED === undefined ? (Math.random() * 2 ** 31) >>> 0 : Number(SEED);
-      while (Date.now() < end) {
+      while (Date.now() - begun < seconds * 1000) {
         const seed = SEED === undefined ? base + seen.calls : base;
         const scene = new Scene(seed, operation, between, uid);
         let outcome;
@@ -91,7 +93,9 @@ for (const [operation, { between, share }] of Object.entries(OPERATIONS)) {
           SEED !== undefined || seen.windows <= most,
           `${seen.windows} windows in ${seen.calls} calls: ${replay}`,
         );
-        done();
+        const now = Math.floor((Date.now() - begun) / 1000);
+        done(now - told);
+        told = now;
       }
       t.diagnostic(JSON.stringify(seen));
     });
@@ -127,6 +131,7 @@ class Scene {
       // It is soon over.
       this.size = [1, 60, 200, 400][random(4)];
       this.delay = [0, 0, 500][random(3)];
+      if (this.mounts) this.pause = 0;
     }
     this.large = random(3) === 0 ? 2 : 0;
     this.taken = random(4) === 0;
@@ -216,13 +221,13 @@ class Scene {
     return undefined;
   }
 
-  call() {
+  call(signal) {
     const [from, to] = [this.first, this.last].map((dir) => new SandboxRoot(dir, this.policy));
     this.roots = [from, to];
     const [src, dest] = ['a/src/tree', 'a/dst/copy'];
     if (this.method === 'rm') return from.promises.rm(src, true, this.force);
-    if (this.method === 'move') return from.promises.move(src, dest, { to, overwrite: this.force });
-    return from.promises.cp(src, dest, { to, recursive: true, force: this.force });
+    if (this.method === 'move') return from.promises.move(src, dest, { to, signal, overwrite: this.force });
+    return from.promises.cp(src, dest, { to, signal, recursive: true, force: this.force });
   }
 
   async play() {
@@ -232,9 +237,10 @@ class Scene {
     for (const meddler of meddlers) meddler.begin();
     let timer;
     const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, BOUND, new Error(`has not ended after ${BOUND} ms`));
+      timer = setTimeout(resolve, BOUND, LATE);
     });
-    const call = this.call();
+    const controller = new AbortController();
+    const call = this.call(controller.signal);
     const error = await Promise.race([
       call.then(
         () => undefined,
@@ -245,11 +251,12 @@ class Scene {
     clearTimeout(timer);
     const accounts = await Promise.all(meddlers.map((meddler) => meddler.end()));
     if (this.mounts) for (const world of this.worlds) spawnSync(tool('meddle'), ['umount', world]);
-    if (/has not ended/.test(error?.message)) {
-      for (const root of this.roots) root.close();
-      return { wrong: [error.message], code: 'nothing', steps: 0, windows: [] };
+    if (error === LATE) {
+      controller.abort();
+      await call.catch(() => {});
     }
     for (const root of this.roots) root.close();
+    if (error === LATE) return { wrong: [LATE], code: LATE, steps: 0, windows: [] };
     return this.account(error, accounts.flat());
   }
 
@@ -343,7 +350,7 @@ class Scene {
   }
 
   remove() {
-    for (const world of this.worlds) fs.rmSync(world, { recursive: true, force: true });
+    for (const world of this.worlds) removeTree(world);
   }
 }
 

@@ -256,13 +256,13 @@ impl Game {
     fn step(&mut self) -> Option<()> {
         let side = self.random.below(self.sides.len() as u64) as usize;
         let special = self.random.below(100);
-        if self.feed && special < 10 {
+        if self.feed && special < 20 {
             return self.feed();
         }
-        if self.volume.is_some() && special >= 88 {
-            return match self.random.below(3) {
+        if self.volume.is_some() && special >= 70 {
+            return match self.random.below(8) {
                 0 => self.mount(side),
-                1 => self.unmount(),
+                1..3 => self.unmount(),
                 _ => self.flap(side),
             };
         }
@@ -621,21 +621,22 @@ impl Game {
         if on == self.sides[side].dir {
             return None;
         }
-        for _ in 0..30 {
+        for _ in 0..8 {
             mount_bind(&volume, &on).ok()?;
-            self.spin();
+            self.spin(8);
             let unmounted = unmount(&on, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
             if unmounted.is_err() {
                 self.mounted.push(on);
                 return None;
             }
-            self.spin();
+            self.spin(60);
         }
         Some(())
     }
 
-    fn spin(&mut self) {
-        let end = Instant::now() + Duration::from_micros(self.random.below(30));
+    /// Takes less than so many microseconds.
+    fn spin(&mut self, bound: u64) {
+        let end = Instant::now() + Duration::from_micros(self.random.below(bound));
         while Instant::now() < end {
             std::hint::spin_loop();
         }
@@ -724,18 +725,20 @@ impl Game {
         renamed(a, b, RenameFlags::EXCHANGE)
     }
 
-    /// Moves the copy, which is being made, into the source.
+    /// Moves the copy, or a part of it that is being made, into its source.
     fn feed(&mut self) -> Option<()> {
         let (source, copy) = match &self.sides[..] {
             [a, b] if self.feed && a.is_source && !b.is_source => (0, 1),
             _ => return None,
         };
-        let to = self.pick_dir(source)?.join(self.fresh());
-        renamed(
-            &self.sides[copy].dir.join("copy"),
-            &to,
-            RenameFlags::NOREPLACE,
-        )
+        // What is made of a directory on the way to it has the same names on its way.
+        let dir = self.pick_dir(source)?;
+        let way = dir.strip_prefix(self.sides[source].dir.join("tree")).ok()?;
+        let count = self.random.below(way.components().count() as u64) as usize;
+        let mut part = self.sides[copy].dir.join("copy");
+        part.extend(way.components().take(count));
+        let to = dir.join(self.fresh());
+        renamed(&part, &to, RenameFlags::NOREPLACE)
     }
 }
 
