@@ -12,9 +12,10 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
 use rustix::io::Errno;
 use rustix::path::Arg;
+use rustix::time::ClockId;
 
 use crate::at::At;
 use crate::error::{Failure, Reason, Result};
@@ -299,13 +300,13 @@ impl Root {
         self.step(at, OFlags::PATH)
     }
 
-    /// What was made this moment under the name `at`, to be given its owner, mode and times: by its
-    /// descriptor, since by now the name may lead to something else.
+    /// What was made under the name `at` since the moment `before`, to be given its owner, mode and times: by
+    /// its descriptor, since by now the name may lead to something else.
     ///
     /// # Errors
-    /// `EBUSY` if it leads to something of another kind, of another user, or with other names; to a directory
-    /// that is open to others than its owner.
-    pub fn made_at(&self, at: At<'_>, kind: FileType) -> Result<OwnedFd, Failure> {
+    /// `EBUSY` if it leads to something of another kind, of another user, or with other names; to something
+    /// older; to a directory that is open to others than its owner.
+    pub fn made_at(&self, at: At<'_>, kind: FileType, before: Moment) -> Result<OwnedFd, Failure> {
         let flags = match kind {
             FileType::Symlink => OFlags::PATH | OFlags::NOFOLLOW,
             FileType::Directory => OFlags::RDONLY | OFlags::DIRECTORY,
@@ -320,7 +321,8 @@ impl Root {
         };
         let is_ours = FileType::from_raw_mode(stat.st_mode) == kind
             && stat.st_uid == rustix::process::geteuid().as_raw()
-            && is_alone;
+            && is_alone
+            && !before.is_behind(fd.as_fd())?;
         if is_ours {
             Ok(fd)
         } else {
@@ -535,6 +537,27 @@ fn above(dir: BorrowedFd<'_>, flags: OFlags, policy: Policy) -> Result<OwnedFd, 
         rustix::fs::openat2(dir, c"..", flags, Mode::empty(), resolve)
     });
     Ok(above?)
+}
+
+/// A moment, for telling what was made after it.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment(i64, i64);
+
+impl Moment {
+    /// Now, by the clock that file systems go by.
+    pub fn now() -> Self {
+        let now = rustix::time::clock_gettime(ClockId::RealtimeCoarse);
+        Self(now.tv_sec, now.tv_nsec as _)
+    }
+
+    /// Whether `fd` is known to have been made before. Only a local file system goes by this clock, and not
+    /// every one says when a file was made.
+    fn is_behind(self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+        let statx = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME)?;
+        let made = Self(statx.stx_btime.tv_sec, statx.stx_btime.tv_nsec.into());
+        let is_known = statx.stx_mask & StatxFlags::BTIME.bits() != 0;
+        Ok(is_known && (made.0, made.1) < (self.0, self.1) && describes_from_memory(fd))
+    }
 }
 
 /// Whether the file system of `root` answers `fstat` from memory, once a file has been looked up. Others

@@ -22,7 +22,7 @@ use crate::ops::target::is_same_file;
 use crate::ops::tree::levels::Id;
 use crate::ops::tree::record::{Listed, Record, State};
 use crate::ops::tree::walk::Down;
-use crate::resolve::{Content, Root};
+use crate::resolve::{Content, Moment, Root};
 use crate::retry::{TRIES, rest};
 use crate::sys;
 use crate::watch::Watch;
@@ -324,8 +324,9 @@ impl<'a> EntryCopier<'a> {
         let target = at::readlink(symlink.as_fd(), c"")?;
         self.first_or_link(source, &stat, dest, |copier| {
             copier.make(dest, &stat, |at| {
+                let before = Moment::now();
                 at.symlink(&target)?;
-                let finished = copier.finish_symlink(at, &stat);
+                let finished = copier.finish_symlink(at, &stat, before);
                 or_discard(finished, at, FileType::Symlink)
             })
         })?;
@@ -342,8 +343,9 @@ impl<'a> EntryCopier<'a> {
         let original = Original { stat, permissions };
         self.first_or_link(source, &stat, dest, |copier| {
             copier.make(dest, &stat, |at| {
+                let before = Moment::now();
                 at.mkfifo(Mode::RUSR | Mode::WUSR)?;
-                let finished = copier.finish_fifo(at, &original);
+                let finished = copier.finish_fifo(at, &original, before);
                 or_discard(finished, at, FileType::Fifo)
             })
         })?;
@@ -364,10 +366,11 @@ impl<'a> EntryCopier<'a> {
         dest: At<'_>,
     ) -> Result<(OwnedFd, Option<Original>), Failure> {
         // Ours to fill, whatever the original forbids. What it allows is set at the end.
+        let before = Moment::now();
         match dest.mkdir(Mode::RWXU) {
             Ok(()) => {
                 let stat = rustix::fs::fstat(source)?;
-                let made = self.to.made_at(dest, FileType::Directory)?;
+                let made = self.to.made_at(dest, FileType::Directory, before)?;
                 if !directory::is_empty(made.as_fd())? {
                     return Err(Errno::BUSY.into());
                 }
@@ -552,18 +555,18 @@ impl<'a> EntryCopier<'a> {
     }
 
     /// The same for a FIFO that was made this moment.
-    fn finish_fifo(&self, at: At<'_>, original: &Original) -> Result<Id, Failure> {
-        let fifo = self.to.made_at(at, FileType::Fifo)?;
+    fn finish_fifo(&self, at: At<'_>, original: &Original, before: Moment) -> Result<Id, Failure> {
+        let fifo = self.to.made_at(at, FileType::Fifo, before)?;
         self.finish(fifo.as_fd(), original, None)?;
         Ok(Id::of(fifo.as_fd())?)
     }
 
     /// The same for a symlink that was made this moment.
-    fn finish_symlink(&self, at: At<'_>, original: &Stat) -> Result<Id, Failure> {
+    fn finish_symlink(&self, at: At<'_>, original: &Stat, before: Moment) -> Result<Id, Failure> {
         if !self.keep.owner && !self.keep.times {
             return Ok(Id::from(&at.lstat()?));
         }
-        let symlink = self.to.made_at(at, FileType::Symlink)?;
+        let symlink = self.to.made_at(at, FileType::Symlink, before)?;
         if self.keep.owner {
             crate::ops::metadata::chown_fd(
                 symlink.as_fd(),

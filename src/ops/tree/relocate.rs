@@ -19,7 +19,7 @@ use crate::ops::tree::record::Record;
 use crate::ops::tree::remove_recorded::{Guard, remove_recorded};
 use crate::ops::tree::walk::Stopped;
 use crate::path::{Leaf, UserPath};
-use crate::resolve::{Entry, Place, Root};
+use crate::resolve::{Entry, Moment, Place, Root};
 use crate::watch::Watch;
 
 /// How something is moved.
@@ -233,24 +233,33 @@ fn can_be_published(
         return Ok(());
     }
     // Not every file system knows RENAME_NOREPLACE.
-    let (old_name, new_name) = (temporary_name(new.at())?, temporary_name(new.at())?);
-    let (first, second) = (new.at().beside(&old_name), new.at().beside(&new_name));
-    first.mkdir(Mode::RWXU)?;
-    let renamed = first.rename(second, RenameFlags::NOREPLACE);
-    let (last, name) = match renamed {
-        Ok(()) => (second, &new_name),
-        Err(_) => (first, &old_name),
-    };
-    match (last.rmdir(), renamed) {
-        (Ok(()), renamed) => Ok(renamed?),
-        // Others took it, or put something of theirs there.
-        (Err(Errno::NOENT), _) => Err(Errno::BUSY.into()),
-        (Err(_), _) => {
-            let hidden = to.path.beside(name).map_err(|_| Errno::INVAL)?;
-            left.push(hidden.as_bytes().to_vec());
-            Err(Errno::BUSY.into())
-        }
+    let name = temporary_name(new.at())?;
+    let tried = try_renaming(to, new.at().beside(&name));
+    if !new.at().beside(&name).is_gone() {
+        let hidden = to.path.beside(&name).map_err(|_| Errno::INVAL)?;
+        left.push(hidden.as_bytes().to_vec());
     }
+    tried
+}
+
+/// Tries `RENAME_NOREPLACE` in a new directory `at` that nobody else may enter, and removes it again.
+fn try_renaming(to: Place<'_>, at: At<'_>) -> Result<(), Failure> {
+    let before = Moment::now();
+    at.mkdir(Mode::RWXU)?;
+    let dir = to.root.made_at(at, FileType::Directory, before)?;
+    let (one, other) = (temporary_name(at)?, temporary_name(at)?);
+    let (one, other) = (At::new(dir.as_fd(), &one), At::new(dir.as_fd(), &other));
+    one.mkdir(Mode::RWXU)?;
+    let renamed = one.rename(other, RenameFlags::NOREPLACE);
+    match renamed {
+        Ok(()) => other.rmdir()?,
+        Err(_) => one.rmdir()?,
+    }
+    if Id::from(&at.lstat()?) != Id::of(dir.as_fd())? {
+        return Err(Errno::BUSY.into());
+    }
+    at.rmdir()?;
+    Ok(renamed?)
 }
 
 /// Gives the copy `temporary` its name.
