@@ -177,7 +177,7 @@ class Scene {
           const at = path.join(world, dir, `v${i}`);
           planted.file(at, dir, { mode: 0o600 });
           planted.directory(`${at}d`, dir, { mode: 0o700 });
-          planted.file(`${at}d/inner`, dir, { mode: 0o600 });
+          planted.inner(`${at}d`, planted.file(`${at}d/inner`, dir, { mode: 0o600 }));
           if (random(2) === 0) planted.symlink(`${at}l`, dir);
         }
       }
@@ -298,7 +298,12 @@ class Scene {
     }
 
     const directories = new Map();
+    const parents = new Set(entries.map(({ at, id }) => id && `${id} in ${path.dirname(at)}`));
+    const at = new Map(entries.map((entry) => [entry.file, entry.at]));
     for (const [file, directory] of this.planted.directories) {
+      // One that was emptied cannot be told from one that the call has made.
+      const isFull = directory.inner === undefined || parents.has(`${directory.inner} in ${at.get(file)}`);
+      if (!isFull) continue;
       if (this.method === 'cp' || (this.method === 'move' && directory.group !== 'tree')) {
         directories.set(file, directory);
       }

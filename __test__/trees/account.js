@@ -81,6 +81,11 @@ class Planted {
     this.directories.set(told({ dev, ino }), { group, at, mode: all, uid, gid });
   }
 
+  /** The file `id` was planted in the directory at `dir`. */
+  inner(dir, id) {
+    for (const directory of this.directories.values()) if (directory.at === dir) directory.inner = id;
+  }
+
   /** A tree of about `size` files at `at`, three or so levels deep, some with several names. */
   tree(at, group, { owner, size, large = 0 }) {
     const random = this.#random;

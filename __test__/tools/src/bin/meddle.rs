@@ -117,14 +117,20 @@ fn wait(microseconds: u64, ended: &AtomicBool) {
 
 /// Unmounts all that is mounted beneath `dir`.
 fn unmount_beneath(dir: &Path) {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let places: Vec<&str> = mounts
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .collect();
-    for place in places.iter().rev() {
-        if Path::new(place).starts_with(dir) {
-            let _ = unmount(*place, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+    // What is covered by another is reached only once that is gone.
+    for _ in 0..10 {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let places = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+        let beneath = places.filter(|place| Path::new(place).starts_with(dir));
+        let beneath: Vec<&str> = beneath.collect();
+        for place in beneath.iter().rev() {
+            let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+            if let Err(error) = unmount(*place, flags) {
+                eprintln!("meddle: {place}: {error}");
+            }
+        }
+        if beneath.is_empty() {
+            return;
         }
     }
 }
