@@ -221,7 +221,7 @@ for (const fails of [false, true]) {
         t.after(() => server.close());
       }
       const before = contents(source, dest);
-      let moved;
+      let error;
       await attacked(
         t,
         SLOWED,
@@ -231,16 +231,27 @@ for (const fails of [false, true]) {
           fs.renameSync(path.join(dest, 'precious'), at);
         },
         [dest, order[4]],
-        () => (moved = outcome(() => from.move('tree', 'dest', { to }))),
+        () => {
+          try {
+            from.move('tree', 'dest', { to });
+          } catch (thrown) {
+            error = thrown;
+          }
+        },
       );
       const all = new Set(contents(source, dest));
       assert.deepStrictEqual(
         before.filter((content) => !all.has(content)),
         [],
       );
-      assert.ok(moved.error !== undefined, 'what was published is not what was moved');
-      assert.strictEqual(moved.error.code, fails ? 'ENXIO' : 'EBUSY');
+      assert.ok(error !== undefined, 'what was published is not what was moved');
+      assert.strictEqual(error.code, fails ? 'ENXIO' : 'EBUSY');
       assert.strictEqual(contents(source).length, 24);
+      // What has the hidden name now is not removed, but named.
+      assert.deepStrictEqual(
+        error.entries,
+        fs.readdirSync(dest).filter((name) => name.startsWith('.')),
+      );
     });
   }
 }
