@@ -146,10 +146,11 @@ function account(scene, { check }) {
     for (const dir of ['src', 'dst']) {
       const expected = ['beside', dir === 'src' ? 'tree' : 'copy'];
       const hidden = fs.readdirSync(path.join(world, dir)).filter((name) => !expected.includes(name));
-      const isFine = hidden.length === 0 || (hidden.length === 1 && hidden[0].startsWith(HIDDEN));
-      if (!isFine || (hidden.length === 1 && (world !== last || dir !== 'dst'))) {
-        wrong.push(`${world}/${dir} has ${hidden}`);
-      }
+      // A copy that has no name yet; or what is left of a source whose copy is complete.
+      const mayBeHidden =
+        dir === 'dst' ? world === last : world === scene.first && worlds.length > 1 && fs.existsSync(scene.copy);
+      const isFine = hidden.length === 1 && hidden[0].startsWith(HIDDEN) && mayBeHidden;
+      if (hidden.length > 0 && !isFine) wrong.push(`${world}/${dir} has ${hidden}`);
     }
   }
   return [...wrong, ...check(scene, entries)];

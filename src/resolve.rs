@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use rustix::path::Arg;
 use rustix::time::ClockId;
 
-use crate::at::At;
+use crate::at::{At, random_characters};
 use crate::error::{Failure, Reason, Result};
 use crate::path::{LONGEST, Leaf, RelPath, Unnamed, UserPath};
 use crate::policy::{Allowed, Policy};
@@ -110,7 +110,13 @@ impl Root {
     }
 
     /// A root of its own at the directory at `path` beneath this one.
+    ///
+    /// # Errors
+    /// `EPERM` for a policy that allows what this root refuses.
     pub fn open_beneath(&self, path: &UserPath, policy: Policy) -> Result<Self, Failure> {
+        if !policy.is_within(self.policy) {
+            return Err(Errno::PERM.into());
+        }
         Ok(Self::at(self.directory(&self.parse(path)?)?, policy))
     }
 
@@ -315,19 +321,33 @@ impl Root {
         };
         let fd = self.step(at, flags)?;
         let stat = rustix::fs::fstat(&fd)?;
-        let is_alone = match kind {
-            FileType::Directory => stat.st_mode & 0o077 == 0,
-            _ => stat.st_nlink == 1,
-        };
-        let is_ours = FileType::from_raw_mode(stat.st_mode) == kind
-            && stat.st_uid == rustix::process::geteuid().as_raw()
-            && is_alone
+        let is_closed = |stat: &Stat| stat.st_mode & 0o077 == 0;
+        let user = rustix::process::geteuid().as_raw();
+        let mut is_ours = stat.st_uid == user && (kind != FileType::Directory || is_closed(&stat));
+        if !is_ours {
+            // Some file systems say themselves whom a file belongs to, and who may use it.
+            let given = self.given_at(at)?;
+            is_ours = stat.st_uid == given.st_uid && (given.st_uid != user || !is_closed(&given));
+        }
+        let is_ours = is_ours
+            && FileType::from_raw_mode(stat.st_mode) == kind
+            && (kind == FileType::Directory || stat.st_nlink == 1)
             && !before.is_behind(fd.as_fd())?;
         if is_ours {
             Ok(fd)
         } else {
             Err(Errno::BUSY.into())
         }
+    }
+
+    /// What a file is that is made beside `at` for its owner alone: its descriptor is certain to be its own.
+    fn given_at(&self, at: At<'_>) -> Result<Stat, Failure> {
+        let leaf = Leaf::temporary(random_characters()?)?;
+        let fd = self.create_at(at.beside(&leaf), OFlags::WRONLY, Mode::RUSR | Mode::WUSR)?;
+        let stat = rustix::fs::fstat(&fd);
+        // It is empty, and hidden if it stays.
+        let _ = at.beside(&leaf).unlink();
+        Ok(stat?)
     }
 
     /// An `O_PATH` descriptor of what has the name `at` in a tree of this root, a symlink too.
@@ -432,7 +452,7 @@ impl Root {
     /// Opens the content of `path`: a regular file or a directory, never anything that would wait
     /// for a peer. `flags` may have `CREATE`; truncating is left to what comes after the check.
     pub fn content(&self, path: &UserPath, flags: OFlags, mode: Mode) -> Result<Content, Failure> {
-        debug_assert!(!flags.contains(OFlags::TRUNC));
+        let flags = flags - OFlags::TRUNC;
         let creates = flags.intersects(OFlags::CREATE) || flags.contains(OFlags::TMPFILE);
         // openat2 refuses a mode that means nothing; open(2) ignores it.
         let mode = if creates { mode } else { Mode::empty() };
@@ -666,6 +686,8 @@ fn explained(
         Errno::XDEV => Failure::because(Errno::ACCESS, Reason::OutsideSandbox),
         // Opening for the path alone needs no permission that EPERM could be about.
         Errno::PERM if !flags.contains(OFlags::PATH) => errno.into(),
+        // A file system may say so too, of a file of its own.
+        Errno::NOSYS | Errno::PERM if !is_blocked(root, errno) => errno.into(),
         Errno::NOSYS | Errno::PERM if kernel_has_openat2() => {
             Failure::because(errno, Reason::BlockedBySeccomp)
         }
@@ -678,6 +700,13 @@ fn explained(
         }
         _ => errno.into(),
     }
+}
+
+/// Whether `openat2` fails with `errno` for an open directory itself.
+fn is_blocked(dir: BorrowedFd<'_>, errno: Errno) -> bool {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let itself = rustix::fs::openat2(dir, c".", flags, Mode::empty(), ResolveFlags::BENEATH);
+    matches!(itself, Err(found) if found == errno)
 }
 
 fn is_symlink(root: BorrowedFd<'_>, resolve: ResolveFlags, path: impl Arg) -> bool {

@@ -29,6 +29,11 @@ pub fn open(root: &Root, path: &UserPath, flags: OFlags, mode: Mode) -> Result<O
         }
         // A file without a name; or what the kernel refuses.
         let is_directory = flags.contains(OFlags::DIRECTORY);
+        if is_directory && flags.contains(OFlags::CREATE) {
+            // As Linux since 6.4; before, a file was made and the call failed.
+            root.parse(path)?;
+            return Err(Errno::INVAL.into());
+        }
         if is_directory || !flags.intersects(OFlags::CREATE | OFlags::TRUNC) {
             let file = root.content(path, flags - OFlags::TRUNC, mode)?;
             if flags.contains(OFlags::TRUNC) && file.is_directory() {

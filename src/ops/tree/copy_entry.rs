@@ -249,10 +249,17 @@ impl<'a> EntryCopier<'a> {
             return Ok(());
         }
         // A copy of what others write to meanwhile is half old, half new: then it is not moved.
-        let (listed, then) = (source.listed(), content.stat().into());
-        self.record.copied(listed, &then)?;
+        self.copied(source, content.stat())?;
         let now = State::from(&rustix::fs::fstat(content.fd())?);
-        match self.record.is_copied(listed, &now) {
+        match self.record.is_copied(source.listed(), &now) {
+            true => Ok(()),
+            false => Err(Failure::because(Errno::BUSY, Reason::SourceChanged)),
+        }
+    }
+
+    /// Takes down that `source` was copied, which was `stat` then.
+    fn copied(&self, source: Source<'_>, stat: &Stat) -> Result<(), Failure> {
+        match self.record.copied(source.listed(), &stat.into())? {
             true => Ok(()),
             false => Err(Failure::because(Errno::BUSY, Reason::SourceChanged)),
         }
@@ -330,7 +337,7 @@ impl<'a> EntryCopier<'a> {
                 or_discard(finished, at, FileType::Symlink)
             })
         })?;
-        Ok(self.record.copied(source.listed(), &(&stat).into())?)
+        self.copied(source, &stat)
     }
 
     fn fifo(&mut self, source: Source<'_>, dest: At<'_>) -> Result<(), Failure> {
@@ -349,7 +356,7 @@ impl<'a> EntryCopier<'a> {
                 or_discard(finished, at, FileType::Fifo)
             })
         })?;
-        Ok(self.record.copied(source.listed(), &(&stat).into())?)
+        self.copied(source, &stat)
     }
 
     /// A socket or a device: not copied.
@@ -371,6 +378,11 @@ impl<'a> EntryCopier<'a> {
             Ok(()) => {
                 let stat = rustix::fs::fstat(source)?;
                 let made = self.to.made_at(dest, FileType::Directory, before)?;
+                let now = Mode::from_raw_mode(rustix::fs::fstat(&made)?.st_mode);
+                if !now.contains(Mode::RWXU) {
+                    // The umask forbids even its owner to fill it.
+                    rustix::fs::fchmod(&made, Mode::RWXU)?;
+                }
                 if !directory::is_empty(made.as_fd())? {
                     return Err(Errno::BUSY.into());
                 }

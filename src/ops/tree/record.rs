@@ -7,7 +7,7 @@
 //! its type, size, owner, mode and times are those that it had then: the kernel sets the time of the last
 //! change, and nobody can set it back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::BorrowedFd;
@@ -30,12 +30,14 @@ pub struct Record {
     /// For a `move`: eight bytes for each entry that was copied, and for each that was made.
     copied: Mutex<HashSet<u64>>,
     made: Mutex<HashSet<u64>>,
+    /// What each file with several names was when it was copied, and after a name of it was removed.
+    named: Mutex<HashMap<Id, [State; 2]>>,
     /// Whether this is the copy of a `move`.
     pub is_of_move: bool,
 }
 
 /// What a file, symlink or FIFO was, as a record knows it.
-#[derive(Clone, Copy, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct State {
     /// Which it was.
     pub id: Id,
@@ -63,6 +65,17 @@ impl From<&Stat> for State {
 }
 
 impl State {
+    /// Whether the file has other names.
+    pub fn has_names(&self) -> bool {
+        self.names > 1
+    }
+
+    /// Whether this is the same file, unchanged but for the number of its names.
+    fn is(&self, other: &Self) -> bool {
+        let names = other.names;
+        Self { names, ..*self } == *other
+    }
+
     /// What `at` is now: a file system that keeps what it was asks again.
     pub fn of(at: At<'_>) -> Result<Self> {
         let (dir, name) = at.parts();
@@ -109,21 +122,37 @@ impl Record {
         lock(&self.closed).contains(&id)
     }
 
-    /// A file, symlink or FIFO was copied, and this is what it was then.
-    pub fn copied(&self, entry: Listed<'_>, state: &State) -> Result<()> {
-        match self.is_of_move {
-            true => insert(&self.copied, self.stamp(entry, state, state.names == 1)),
-            false => Ok(()),
+    /// A file, symlink or FIFO was copied, and this is what it was then. False if another name of it was
+    /// copied before, and it is not what it was then.
+    pub fn copied(&self, entry: Listed<'_>, state: &State) -> Result<bool> {
+        if !self.is_of_move {
+            return Ok(true);
         }
+        insert(&self.copied, self.stamp(entry, state))?;
+        if state.names == 1 {
+            return Ok(true);
+        }
+        let mut named = lock(&self.named);
+        named.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+        let [first, _] = named.entry(state.id).or_insert([*state; 2]);
+        Ok(first.is(state))
     }
 
     /// Whether this was copied, and is as it was then.
     pub fn is_copied(&self, entry: Listed<'_>, state: &State) -> bool {
-        // A file with several names changes when one of them is removed.
-        let copied = lock(&self.copied);
-        [true, false]
-            .into_iter()
-            .any(|alone| copied.contains(&self.stamp(entry, state, alone)))
+        let is_known = match lock(&self.named).get(&state.id) {
+            // It changes when one of its names is removed. On an overlay each name may have its own state.
+            Some(states) => states.iter().any(|known| known.is(state)),
+            None => true,
+        };
+        is_known && lock(&self.copied).contains(&self.stamp(entry, state))
+    }
+
+    /// One of the names of a file was removed, and this is what it is now.
+    pub fn name_removed(&self, state: State) {
+        if let Some([_, last]) = lock(&self.named).get_mut(&state.id) {
+            *last = state;
+        }
     }
 
     /// The directory `fd` is copied.
@@ -152,14 +181,15 @@ impl Record {
         lock(&self.made).contains(&self.hasher.hash_one(id))
     }
 
-    fn stamp(&self, entry: Listed<'_>, state: &State, alone: bool) -> u64 {
-        let state = match alone {
-            true => State { names: 1, ..*state },
-            false => State {
+    fn stamp(&self, entry: Listed<'_>, state: &State) -> u64 {
+        let state = match lock(&self.named).contains_key(&state.id) || state.names > 1 {
+            // When it was changed is known for all of its names.
+            true => State {
                 names: 0,
                 changed: (0, 0),
                 ..*state
             },
+            false => *state,
         };
         self.hasher.hash_one((entry.parent, entry.name, state))
     }

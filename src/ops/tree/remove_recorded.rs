@@ -300,7 +300,18 @@ fn remove_one(root: &Root, guard: Guard<'_>, at: At<'_>, listed: Listed<'_>) -> 
         Guard::Copied(record) => record.is_copied(listed, &state),
         Guard::Made(record) => record.is_made(state.id),
     };
-    match is_known.then(|| at.unlink()) {
+    // To be asked what it is then.
+    let handle = match guard {
+        Guard::Copied(_) if is_known && state.has_names() => root.symlink_at(at).ok(),
+        _ => None,
+    };
+    let removed = is_known.then(|| at.unlink());
+    if let (Guard::Copied(record), Some(handle)) = (guard, handle)
+        && let Ok(stat) = rustix::fs::fstat(&handle)
+    {
+        record.name_removed(State::from(&stat));
+    }
+    match removed {
         // Where somebody removed it this moment, it was described without a name.
         None if at.is_gone() => Outcome::Gone,
         None => Outcome::Kept(None),

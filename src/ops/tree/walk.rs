@@ -363,6 +363,7 @@ impl Walk {
             Ok(fd) => {
                 visitor.entered(name, fd.as_fd())?;
                 reserve(&mut self.way, 1 + name.count_bytes())?;
+                self.surprises = 0;
                 append(&mut self.way, name.to_bytes());
                 let level = Level::new(name.to_owned(), fd, Below::default());
                 Ok(self.levels.enter(level)?)
@@ -582,6 +583,8 @@ pub struct Tour {
     walk: Option<Walk>,
     cut: Option<Cut>,
     ended: bool,
+    /// What the next part fails with.
+    failed: Option<Error>,
 }
 
 /// A part of it.
@@ -603,6 +606,7 @@ impl Tour {
             walk: None,
             cut: None,
             ended: false,
+            failed: None,
         }
     }
 
@@ -613,6 +617,10 @@ impl Tour {
         call.run(|| Ok(root.fd()?))?;
         if self.left.depth == 0 {
             (self.cut, self.ended) = (Some(Cut::Depth), true);
+        }
+        if let Some(error) = self.failed.take() {
+            self.ended = true;
+            return Err(error);
         }
         let mut walk = match self.walk.take() {
             Some(walk) => walk,
@@ -629,9 +637,14 @@ impl Tour {
             cut: &mut self.cut,
         };
         self.ended = loop {
-            let more = walk.step(root, &mut visitor, watch);
-            if !more.map_err(|stopped| stopped.into_error(&call))? {
-                break true;
+            match walk.step(root, &mut visitor, watch) {
+                Ok(true) => {}
+                Ok(false) => break true,
+                Err(stopped) => {
+                    // What was found before comes first.
+                    self.failed = Some(stopped.into_error(&call));
+                    break visitor.list.names.kinds.is_empty();
+                }
             }
             if *visitor.cut == Some(Cut::Entries) {
                 break true;
@@ -641,6 +654,10 @@ impl Tour {
             }
         };
         let names = visitor.list.names;
+        match self.failed.take() {
+            Some(error) if self.ended => return Err(error),
+            failed => self.failed = failed,
+        }
         if !self.ended {
             self.walk = Some(walk);
         }
