@@ -148,7 +148,9 @@ function account(scene, { check }) {
       const hidden = fs.readdirSync(path.join(world, dir)).filter((name) => !expected.includes(name));
       // A copy that has no name yet; or what is left of a source whose copy is complete.
       const mayBeHidden =
-        dir === 'dst' ? world === last : world === scene.first && worlds.length > 1 && fs.existsSync(scene.copy);
+        dir === 'dst'
+          ? world === last
+          : world === scene.first && worlds.length > 1 && fs.existsSync(scene.copy);
       const isFine = hidden.length === 1 && hidden[0].startsWith(HIDDEN) && mayBeHidden;
       if (hidden.length > 0 && !isFine) wrong.push(`${world}/${dir} has ${hidden}`);
     }

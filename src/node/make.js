@@ -40,10 +40,11 @@
     error.errno = +parts[1];
     error.code = parts[2];
     error.syscall = parts[3];
-    if (parts.length > 4) error.path = parts[4];
-    if (parts.length > 5) error.dest = parts[5];
-    // Of what is left, or vanished, in a tree: that is about two paths.
-    if (parts.length > 6) error.entries = parts.slice(6);
+    // How many paths the call has; behind them come those of entries in a tree.
+    const paths = +parts[4];
+    if (paths > 0) error.path = parts[5];
+    if (paths > 1) error.dest = parts[6];
+    if (parts.length > 5 + paths) error.entries = parts.slice(5 + paths);
     return error;
   };
   // The same for make.rs: its stack does not begin here.

@@ -382,10 +382,11 @@ fn parts(error: &error::Error) -> String {
     // What is written to a string does not fail.
     let _ = write!(
         parts,
-        "\0{}\0{}\0{}",
+        "\0{}\0{}\0{}\0{}",
         -error.errno,
         error.code(),
-        error.syscall
+        error.syscall,
+        usize::from(error.path.is_some()) + usize::from(error.dest.is_some()),
     );
     let paths = [&error.path, &error.dest].into_iter().flatten();
     for path in paths.chain(&error.entries) {

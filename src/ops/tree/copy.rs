@@ -17,7 +17,7 @@ use crate::error::{Call, Failure, MOST_ENTRIES, Reason, Result};
 use crate::ops::copy::Reflink;
 use crate::ops::tree::copy_entry::{self, EntryCopier, Existing, Keep, Original, kind_of};
 use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
-use crate::ops::tree::record::{Listed, Record};
+use crate::ops::tree::record::{Listed, Record, State};
 use crate::ops::tree::walk::{Down, Found, Stopped, Visitor, Walk, joined};
 use crate::path::Leaf;
 use crate::resolve::{Entry, Place, Root, handle_above};
@@ -160,7 +160,7 @@ impl<'a> Job<'a> {
                 match copy.copier.copy(source, kind_of(&stat), dest) {
                     Ok(Down::Stay) => Ok(()),
                     Ok(Down::Enter) => Err(Stopped::at_top(Errno::BUSY)),
-                    Err(failure) => Err(Stopped::at_top(failure)),
+                    Err(failure) => Err(Stopped::at_top(self.record.mounted(failure))),
                 }
             }
         }
@@ -278,8 +278,8 @@ struct Copy<'a> {
 struct Beside {
     /// Its original, if it was made.
     made: Option<Original>,
-    /// The directory that is copied to it.
-    source: Id,
+    /// What the directory that is copied to it was when it was entered.
+    source: State,
     /// Its place among the [directories](copy_entry::Links) of the copy.
     place: usize,
 }
@@ -332,9 +332,12 @@ impl Copy<'_> {
         top: OwnedFd,
         made: Option<Original>,
     ) -> Result<(), Failure> {
-        let (id, source_id) = (Id::of(top.as_fd())?, Id::of(source.as_fd())?);
+        let stat = rustix::fs::fstat(source)?;
+        let (id, source_id) = (Id::of(top.as_fd())?, Id::from(&stat));
         let record = &self.copier.record;
         record.close(id)?;
+        record.hold(top.as_fd())?;
+        record.enter(source_id)?;
         if record.is_closed(source_id) {
             return Err(into_itself());
         }
@@ -348,7 +351,7 @@ impl Copy<'_> {
         let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
         let state = Beside {
             made,
-            source: source_id,
+            source: State::from(&stat),
             place: links.directory(0, c"")?,
         };
         Ok(self
@@ -358,15 +361,19 @@ impl Copy<'_> {
 
     /// Goes down into the copy of the directory `source`, which has this name.
     fn go_down(&mut self, name: &CStr, source: BorrowedFd<'_>) -> Result<(), Failure> {
-        let id = Id::of(source)?;
-        if self.copier.record.is_closed(id) {
+        let entered = State::from(&rustix::fs::fstat(source)?);
+        if self.copier.record.is_closed(entered.id) {
             return Err(into_itself());
+        }
+        // Somebody moved a directory that the work is in to below itself.
+        if !self.copier.record.enter(entered.id)? {
+            return Err(source_changed());
         }
         let (Some(leaf), Some(level)) = (Leaf::listed(name), self.levels.innermost()) else {
             return Err(Errno::BUSY.into());
         };
         let above = level.fd().ok_or(Errno::BUSY)?;
-        let parent = Some(level.state.source);
+        let parent = Some(level.state.source.id);
         self.copier
             .record
             .directory_copied(Listed { parent, name }, source)?;
@@ -375,7 +382,7 @@ impl Copy<'_> {
         let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
         let state = Beside {
             made,
-            source: id,
+            source: entered,
             place: links.directory(level.state.place, name)?,
         };
         Ok(self.levels.enter(Level::new(name.to_owned(), fd, state))?)
@@ -388,6 +395,7 @@ impl Copy<'_> {
         if let (Some(original), Some(fd)) = (&left.state.made, left.fd()) {
             self.copier.finish(fd, original, None)?;
         }
+        self.copier.record.leave(left.state.source.id);
         self.copier.watch.entry_done();
         match above {
             Above::Lost => Err(Errno::BUSY.into()),
@@ -410,21 +418,14 @@ impl Visitor for Copy<'_> {
         let dest = At::new(level.fd().ok_or(Errno::BUSY)?, &leaf);
         let source = copy_entry::Source {
             at: found.at,
-            parent: Some(level.state.source),
+            parent: Some(level.state.source.id),
             place: level.state.place,
         };
         match self.copier.copy(source, found.kind, dest) {
             Err(failure) if failure.errno == Errno::NOENT && found.at.is_gone() => {
                 self.vanished(found.way, found.name).map(|()| Down::Stay)
             }
-            // What is mounted there cannot be moved.
-            Err(failure)
-                if self.copier.record.is_of_move
-                    && failure.reason == Some(Reason::OutsideSandbox) =>
-            {
-                Err(Errno::BUSY.into())
-            }
-            done => done,
+            done => done.map_err(|failure| self.copier.record.mounted(failure)),
         }
     }
 
@@ -432,7 +433,14 @@ impl Visitor for Copy<'_> {
         self.go_down(name, dir)
     }
 
-    fn left(&mut self) -> Result<(), Failure> {
+    fn left(&mut self, source: BorrowedFd<'_>) -> Result<(), Failure> {
+        // What became of a directory meanwhile would be lost by a move.
+        if self.copier.record.is_of_move
+            && let Some(level) = self.levels.innermost()
+            && State::from(&rustix::fs::fstat(source)?) != level.state.source
+        {
+            return Err(source_changed());
+        }
         self.go_up()
     }
 

@@ -107,7 +107,7 @@ impl Source<'_> {
 /// The files copied so far that have more names, which may come yet.
 #[derive(Default)]
 pub struct Links {
-    first: HashMap<Id, Linked>,
+    first: HashMap<State, Linked>,
     /// The directories of the copy: each its parent and its name in it. The first is the top.
     directories: Vec<(usize, CString)>,
 }
@@ -313,7 +313,12 @@ impl<'a> EntryCopier<'a> {
                 return Err(errno.into());
             }
         };
-        let filled = fill(fd.as_fd()).and_then(|()| Ok(sys::close(fd)?));
+        let filled = fill(fd.as_fd()).and_then(|()| {
+            if self.top.is_none() {
+                self.record.hold(fd.as_fd())?;
+            }
+            Ok(sys::close(fd)?)
+        });
         if filled.is_err() && at.lstat().map(|stat| Id::from(&stat)) == Ok(id) {
             let _ = at.unlink();
         }
@@ -426,7 +431,7 @@ impl<'a> EntryCopier<'a> {
         let links = Arc::clone(&self.links);
         // Held for as long as the first copy is made: another thread may come to another name of it.
         let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = Id::from(original);
+        let id = State::from(original).as_named();
         if let Some(first) = links.first.get(&id)
             && self.link(first, &links, original, dest)?
         {
@@ -452,21 +457,25 @@ impl<'a> EntryCopier<'a> {
         let (Some(top), Some(leaf)) = (&self.top, crate::path::Leaf::listed(&first.name)) else {
             return Ok(false);
         };
-        let Ok(dir) = self
-            .to
-            .directory_below(top.as_fd(), &links.way_to(first.place))
-        else {
-            return Ok(false);
-        };
         // Linked by its descriptor: the name may lead to anything by now.
-        let first_at = At::new(dir.as_fd(), &leaf);
-        let copy = match kind_of(original) {
-            FileType::Symlink => self.to.symlink_at(first_at),
-            _ => self.to.handle_at(first_at),
-        };
+        let way = links.way_to(first.place);
+        let copy = self.to.directory_below(top.as_fd(), &way).and_then(|dir| {
+            let first_at = At::new(dir.as_fd(), &leaf);
+            self.to.symlink_at(first_at)
+        });
         let copy = match copy {
             Ok(copy) if Id::of(copy.as_fd())? == first.copy => copy,
-            _ => return Ok(false),
+            Ok(_) => return Ok(false),
+            // It was moved away, or where it is may not be searched.
+            Err(failure)
+                if matches!(
+                    failure.errno,
+                    Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS
+                ) =>
+            {
+                return Ok(false);
+            }
+            Err(failure) => return Err(failure),
         };
         let linked = self.make(dest, original, |at| {
             at.link_open_file(copy.as_fd())?;

@@ -10,13 +10,14 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::hash::{BuildHasher, RandomState};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, Stat, StatxFlags, StatxTimestamp};
 use rustix::io::{Errno, Result};
 
 use crate::at::At;
+use crate::error::{Failure, Reason};
 use crate::ops::tree::levels::Id;
 use crate::retry::on_intr;
 
@@ -32,6 +33,10 @@ pub struct Record {
     made: Mutex<HashSet<u64>>,
     /// What each file with several names was when it was copied, and after a name of it was removed.
     named: Mutex<HashMap<Id, [State; 2]>>,
+    /// The top of the copy, open until it is published: as long as it is, no other file has its inode number.
+    held: Mutex<Option<OwnedFd>>,
+    /// The directories of the source that the work is in: none of them is entered again below itself.
+    entered: Mutex<HashSet<Id>>,
     /// Whether this is the copy of a `move`.
     pub is_of_move: bool,
 }
@@ -68,6 +73,14 @@ impl State {
     /// Whether the file has other names.
     pub fn has_names(&self) -> bool {
         self.names > 1
+    }
+
+    /// What a file with several names is recognised by: some file systems give the same number to several files.
+    pub fn as_named(&self) -> Self {
+        Self {
+            changed: (0, 0),
+            ..*self
+        }
     }
 
     /// Whether this is the same file, unchanged but for the number of its names.
@@ -168,6 +181,37 @@ impl Record {
         Ok(lock(&self.copied).contains(&self.directory_stamp(entry, fd)?))
     }
 
+    /// The failure for what could not be copied: something that is mounted in the source of a `move` cannot be
+    /// moved.
+    pub fn mounted(&self, failure: Failure) -> Failure {
+        match failure.reason {
+            Some(Reason::OutsideSandbox) if self.is_of_move => Errno::BUSY.into(),
+            _ => failure,
+        }
+    }
+
+    /// Enters the directory `id` of the source; false if the work is in it already.
+    pub fn enter(&self, id: Id) -> Result<bool> {
+        match lock(&self.entered).contains(&id) {
+            true => Ok(false),
+            false => insert(&self.entered, id).map(|()| true),
+        }
+    }
+
+    /// Leaves a directory of the source.
+    pub fn leave(&self, id: Id) {
+        lock(&self.entered).remove(&id);
+    }
+
+    /// Keeps the top of a copy open, if it is that of a `move`.
+    pub fn hold(&self, top: BorrowedFd<'_>) -> Result<()> {
+        if self.is_of_move {
+            let held = rustix::io::fcntl_dupfd_cloexec(top, 0)?;
+            lock(&self.held).get_or_insert(held);
+        }
+        Ok(())
+    }
+
     /// What `id` is was made.
     pub fn made(&self, id: Id) -> Result<()> {
         match self.is_of_move {
@@ -199,8 +243,12 @@ impl Record {
         let statx = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME)?;
         let knows_birth = statx.stx_mask & StatxFlags::BTIME.bits() != 0;
         let birth = knows_birth.then_some((statx.stx_btime.tv_sec, statx.stx_btime.tv_nsec));
-        let id = Id::of(fd)?;
-        Ok(self.hasher.hash_one((entry.parent, entry.name, id, birth)))
+        let stat = rustix::fs::fstat(fd)?;
+        let permitted = (stat.st_mode, stat.st_uid, stat.st_gid);
+        let id = Id::from(&stat);
+        Ok(self
+            .hasher
+            .hash_one((entry.parent, entry.name, id, birth, permitted)))
     }
 }
 

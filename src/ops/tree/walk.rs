@@ -55,8 +55,8 @@ pub trait Visitor {
         Ok(())
     }
 
-    /// All that is in the directory was found.
-    fn left(&mut self) -> Result<(), Failure> {
+    /// All that is in the directory `dir` was found.
+    fn left(&mut self, _dir: BorrowedFd<'_>) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -390,13 +390,17 @@ impl Walk {
                     if kind == FileType::Directory {
                         level.state.pending.push(name.to_owned());
                     } else {
-                        visitor.found(&Found {
+                        let found = visitor.found(&Found {
                             at,
                             name,
                             kind,
                             way,
                             depth,
                         })?;
+                        if found == Down::Enter {
+                            // It is a directory again.
+                            level.state.pending.push(name.to_owned());
+                        }
                     }
                     Ok(())
                 }
@@ -407,7 +411,8 @@ impl Walk {
 
     fn leave(&mut self, root: &Root, visitor: &mut impl Visitor) -> Result<(), Failure> {
         if self.above.is_none() || self.levels.depth() > 1 {
-            visitor.left()?;
+            let dir = self.levels.innermost().and_then(Level::fd);
+            visitor.left(dir.ok_or(Errno::BUSY)?)?;
         }
         let Some((left, above)) = self.levels.leave(root) else {
             return Ok(());
