@@ -383,23 +383,15 @@ impl Root {
 
     /// The directory above `dir`, to read its names: the way up in a tree whose levels were closed.
     pub fn listing_above(&self, dir: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
-        self.above(dir, OFlags::RDONLY)
-    }
-
-    /// An `O_PATH` descriptor of the directory above `dir`, to be compared with others.
-    pub fn handle_above(&self, dir: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
-        self.above(dir, OFlags::PATH)
-    }
-
-    /// The only lookup that does not stay beneath where it starts. `dir` may have been moved, even out of
-    /// the root: whoever asks compares what comes out with a directory that it knows, by identity.
-    fn above(&self, dir: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Failure> {
-        let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = self.policy.in_tree().resolve() - ResolveFlags::BENEATH;
-        let above = retry::on(is_passing, || {
-            rustix::fs::openat2(dir, c"..", flags, Mode::empty(), resolve)
-        });
-        Ok(above?)
+        above(dir, OFlags::RDONLY, resolve)
+    }
+
+    /// An `O_PATH` descriptor of the directory above `dir`, to be compared with others. The way up leads out
+    /// of every mount.
+    pub fn handle_above(&self, dir: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        above(dir, OFlags::PATH, resolve)
     }
 
     /// The same root, refusing mounts.
@@ -490,6 +482,16 @@ impl Root {
         };
         found.map_err(|errno| explained(dir, resolve, errno, path, flags))
     }
+}
+
+/// The only lookup that does not stay beneath where it starts. `dir` may have been moved, even out of the
+/// root: whoever asks compares what comes out with a directory that it knows, by identity.
+fn above(dir: BorrowedFd<'_>, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Failure> {
+    let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let above = retry::on(is_passing, || {
+        rustix::fs::openat2(dir, c"..", flags, Mode::empty(), resolve)
+    });
+    Ok(above?)
 }
 
 /// A lookup that may go upwards, by a `..` in the path or in a link: one that arrives at `root` would enter
