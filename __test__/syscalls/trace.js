@@ -110,8 +110,10 @@ function parse(line) {
 function runtime() {
   let asked = null;
   return ({ name, args, result }) => {
-    // Before memory is given back, malloc once reads how the kernel counts it.
-    if (name === 'openat' && args[1] === '"/proc/sys/vm/overcommit_memory"') {
+    // Before memory is given back, malloc once reads how the kernel counts it; and before it makes room for
+    // another thread, how many there can be.
+    const files = ['"/proc/sys/vm/overcommit_memory"', '"/sys/devices/system/cpu/online"'];
+    if (name === 'openat' && files.includes(args[1])) {
       asked = String(result);
       return true;
     }
