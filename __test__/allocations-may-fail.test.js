@@ -8,6 +8,7 @@ const path = require('node:path');
 const { execFileSync, spawnSync } = require('node:child_process');
 const { constants } = require('node:buffer');
 const { inChild } = require('./child');
+const { FULL } = require('./sizes');
 const { memory, sandbox, settled, tempDir } = require('./support');
 
 const MiB = 2 ** 20;
@@ -140,6 +141,58 @@ test('content that has no room in memory fails', { skip }, async (t) => {
   for (const [name, { code, syscall }] of await inLittleMemory(t, dir, calls)) {
     assert.deepStrictEqual([code, syscall], ['ENOMEM', 'read'], name);
   }
+});
+
+test('content longer than the longest Buffer fails, and does not end the process', {
+  skip: !FULL && 'full size only',
+}, async (t) => {
+  const dir = tempDir(t, memory);
+  const length = Math.min(constants.MAX_LENGTH, 2 ** 32) + 4096;
+  fs.writeFileSync(`${dir}/large`, '');
+  fs.truncateSync(`${dir}/large`, length);
+  const body = async (dir) => {
+    const root = new SandboxRoot(dir);
+    const codes = [];
+    for (const of of [root, root.promises]) {
+      try {
+        codes.push((await of.readFile('large', { maxBytes: Number.MAX_SAFE_INTEGER })).length);
+      } catch ({ code }) {
+        codes.push(code);
+      }
+    }
+    return codes;
+  };
+  const expected = length > constants.MAX_LENGTH ? 'ERR_BUFFER_TOO_LARGE' : length;
+  assert.deepStrictEqual(await inChild(t, body, [dir]), [expected, expected]);
+});
+
+test('a copy of many files of many names that has no room in memory fails', {
+  skip: skip || (!FULL && 'full size only'),
+}, async (t) => {
+  const dir = tempDir(t, memory);
+  const make = `
+    const fs = require('node:fs');
+    for (let k = 0; k < 60; k += 1) {
+      for (const at of ['a/', 'b/']) fs.mkdirSync(at + k, { recursive: true });
+      for (let i = 0; i < 12_000; i += 1) {
+        fs.closeSync(fs.openSync('a/' + k + '/' + i, 'w'));
+        fs.linkSync('a/' + k + '/' + i, 'b/' + k + '/' + i);
+      }
+    }`;
+  execFileSync(process.execPath, ['-e', make], { cwd: dir });
+  const body = async (dir) => {
+    const root = new SandboxRoot(dir);
+    await Promise.all(Array.from({ length: 16 }, () => root.promises.readdir('.')));
+    const size = Number(/VmSize:\s+(\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]) * 1024;
+    const limit = `--as=${size + 60 * 2 ** 20}`;
+    require('node:child_process').execFileSync('prlimit', ['--pid', String(process.pid), limit]);
+    try {
+      root.cp('a', 'copy', { recursive: true });
+    } catch ({ code }) {
+      return code;
+    }
+  };
+  assert.strictEqual(await inChild(t, body, [dir], QUIET), 'ENOMEM');
 });
 
 test('content longer than the longest string fails as with node:fs', async (t) => {

@@ -304,3 +304,40 @@ test('what a call comes to is its own, whatever is called from inside it', (t) =
     root.unlink('copy');
   }
 });
+
+test('a symlink to where nothing can be made says so at once', (t) => {
+  for (const symlinks of ['beneath', 'in-root']) {
+    const { dir, at } = sandbox(
+      t,
+      { file: 'x', a: link('file/x'), b: link('missing/x'), c: link('a') },
+      memory,
+    );
+    const root = new SandboxRoot(dir, { symlinks });
+    for (const [name, code] of [
+      ['a', 'ENOTDIR'],
+      ['b', 'ENOENT'],
+      ['c', 'ENOTDIR'],
+    ]) {
+      for (const method of ['writeFile', 'appendFile']) {
+        const began = performance.now();
+        assert.throws(() => root[method](name, 'x'), { code });
+        assert.ok(performance.now() - began < 300, `${method} of ${name}`);
+        assert.throws(() => fs[`${method}Sync`](at(name), 'x'), { code });
+      }
+    }
+    root.close();
+  }
+});
+
+test('a root that is closed or allows no change says that first, and a directory is never emptied', (t) => {
+  const { dir, root, at } = sandbox(t, { dir: {} });
+  const [readonly, closed] = [new SandboxRoot(dir, { readonly: true }), new SandboxRoot(dir)];
+  closed.close();
+  assert.throws(() => readonly.symlink('', 'x'), { code: 'EROFS' });
+  assert.throws(() => closed.symlink('', 'x'), { code: 'EBADF' });
+  assert.throws(() => root.symlink('', 'x'), { code: 'ENOENT' });
+  const flags = fs.constants.O_DIRECTORY | fs.constants.O_TRUNC;
+  for (const open of [() => root.open('dir', flags), () => fs.openSync(at('dir'), flags)])
+    assert.throws(open, { code: 'EISDIR' });
+  readonly.close();
+});

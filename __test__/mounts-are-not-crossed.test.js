@@ -339,3 +339,24 @@ for (const symlinks of POLICIES) {
     for (const point of points) run('umount', point);
   });
 }
+
+for (const [way, call] of WAYS) {
+  test(`${way}: a tree is copied and moved to a root that refuses mounts and is on one itself`, async (t) => {
+    const [source, target] = ['tmpfs', 'ext4'].map((kind) => folderOn(t, kind));
+    plant(source, { tree: { a: { x: 'x' }, z: 'z' } });
+    const deep = path.join(target, 'a/b');
+    fs.mkdirSync(deep, { recursive: true });
+    for (const policy of ['allow', 'reject']) {
+      const root = new SandboxRoot(source, { mounts: policy });
+      const to = new SandboxRoot(deep, { mounts: 'reject' });
+      await call(root, 'cp', 'tree', 'copy', { recursive: true, to });
+      await call(root, 'move', 'tree', 'moved', { to });
+      assert.deepStrictEqual(snapshot(path.join(deep, 'moved')), snapshot(path.join(deep, 'copy')));
+      assert.strictEqual(to.readFile('moved/a/x', 'utf8'), 'x');
+      await call(to, 'move', 'moved', 'tree', { to: root });
+      await call(to, 'rm', 'copy', true);
+      root.close();
+      to.close();
+    }
+  });
+}

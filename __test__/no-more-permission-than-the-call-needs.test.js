@@ -215,3 +215,44 @@ test('chmod and utimes of what belongs to somebody else are EPERM', { skip: noOt
   const stat = fs.statSync(at('theirs'));
   assert.deepStrictEqual([stat.mode & 0o7777, stat.mtimeMs], [0o666, mtimeMs]);
 });
+
+/** What an ordinary user does with the root itself, whatever its mode lets be done beneath it, and the same by node:fs. */
+const OF_THE_ROOT = {
+  chmod: [(root) => root.chmod('.', 0o700), (dir) => fs.chmodSync(dir, 0o700)],
+  utimes: [(root) => root.utimes('.', 5e9, 5e9), (dir) => fs.utimesSync(dir, 5, 5)],
+  lutimes: [(root) => root.lutimes('.', 5e9, 5e9), (dir) => fs.lutimesSync(dir, 5, 5)],
+  chown: [(root) => root.chown('.', -1, -1), (dir) => fs.chownSync(dir, -1, -1)],
+  lchown: [(root) => root.lchown('.', -1, -1), (dir) => fs.lchownSync(dir, -1, -1)],
+  stat: [(root) => root.stat('.').mode, (dir) => fs.statSync(dir).mode],
+  lstat: [(root) => root.lstat('.').mode, (dir) => fs.lstatSync(dir).mode],
+  access: [(root) => root.access('.'), (dir) => fs.accessSync(dir)],
+  'access to search': [(root) => root.access('.', 1), (dir) => fs.accessSync(dir, 1)],
+  exists: [(root) => root.exists('.'), (dir) => fs.existsSync(dir)],
+  realpath: [(root) => root.realpath('.'), (dir) => fs.realpathSync.native(dir) && '.'],
+  openRoot: [(root) => root.openRoot('.').close(), () => undefined],
+  'a new root': [(_, dir) => new SandboxRoot(dir).close(), () => undefined],
+};
+
+for (const mode of [0o600, 0o400, 0o200, 0o000]) {
+  test(`the root itself, of mode ${mode.toString(8)}, is what node:fs finds it to be`, (t) => {
+    for (const symlinks of ['reject', 'beneath', 'in-root']) {
+      const { dir } = ownSandbox(t, { f: 'x' });
+      fs.chmodSync(path.dirname(dir), 0o755);
+      unprivileged(() => {
+        const root = new SandboxRoot(dir, { symlinks });
+        const real = ['access', 'access to search', 'exists'];
+        for (const [name, [ours, nodes]] of Object.entries(OF_THE_ROOT)) {
+          // These ask for the real user, who is root where the tests run as root.
+          if (isRoot && real.includes(name)) continue;
+          const [mine, right] = [ours, nodes].map((action) => {
+            fs.chmodSync(dir, mode);
+            const { value, error } = outcome(() => action(action === ours ? root : dir, dir));
+            return { value, code: error?.code };
+          });
+          assert.deepStrictEqual(mine, right, `${name}, ${symlinks}`);
+        }
+        root.close();
+      });
+    }
+  });
+}

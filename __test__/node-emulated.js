@@ -122,9 +122,11 @@ function cp(src, dest, { recursive, force = true, errorOnExist }) {
     if ((endsInSlash(src) || endsInDot(src)) && !stat.isDirectory()) fail('ENOTDIR');
     if (stat.isDirectory()) fs.readdirSync(bytes(from));
     if (!lookUp(path.posix.dirname(to)).isDirectory()) fail('ENOTDIR');
-    if (stat.isDirectory() && ((from === to && recursive) || isBeneath(to, from)))
-      fail('EINVAL', 'source and destination are the same, or one is in the other');
+    // A directory that is named by a `.` has to be there, and is compared with the source by itself.
     if (endsInDot(dest)) lookUpDirectory(dest);
+    const isItself = from === to && (recursive || endsInDot(dest) || to === '.');
+    if (stat.isDirectory() && (isItself || isBeneath(to, from)))
+      fail('EINVAL', 'source and destination are the same, or one is in the other');
     if (to !== '.' && !endsInDot(dest) && endsInSlash(dest) && !stat.isDirectory()) fail('ENOTDIR');
     if (stat.isDirectory() ? !recursive : to === '.') fail('EISDIR');
     copyAny(from, to, stat);

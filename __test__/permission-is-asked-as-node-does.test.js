@@ -207,3 +207,48 @@ function stickyTree(t) {
   for (const at of [dir, path.join(dir, 'below')]) fs.chmodSync(at, 0o1777);
   return dir;
 }
+
+test('access and exists of a user with capabilities are those of the user without them', {
+  skip: needsRoot,
+}, async (t) => {
+  const dir = tempDir(t);
+  fs.chmodSync(dir, 0o755);
+  plant(dir, { locked: { file: '' }, open: { file: '' } });
+  fs.chmodSync(path.join(dir, 'locked'), 0o700);
+  fs.chmodSync(path.join(dir, 'open/file'), 0o600);
+  const body = async (dir) => {
+    const root = new SandboxRoot(dir);
+    const effective = () => /CapEff:\s*(\w+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1];
+    const before = effective();
+    const came = {};
+    const code = async (action) => {
+      try {
+        return (await action()) ?? null;
+      } catch (error) {
+        return error.code;
+      }
+    };
+    for (const at of ['locked', 'locked/file', 'locked/missing', 'open/file', 'open/missing', '.']) {
+      for (const mode of [0, 1, 2, 4]) {
+        const right = await code(() => fs.accessSync(path.join(dir, at), mode));
+        for (const of of [root, root.promises])
+          if ((await code(() => of.access(at, mode))) !== right) came[`access ${mode} of ${at}`] = right;
+      }
+      const right = fs.existsSync(path.join(dir, at));
+      for (const of of [root, root.promises])
+        if ((await code(() => of.exists(at))) !== right) came[`exists ${at}`] = right;
+    }
+    // They are there again, and are of use to what is no access(2).
+    return { came, isCapable: !/^0+$/.test(before) && before === effective(), read: root.readdir('locked') };
+  };
+  const capabilities = ['dac_override', 'dac_read_search'].map((name) => `+${name}`).join();
+  const wrap = [
+    ...['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'],
+    ...[`--inh-caps=${capabilities}`, `--ambient-caps=${capabilities}`],
+  ];
+  assert.deepStrictEqual(await inChild(t, body, [dir], { wrap }), {
+    came: {},
+    isCapable: true,
+    read: ['file'],
+  });
+});

@@ -4,7 +4,10 @@
 const assert = require('node:assert');
 const fs = require('node:fs');
 const { SandboxRoot } = require('..');
-const { lateFuse, privately } = require('./mounts');
+const path = require('node:path');
+const { folder, lateFuse, privately } = require('./mounts');
+const { trace } = require('./syscalls/trace');
+const { withoutStrace } = require('./syscalls/strace');
 
 const test = privately(__filename);
 
@@ -103,4 +106,50 @@ test('The file system that answers late keeps node:fs waiting, and not fs.promis
   assert.ok(control.took > LATE * 0.9 && control.longest < FINE, JSON.stringify(control));
   const blocking = await longestPause(async () => fs.statSync(`${fuse.at}/file`));
   assert.ok(blocking.longest > LATE * 0.9, JSON.stringify(blocking));
+});
+
+/** Closing the last descriptor of a removed file frees it: that may take long. */
+test('A removed file that a promise has found is closed on another thread', (t) => {
+  const noStrace = withoutStrace();
+  if (noStrace) return t.skip(noStrace);
+  const dir = folder('removed');
+  const program = `
+    const fs = require('node:fs');
+    const { SandboxRoot } = require(${JSON.stringify(path.join(__dirname, '..'))});
+    const { mark } = require(${JSON.stringify(path.join(__dirname, 'syscalls/trace'))});
+    const { spawn } = require('node:child_process');
+    const file = ${JSON.stringify(path.join(dir, 'file'))};
+    (async () => {
+      await fs.promises.stat('/nowhere').catch(() => {});
+      const came = [];
+      for (const method of ['stat', 'lstat', 'exists']) {
+        fs.writeFileSync(file, 'content');
+        fs.statSync(file);
+        const root = new SandboxRoot(${JSON.stringify(dir)});
+        const remover = spawn('sh', ['-c', 'sleep 0.2; rm ' + file], { stdio: 'ignore' });
+        const removed = new Promise((resolve) => remover.on('exit', resolve));
+        mark(method);
+        const asked = root.promises[method]('file');
+        came.push(await asked.then((value) => value === false ? 'false' : 'found', ({ code }) => code));
+        mark('between');
+        await removed;
+        root.close();
+      }
+      console.log(JSON.stringify(came));
+    })();`;
+  // Each root makes a lookup of its own first.
+  const inject = [2, 4, 6].map((nth) => `openat2:delay_exit=500000:when=${nth}`);
+  const seen = inject.flatMap((fault, i) => {
+    const { stdout, sections } = trace(dir, ['-e', program], { inject: [fault] });
+    const method = ['stat', 'lstat', 'exists'][i];
+    const calls = sections.get(method);
+    const found = calls.find(({ line }) => line.includes('RESOLVE_CACHED'));
+    const closed = calls.filter(({ name, args }) => name === 'close' && args[0] === String(found.result));
+    return [[method, JSON.parse(stdout)[i], closed.length > 0 && closed.every(({ elsewhere }) => elsewhere)]];
+  });
+  assert.deepStrictEqual(seen, [
+    ['stat', 'ENOENT', true],
+    ['lstat', 'ENOENT', true],
+    ['exists', 'false', true],
+  ]);
 });

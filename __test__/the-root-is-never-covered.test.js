@@ -173,3 +173,38 @@ test('a root that is a mount point itself is come back to', (t) => {
     root.close();
   }
 });
+
+test('a file system that was mounted beneath a root is reached when something covers the root', async (t) => {
+  for (const symlinks of ['reject', 'beneath', 'in-root']) {
+    const dir = path.join(newDirectory(), 'root');
+    plant(path.dirname(dir), { root: { volume: {}, link: link('volume/file') } });
+    run('mount', '-t', 'tmpfs', 'tmpfs', path.join(dir, 'volume'));
+    plant(path.join(dir, 'volume'), {
+      file: 'of the volume',
+      dir: { file: 'of the volume' },
+      link: link('file'),
+    });
+    const root = new SandboxRoot(dir, { symlinks });
+    COVERS['a file system'](dir);
+    t.after(() => {
+      root.close();
+      run('umount', '--lazy', dir);
+      run('umount', '--lazy', path.join(dir, 'volume'));
+    });
+    for (const [, call] of WAYS) {
+      for (const at of ['volume/file', 'volume/dir/file', './/volume/./dir//file'])
+        assert.strictEqual(await call(root, 'readFile', at, 'utf8'), 'of the volume', `${symlinks}: ${at}`);
+      await call(root, 'writeFile', 'volume/new', 'new');
+      await call(root, 'rm', 'volume/new');
+      // What leads to it by a link may lead upwards.
+      for (const at of ['volume/../volume/file', 'link', 'volume/link', 'volume/..']) {
+        const { code } = await came(call(root, 'stat', at));
+        assert.match(
+          `${code}`,
+          symlinks === 'reject' ? /^(ELOOP|EACCES)$/ : /^EACCES$/,
+          `${symlinks}: ${at}`,
+        );
+      }
+    }
+  }
+});

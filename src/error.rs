@@ -56,7 +56,7 @@ impl Reason {
             }
             Self::IntoItself => "source and destination are the same, or one is in the other",
             Self::SameFile => "source and destination are the same file",
-            Self::SourceChanged => "the source was changed while it was moved",
+            Self::SourceChanged => "the source was changed meanwhile",
             Self::Vanished { count } => {
                 return format!(
                     "{count} vanished while the tree was copied; all others are copied"

@@ -57,6 +57,12 @@ class Attack {
     await this.#expect('paused');
   }
 
+  /** Goes on. */
+  async resume() {
+    this.#child.stdin.write('resume\n');
+    await this.#expect('resumed');
+  }
+
   /** Ends the attack, and tells how many exchanges it came to. */
   async stop() {
     this.#child.stdin.end();

@@ -27,7 +27,12 @@ const PATHS = [
 
 const pathCalls = Object.entries({ ...callsWithPath, ...callsApart }).flatMap(([method, calls]) =>
   calls.flatMap((call, i) =>
-    PATHS.map((at) => ({ method, what: `${method} (${i + 1}) of ${at}`, call: (root) => call(root, at) })),
+    PATHS.map((at) => ({
+      method,
+      what: `${method} (${i + 1}) of ${at}`,
+      call: (root) => call(root, at),
+      slashed: /\/$/.test(at),
+    })),
   ),
 );
 
@@ -112,6 +117,7 @@ async function run(base, { method, later, brief, mounted, ...options }) {
       syscalls: later && expected !== undefined ? laterToo(name, expected) : expected,
       error: done.error?.code,
       fd: done.fd,
+      slashed: way.slashed ?? way.call.slashed ?? false,
     });
   }
   return results;

@@ -100,4 +100,46 @@ async function attach(pid, log, inject, ...options) {
   throw new Error(`strace: ${said}`);
 }
 
-module.exports = { Subject, attach, knows, withoutAttaching, withoutStrace };
+/** What every program that is run by `hindered` finds in its scope. */
+const SCOPE = `const fs = require('node:fs'); const { SandboxRoot } = require(${JSON.stringify(path.join(__dirname, '../..'))});`;
+
+/**
+ * Runs `body(...args)`, which is sent as its source, in a Node of its own under strace: system calls fail, or
+ * come late, as `inject` says. `meanwhile(line)` hears what it prints, and when. What it gave back.
+ */
+async function hindered(t, inject, body, args = [], meanwhile = () => {}, wrap = []) {
+  const script = `${SCOPE}
+    (async () => (${body})(...${JSON.stringify(args)}))().then(
+      (value) => console.log('value ' + JSON.stringify(value ?? null)),
+      (error) => { console.error(error); process.exitCode = 1; },
+    );`;
+  const faults = inject.flatMap((fault) => ['-e', `inject=${fault}`]);
+  const command = [
+    'strace',
+    '-f',
+    '-qq',
+    '-o',
+    '/dev/null',
+    ...faults,
+    ...wrap,
+    process.execPath,
+    '-e',
+    script,
+  ];
+  const child = spawn('timeout', ['-s', 'KILL', '60', ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
+  t.after(() => child.kill('SIGKILL'));
+  let [said, erred] = ['', ''];
+  child.stderr.on('data', (data) => {
+    erred += data;
+  });
+  child.stdout.on('data', (data) => {
+    said += data;
+    for (const line of String(data).split('\n')) meanwhile(line);
+  });
+  await once(child, 'close');
+  const value = /^value (.*)$/m.exec(said)?.[1];
+  if (value === undefined) throw new Error(`the child failed: ${said}${erred}`);
+  return JSON.parse(value);
+}
+
+module.exports = { Subject, attach, hindered, knows, withoutAttaching, withoutStrace };

@@ -110,8 +110,10 @@ function parse(line) {
 function runtime() {
   let asked = null;
   return ({ name, args, result }) => {
-    // Before memory is given back, malloc once reads how the kernel counts it.
-    if (name === 'openat' && args[1] === '"/proc/sys/vm/overcommit_memory"') {
+    // Before memory is given back, malloc once reads how the kernel counts it; and before it makes room for
+    // another thread, how many there can be.
+    const files = ['"/proc/sys/vm/overcommit_memory"', '"/sys/devices/system/cpu/online"'];
+    if (name === 'openat' && files.includes(args[1])) {
       asked = String(result);
       return true;
     }
@@ -144,19 +146,24 @@ const isLeaf = (arg) => {
   return name !== undefined && !['', '.', '..'].includes(name) && !name.includes('/');
 };
 
+/** The same with one slash behind it, which asks for a directory. */
+const isSlashed = (arg) => /^"[^/]+\/"$/s.test(arg) && isLeaf(arg.replace('/', ''));
+
 /**
  * What is wrong with `calls`, the system calls of one call of `method`; and which descriptors they
  * left open. `root` is the root's descriptor, the constructor has none yet; `to` that of another one
  * that the call is told of. `later`: a promise of it. `symlinks` and `mounts` are what they allow.
  * `procfs` is for what may be done through `/proc/self/fd`: the descriptors that are kept for that,
- * which is no leak.
+ * which is no leak. `slashed`: whether the caller wrote a slash behind a path.
  */
 function audit(
   calls,
-  { method, root, to, symlinks = 'reject', mounts = 'allow', procfs = null, later = false },
+  { method, root, to, symlinks = 'reject', mounts = 'allow', procfs = null, later = false, slashed = false },
 ) {
   const resolve = (policy) => [...RESOLVE[policy], ...(mounts === 'reject' ? ['RESOLVE_NO_XDEV'] : [])];
-  const state = { method, roots: [root, to], symlinks, resolve, procfs, later, own: new Map(), calls };
+  const state = { method, roots: [root, to], symlinks, resolve, procfs, later, slashed, calls };
+  /** What kind of descriptor each is that was opened. */
+  state.own = new Map();
   state.refusesMounts = mounts === 'reject';
   state.follows = symlinks !== 'reject';
   /** How each descriptor was opened. */
@@ -191,14 +198,17 @@ function opens(call, state, kind = 'file') {
   if (call.result >= 0) state.own.set(String(call.result), kind);
 }
 
-const isOurs = (arg, { roots, own }) => roots.includes(arg) || (own.has(arg) && own.get(arg) !== 'check');
+/** What is known of a directory that is opened for its identity alone, and of a root that is copied to be kept. */
+const OF_NO_USE = ['check', 'above', 'strict root'];
+
+const isOfUse = (arg, { own }) => own.has(arg) && !OF_NO_USE.includes(own.get(arg));
+const isOurs = (arg, state) => state.roots.includes(arg) || isOfUse(arg, state);
 const ofProc = (arg, { own, procfs }) => own.get(arg) === 'proc' || procfs?.has(arg);
 
 const unless = (holds, complaint) => (holds ? null : complaint);
 const directory = (arg, state) => unless(isOurs(arg, state), 'not in a directory that it opened');
 const leaf = (arg) => unless(isLeaf(arg), 'not one name');
-const descriptor = (arg, state) =>
-  unless(state.own.has(arg) && state.own.get(arg) !== 'check', 'not a descriptor that it opened');
+const descriptor = (arg, state) => unless(isOfUse(arg, state), 'not a descriptor that it opened');
 const only = (methods, state) => unless(methods.includes(state.method), 'nothing that this method needs');
 
 /** What the same thread did before `call`, the last first. */
@@ -282,16 +292,34 @@ function upwards(call, state, flags, resolve) {
   const later = state.calls.slice(state.calls.indexOf(call) + 1);
   const next = later.find(({ args }) => args[0] === String(call.result));
   const isChecked = call.result < 0 || ['fstat', 'statx'].includes(next?.name);
-  const isMarked = isExactly(resolve, [...UPWARDS, 'RESOLVE_NO_XDEV']);
+  const isListed = !has(flags, 'O_PATH');
+  const isMarked = isListed && isExactly(resolve, [...UPWARDS, 'RESOLVE_NO_XDEV']);
+  const isWithin = isListed && (state.refusesMounts || state.method === 'rm');
   return [
-    descriptor(dir, state),
-    unless(GOES_UP.includes(state.method), 'upwards'),
+    ...(isListed
+      ? [descriptor(dir, state), unless(GOES_UP.includes(state.method), 'upwards')]
+      : above(call, state)),
     unless(isChecked, 'upwards, and not compared with what it should be'),
     unless(has(flags, 'O_DIRECTORY'), 'upwards, and not to a directory'),
-    unless(
-      isMarked || (!state.refusesMounts && isExactly(resolve, UPWARDS)),
-      'not the resolve flags of a step upwards',
-    ),
+    unless(isMarked || (!isWithin && isExactly(resolve, UPWARDS)), 'not the resolve flags of a step upwards'),
+  ];
+}
+
+/**
+ * What is wrong with asking what is above the place of a copy: that is done before anything is made, from the
+ * directory that the copy is to be in, upwards. Nothing is done in what it finds.
+ */
+function above(call, state) {
+  const [dir] = call.args;
+  const isOnTheWay = state.own.get(dir) === 'above' || isOurs(dir, state);
+  const makes = ({ name, args: [, , how] }) =>
+    /^(mkdirat|symlinkat|mknodat|linkat|unlinkat)$/.test(name) ||
+    (name === 'openat2' && /O_CREAT|O_TMPFILE/.test(how));
+  const isFirst = !state.calls.slice(0, state.calls.indexOf(call)).some(makes);
+  return [
+    unless(['cp', 'move'].includes(state.method), 'upwards'),
+    unless(isOnTheWay, 'not a descriptor that it opened'),
+    unless(isFirst, 'upwards, when something was made or removed'),
   ];
 }
 
@@ -308,52 +336,87 @@ function asked({ args: [dir, name, how] }) {
 
 const without = (flags, ...unwanted) => flags.split('|').filter((flag) => !unwanted.includes(flag));
 
-/** Whether the lookup `call` was made with `RESOLVE_NO_XDEV` first, and met a mount or a way out. */
-function metMount(call, earlier) {
-  const [now, then] = [call, earlier].map(asked);
+const WHAT = ['dir', 'name', 'flags', 'mode'];
+const isSameLookup = (a, b) => a.name === 'openat2' && b.name === 'openat2' && isSame(asked(a), asked(b));
+const isSame = (a, b) => WHAT.every((what) => a[what] === b[what]);
+
+/** Whether the lookup `call` was made with `RESOLVE_NO_XDEV` before, and met a mount or a way out. */
+function metMount(call, earlier, state) {
   return (
+    earlier !== undefined &&
+    isSameLookup(call, earlier) &&
     earlier.errno === 'EXDEV' &&
-    ['dir', 'name', 'flags', 'mode'].every((what) => now[what] === then[what]) &&
-    has(then.resolve, 'RESOLVE_NO_XDEV')
+    isExactly(asked(earlier).resolve, [...state.resolve(state.symlinks), 'RESOLVE_NO_XDEV'])
   );
 }
 
+const goesUp = (name) => (text(name) ?? '..').split('/').includes('..');
+
 /**
- * Whether `call` asks if the root is covered: by `..`, which stays at it unless a mount is crossed,
- * and right after a lookup that crossed none.
+ * Whether `call` goes across a mount by a path that nothing leads upwards in: there is no `..` in it, and links
+ * are not followed.
+ */
+function goesStraight(call, state) {
+  const { name, resolve } = asked(call);
+  const [earlier] = before(call, state);
+  return (
+    !goesUp(name) &&
+    isExactly(resolve, [...state.resolve(state.symlinks), 'RESOLVE_NO_SYMLINKS']) &&
+    metMount(call, earlier, state)
+  );
+}
+
+/** Whether nothing is left to `call` but to go upwards across a mount; `earlier` is what was done before, the last first. */
+function mustGoUp(call, [last, first], state) {
+  if (last === undefined || !isSameLookup(call, last)) return false;
+  if (goesUp(asked(call).name)) return metMount(call, last, state);
+  return last.errno === 'ELOOP' && goesStraight(last, state) && metMount(call, first, state);
+}
+
+/**
+ * Whether `call` asks if the root is covered: by `..`, which stays at it unless a mount is crossed. That is asked
+ * before a lookup that goes upwards across a mount, and after it.
  */
 function isCheck(call, state) {
   const { dir, name, flags, resolve } = asked(call);
   if (!state.follows || name !== '".."') return false;
-  const [last] = before(call, state);
+  const [last, ...earlier] = before(call, state);
+  if (last?.name !== 'openat2' || asked(last).dir !== dir) return false;
   return (
     isExactly(resolve, COVERED) &&
     isExactly(without(flags, 'O_RDONLY').join('|'), ['O_PATH', 'O_DIRECTORY', 'O_CLOEXEC']) &&
-    last?.name === 'openat2' &&
-    last.args[0] === dir &&
-    last.errno === 'EXDEV'
+    (mustGoUp(last, [last, ...earlier], state) || (last.result >= 0 && mayCross(last, state)))
   );
 }
 
 /** Whether a mount may be crossed: without that it was tried, and the root is known not to be covered. */
 function mayCross(call, state) {
-  const [closed, check, first] = before(call, state);
+  const [closed, check, ...earlier] = before(call, state);
   return (
     closed?.name === 'close' &&
     check?.name === 'openat2' &&
     check.result >= 0 &&
     closed.args[0] === String(check.result) &&
     isCheck(check, state) &&
-    metMount(call, first)
+    mustGoUp(call, earlier, state)
   );
 }
 
-/** Whether the resolve flags of a lookup from the root are those of the policy. */
-function isOfPolicy(call, state, resolve) {
+/** Whether it is asked again, behind `call`, if the root is covered. */
+function isCheckedAfter(call, state) {
+  const later = state.calls.slice(state.calls.indexOf(call) + 1);
+  const next = later.find(({ thread }) => thread === call.thread);
+  return call.result < 0 || (next?.name === 'openat2' && isCheck(next, state));
+}
+
+/** What is wrong with the resolve flags of a lookup from the root. */
+function ofPolicy(call, state, resolve) {
   const policy = state.resolve(state.symlinks);
-  if (!state.follows || state.refusesMounts) return isExactly(resolve, policy);
-  if (isExactly(resolve, [...policy, 'RESOLVE_NO_XDEV'])) return true;
-  return isExactly(resolve, policy) && mayCross(call, state);
+  const wrong = 'not the resolve flags of the policy';
+  if (!state.follows || state.refusesMounts) return unless(isExactly(resolve, policy), wrong);
+  if (isExactly(resolve, [...policy, 'RESOLVE_NO_XDEV']) || goesStraight(call, state)) return null;
+  if (!isExactly(resolve, policy) || !mayCross(call, state)) return wrong;
+  return unless(isCheckedAfter(call, state), 'across a mount, and not checked behind it');
 }
 
 /** What is wrong with asking the cache: promises do so first of all, on the thread that calls. */
@@ -388,11 +451,29 @@ function creating(call, state, { name, flags }, isStep) {
   // Of another owner: whether the file may be opened by whoever would create it, the kernel knows.
   const isAnothers =
     same.some(({ result }) => result >= 0) && [...before(call, state)].some(({ name }) => name === 'geteuid');
-  // A symlink to nothing, which is followed. Its name is taken.
-  const isTaken = ({ errno, ...call }) => errno === 'EEXIST' && has(asked(call).flags, 'O_CREAT', 'O_EXCL');
-  const isDangling = state.follows && same.some(({ errno }) => errno === 'ENOENT') && earlier.some(isTaken);
-  return unless(isAnothers || isDangling, 'made, or opened if it is there');
+  return unless(isAnothers, 'made, or opened if it is there');
 }
+
+/** What opens content, and nothing beside it. */
+const OPENS_CONTENT = ['readFile', 'truncate', 'fsync', 'openRead'];
+
+/**
+ * Whether the place of a file may be looked up: where it is opened for its content, only to tell a lease from a
+ * storm of renames. Both say `EAGAIN`, and the latter passes.
+ */
+function mayProbe(call, state) {
+  if (!OPENS_CONTENT.includes(state.method)) return true;
+  const { dir, name } = asked(call);
+  const earlier = [...before(call, state)].filter((call) => call.name === 'openat2');
+  const failed = earlier.filter((call) => {
+    const then = asked(call);
+    return call.errno === 'EAGAIN' && then.dir === dir && then.name === name && !has(then.flags, 'O_PATH');
+  });
+  return state.follows && failed.length >= TRIES;
+}
+
+/** How often a lookup that is disturbed is made again without a rest. */
+const TRIES = 128;
 
 /** The system calls that may be made at all. Each answers with its complaints. */
 const RULES = {
@@ -403,17 +484,30 @@ const RULES = {
     const fromRoot = state.roots.includes(dir) || state.own.get(dir) === 'root';
     // A step in a tree: one name in a directory on the way, and no symlink under any policy.
     const strict = state.resolve('reject');
+    const marked = [...new Set([...strict, 'RESOLVE_NO_XDEV'])];
     const isStrict =
-      isExactly(resolve, strict) ||
-      // What is copied to another mount has none in it.
-      (state.method === 'move' && hasCrossed(state) && isExactly(resolve, [...strict, 'RESOLVE_NO_XDEV']));
+      // What is removed has no mount in it.
+      (state.method !== 'rm' && isExactly(resolve, strict)) ||
+      // Nor has what is copied to another mount.
+      (state.method === 'rm' && isExactly(resolve, marked)) ||
+      (state.method === 'move' && hasCrossed(state) && isExactly(resolve, marked));
     // Or a file without a name in it, or the directory itself once more.
     const isItself =
       name === '"."' && (has(flags, 'O_TMPFILE', 'O_WRONLY') || has(flags, 'O_RDONLY', 'O_DIRECTORY'));
-    const isStep = (isLeaf(name) || isItself) && isOurs(dir, state) && isStrict;
-    const isAbove = name === '".."' && !fromRoot;
+    // Or the way from the top of a copy to a directory in it, to which another name of a file is made.
+    const isWay =
+      /^"([^/]+\/)+"$/s.test(name) &&
+      text(name)
+        .split('/')
+        .slice(0, -1)
+        .every((part) => !['.', '..'].includes(part)) &&
+      ['cp', 'move'].includes(state.method) &&
+      has(flags, 'O_PATH', 'O_DIRECTORY') &&
+      !fromRoot;
+    const isStep = (isLeaf(name) || isItself || isWay) && isOurs(dir, state) && isStrict;
+    const isAbove = name === '".."' && (!fromRoot || (has(flags, 'O_PATH') && isExactly(resolve, UPWARDS)));
     const isOwn = has(flags, 'O_CREAT', 'O_EXCL') || has(flags, 'O_TMPFILE');
-    opens(call, state, isCheck(call, state) ? 'check' : 'file');
+    opens(call, state, isCheck(call, state) ? 'check' : isAbove && has(flags, 'O_PATH') ? 'above' : 'file');
     state.how.set(String(call.result), {
       isPath: has(flags, 'O_PATH'),
       isChangeable:
@@ -447,7 +541,9 @@ const RULES = {
       ...always,
       unless(fromRoot || isStep, 'not from the root'),
       spelled(given, state),
-      unless(isStep || isOfPolicy(call, state, resolve), 'not the resolve flags of the policy'),
+      isStep ? null : ofPolicy(call, state, resolve),
+      unless(state.method !== 'rm' || isStep || has(flags, 'O_PATH'), 'removed where a mount may be'),
+      unless(!has(flags, 'O_PATH') || mayProbe(call, state), 'the place of what is opened for its content'),
       creating(call, state, { name, flags }, isStep),
       unless(!isOwn || !COPIES.includes(state.method) || isNarrow(mode), 'open to others before it is full'),
       isOwn && isLeaf(name) ? temporary(call, dir, name, state) : null,
@@ -505,11 +601,13 @@ const RULES = {
   renameat2(call, state) {
     const [dir, name, newDir, newName, flag] = call.args;
     const flags = state.method === 'exchange' ? ['RENAME_EXCHANGE'] : ['0', 'RENAME_NOREPLACE'];
+    const slashed = (name) =>
+      state.slashed && RENAMES.includes(state.method) && isSlashed(name) ? null : leaf(name);
     return [
       directory(dir, state),
-      leaf(name),
+      slashed(name),
       directory(newDir, state),
-      leaf(newName),
+      slashed(newName),
       temporary(call, newDir, newName, state),
       unless(flags.includes(flag), 'with a flag that nothing asks for'),
     ];
@@ -532,7 +630,9 @@ const RULES = {
     unless(name === '""' && flags === 'AT_EMPTY_PATH', 'a name is looked up'),
   ],
 
-  fstat: ({ args }, state) => [directory(args[0], state)],
+  fstat: ({ args: [fd] }, state) => [
+    ['above', 'strict root'].includes(state.own.get(fd)) ? null : directory(fd, state),
+  ],
   fchmod({ args: [fd, mode] }, state) {
     const how = state.how.get(fd);
     if (how !== undefined) how.isWide = !isNarrow(mode);
@@ -595,21 +695,30 @@ const RULES = {
   getresgid: (_, state) => [only(AS_REAL_USER, state)],
   setfsgid: actsAs,
   setfsuid: actsAs,
-  statx: ({ args: [fd, name, flags] }, state) => [
-    directory(fd, state),
-    unless(name === '""' && has(flags, 'AT_EMPTY_PATH'), 'a name is looked up'),
-  ],
+  capget: ({ args: [whose] }, state) => [only(AS_REAL_USER, state), ofThisThread(whose)],
+  capset: actsWithout,
+  statx: ({ args: [fd, name, flags] }, state) => {
+    if (name === '""')
+      return [directory(fd, state), unless(has(flags, 'AT_EMPTY_PATH'), 'a name is looked up')];
+    // What is moved across mounts is asked for anew, also where its file system remembers what it was.
+    const isAnew = state.method === 'move' && hasCrossed(state) && has(flags, 'AT_STATX_FORCE_SYNC');
+    return [
+      directory(fd, state),
+      leaf(name),
+      unless(isAnew, 'a name is looked up'),
+      unless(has(flags, 'AT_SYMLINK_NOFOLLOW'), 'a symlink is followed'),
+    ];
+  },
   fcntl(call, state) {
     const [fd, command] = call.args;
     const isRoot = state.roots.includes(fd);
-    // Across mounts: a root that refuses those in what is moved.
-    const known =
-      isRoot && state.method === 'move' && hasCrossed(state) && command === 'F_DUPFD_CLOEXEC'
-        ? null
-        : descriptor(fd, state);
+    const isCopied = isRoot && command === 'F_DUPFD_CLOEXEC';
+    // A root that refuses mounts: in what is removed, and across mounts in what is moved.
+    const isStrict = state.method === 'rm' || (state.method === 'move' && hasCrossed(state));
+    const known = isCopied && (isStrict || OF_THE_ROOT.includes(state.method)) ? null : descriptor(fd, state);
     if (command === 'F_DUPFD_CLOEXEC') {
-      opens(call, state, isRoot ? 'strict root' : 'file');
-      state.how.set(String(call.result), state.how.get(fd));
+      opens(call, state, isCopied && isStrict ? 'strict root' : 'file');
+      state.how.set(String(call.result), isCopied ? { isPath: true } : state.how.get(fd));
     }
     return [known, unless(/^F_([GS]ETFL|DUPFD_CLOEXEC)$/.test(command), 'a descriptor is copied or changed')];
   },
@@ -647,11 +756,20 @@ const RULES = {
   fchmodat: ({ args }, state) => [inProc(args[0], state), numberOfOurs(args[1], state)],
 };
 
+/** What hands the kernel the slash that a caller wrote behind a name. */
+const RENAMES = ['rename', 'renameNoReplace', 'exchange', 'move'];
+
 /** What makes a file where none is. */
 const CREATES = ['open', 'openWrite', 'writeFile', 'appendFile', 'copyFile'];
 
 /** What gives a file the permissions of another. */
 const KEEPS_PERMISSIONS = ['writeFile', ...COPIES];
+
+/** What describes or changes the root itself, or copies into it: by a copy of its descriptor. */
+const OF_THE_ROOT = [
+  ...['chmod', 'chown', 'lchown', 'utimes', 'lutimes'],
+  ...['access', 'readlink', 'realpath', 'openRoot', 'cp'],
+];
 
 /** What asks as access(2) does. */
 const AS_REAL_USER = ['access', 'exists'];
@@ -674,6 +792,26 @@ function actsAs(call, state) {
   return [
     only(AS_REAL_USER, state),
     unless(isPaired && isBack(user, userBack) && isBack(group, groupBack), 'it is not set back'),
+  ];
+}
+
+const ofThisThread = (whose) => unless(/pid=0\}/.test(whose), 'the capabilities of another thread');
+
+/** The effective capabilities are taken from the thread, and given back: those that it was asked for before. */
+function actsWithout(call, state) {
+  const all = state.calls.filter(({ name, thread }) => /^cap[gs]et$/.test(name) && thread === call.thread);
+  const at = all.indexOf(call) - (all.indexOf(call) % 3);
+  const [had, taken, given] = all.slice(at, at + 3);
+  const effective = /effective=[^,]+/;
+  const isTaken =
+    had?.name === 'capget' &&
+    taken?.args[1] === had.args[1].replace(effective, 'effective=0') &&
+    !/effective=0\b/.test(had.args[1]);
+  return [
+    only(AS_REAL_USER, state),
+    ofThisThread(call.args[0]),
+    unless(isTaken, 'other capabilities than none'),
+    unless(given?.name === 'capset' && given.args[1] === had?.args[1], 'they are not given back'),
   ];
 }
 

@@ -29,20 +29,21 @@ const COPY = `fstat ${CONTENT} ${GIVEN}`;
 const COPY_OVER = `fstat geteuid fstat fchmod ftruncate ${CONTENT} ${GIVEN}`;
 
 /** access(2) asks by the real ids. */
-const WHO = 'getresuid getresgid';
+const WHO = isRoot ? 'getresuid getresgid' : 'getresuid getresgid capget';
 
 const LISTED = 'openat2 getdents64 getdents64 close';
 const READ_TREE = `${'openat2 getdents64 '.repeat(3)}${'getdents64 close '.repeat(3)}`.trim();
 
 // `cp`: each file is opened, made, and gets its mode at the end; each directory is opened, made, opened,
-// listed to its end, and gets its mode.
-const CP_FILE = `${SOURCE} openat2 ${COPY} close close`;
+// listed to see that it is empty, filled, and gets its mode.
+const CP_GIVEN = `fstat ${GIVEN}`;
+const CP_FILE = `${SOURCE} openat2 fstat ${CONTENT} ${CP_GIVEN} close close`;
 // Where the first file of a tree shares no blocks, no other is asked for it.
 const CP_NEXT = CP_FILE.replace(CONTENT, '(ioctl|pread64 pwrite64)');
-const CP_LINK = 'newfstatat readlinkat symlinkat';
-const CP_MADE = 'mkdirat openat2 fstat fgetxattr';
+const CP_LINK = 'openat2 fstat readlinkat symlinkat newfstatat close';
+const CP_MADE = 'mkdirat fstat openat2 fstat geteuid getdents64( getdents64)? fstat fgetxattr';
 const CP_DIRECTORY = `openat2 fstat ${CP_MADE} getdents64`;
-const CP_DONE = `getdents64 fstat ${GIVEN} close close`;
+const CP_DONE = `getdents64 ${CP_GIVEN} close close`;
 const CP_BELOW = [
   `getdents64 ${CP_FILE} ${CP_NEXT}`,
   `${CP_DIRECTORY} (${CP_LINK} ${CP_NEXT}|${CP_NEXT} ${CP_LINK})`,
@@ -50,8 +51,13 @@ const CP_BELOW = [
 ].join(' ');
 // By a temporary name it takes the place of what is there, if the directory lets names go.
 const REPLACED = 'linkat statx linkat renameat2';
-const CP_REPLACED = `${SOURCE} openat2 newfstatat openat2 ${CONTENT} ${GIVEN} fstat fcntl close ${REPLACED} close close`;
-const CP_TREE = `newfstatat openat2 fstat fstat openat2 fstat close openat2 ${CP_MADE} fstat fstat ${CP_BELOW} ${CP_DONE} close`;
+const CP_REPLACED = `fstat ${SOURCE} openat2 newfstatat openat2 ${CONTENT} ${CP_GIVEN} fstat fcntl close ${REPLACED} close close`;
+/** A tree is opened, and so is the place of its copy, and each directory above that up to the root. */
+const CP_FOUND = 'newfstatat openat2 openat2 fstat fstat fstat';
+const CP_ABOVE = ['openat2 fstat close', 'openat2 fstat openat2 fstat close close'];
+const CP_TREES = CP_ABOVE.map(
+  (above) => `${CP_FOUND} ${above} fstat ${CP_MADE} fstat fstat fcntl ${CP_BELOW} ${CP_DONE} close close`,
+);
 
 // Looked at, written without a name, and given the owner and the permissions of what is there.
 const ATOMIC = {
@@ -123,7 +129,7 @@ const WAYS = {
       between((root, _dir, _Root, to) => root.rename('tree/dir', 'b/new', { to })),
       'openat2 openat2 renameat2 close close',
     ],
-    ['with slashes', (root) => root.rename('a/b/', 'new/'), 'openat2 newfstatat newfstatat renameat2 close'],
+    ['with slashes', slashed((root) => root.rename('a/b/', 'new/')), 'openat2 renameat2 close'],
   ],
   renameNoReplace: [
     ['in the root', (root) => root.renameNoReplace('file', 'new'), 'renameat2'],
@@ -138,6 +144,7 @@ const WAYS = {
       'renameat2',
     ],
     ['there already', (root) => root.renameNoReplace('file', 'other'), 'renameat2'],
+    ['with slashes', slashed((root) => root.renameNoReplace('a/b/', 'new/')), 'openat2 renameat2 close'],
   ],
   link: [
     ['in the root', (root) => root.link('file', 'new'), 'linkat'],
@@ -165,7 +172,7 @@ const WAYS = {
   chmod: [
     ['in the root', (root) => root.chmod('file', 0o600), 'openat2 fchmodat2 close'],
     ['below', (root) => root.chmod('a/b/c', 0o700), 'openat2 fchmodat2 close'],
-    ['the root', (root) => root.chmod('.', 0o700), 'openat2 fchmodat2 close'],
+    ['the root', (root) => root.chmod('.', 0o700), 'fcntl fchmodat2 close'],
     ['a symlink', (root) => root.chmod('a/b/c/tofile', 0o600), 'openat2', 'openat2 fchmodat2 close'],
   ],
   truncate: [
@@ -235,30 +242,35 @@ const WAYS = {
     [
       'an empty directory',
       (root) => root.rm('a/b/c/empty', true),
-      'openat2 unlinkat newfstatat unlinkat close',
+      'openat2 unlinkat newfstatat fcntl unlinkat close close',
     ],
     [
       'a tree',
       (root) => root.rm('tree', true),
       // Each directory: tried, opened, listed to its end, tried again.
-      'unlinkat newfstatat ' +
+      'unlinkat newfstatat fcntl ' +
         'unlinkat openat2 getdents64 unlinkat unlinkat ' +
         'unlinkat openat2 getdents64 unlinkat unlinkat ' +
         'unlinkat openat2 getdents64 unlinkat getdents64 unlinkat close ' +
         'getdents64 unlinkat close ' +
-        'getdents64 unlinkat close',
+        'getdents64 unlinkat close close',
+    ],
+    [
+      'with a slash',
+      (root) => root.rm('a/b/c/empty/', true),
+      'openat2 newfstatat fcntl unlinkat close close',
     ],
   ],
   utimes: [
     ['in the root', (root) => root.utimes('file', 1, 2), 'openat2 utimensat close'],
     ['below', (root) => root.utimes('a/b/c', 1, 2), 'openat2 utimensat close'],
-    ['the root', (root) => root.utimes('.', 1, 2), 'openat2 utimensat close'],
+    ['the root', (root) => root.utimes('.', 1, 2), 'fcntl utimensat close'],
     ['a symlink', (root) => root.utimes('tofile', 1, 2), 'openat2', 'openat2 utimensat close'],
   ],
   lutimes: [
     ['in the root', (root) => root.lutimes('file', 1, 2), 'utimensat'],
     ['below', (root) => root.lutimes('a/b/c', 1, 2), 'openat2 utimensat close'],
-    ['the root', (root) => root.lutimes('.', 1, 2), 'openat2 utimensat close'],
+    ['the root', (root) => root.lutimes('.', 1, 2), 'fcntl utimensat close'],
     ['a symlink', (root) => root.lutimes('a/b/c/tofile', 1, 2), 'openat2 utimensat close'],
     ['with a slash behind it', (root) => root.lutimes('a/b/', 1, 2), 'openat2 utimensat close'],
     [
@@ -271,13 +283,13 @@ const WAYS = {
   chown: [
     ['in the root', (root) => root.chown('file', ...ids), 'openat2 fchownat close'],
     ['below', (root) => root.chown('a/b/c/file', ...ids), 'openat2 fchownat close'],
-    ['the root', (root) => root.chown('.', ...ids), 'openat2 fchownat close'],
+    ['the root', (root) => root.chown('.', ...ids), 'fcntl fchownat close'],
     ['a symlink', (root) => root.chown('tofile', ...ids), 'openat2', 'openat2 fchownat close'],
   ],
   lchown: [
     ['in the root', (root) => root.lchown('file', ...ids), 'fchownat'],
     ['below', (root) => root.lchown('a/b/c/file', ...ids), 'openat2 fchownat close'],
-    ['the root', (root) => root.lchown('.', ...ids), 'openat2 fchownat close'],
+    ['the root', (root) => root.lchown('.', ...ids), 'fcntl fchownat close'],
     ['a symlink', (root) => root.lchown('a/b/c/tofile', ...ids), 'openat2 fchownat close'],
   ],
   stat: [
@@ -314,7 +326,7 @@ const WAYS = {
   readlink: [
     ['in the root', (root) => root.readlink('tofile'), 'readlinkat'],
     ['below', (root) => root.readlink('a/b/c/tofile', 'buffer'), 'openat2 readlinkat close'],
-    ['the root', (root) => root.readlink('.'), 'openat2 readlinkat close'],
+    ['the root', (root) => root.readlink('.'), 'fcntl readlinkat close'],
     ['no symlink', (root) => root.readlink('file'), 'readlinkat'],
     ['below a symlink', (root) => root.readlink('todir/b/c/tofile'), 'openat2', 'openat2 readlinkat close'],
   ],
@@ -327,7 +339,7 @@ const WAYS = {
       'openat2 close',
       'openat2 close newfstatat( openat2 newfstatat close){3}',
     ],
-    ['the root', (root) => root.realpath('.'), 'openat2 close'],
+    ['the root', (root) => root.realpath('.'), 'fcntl close'],
     [
       'a symlink',
       (root) => root.realpath('a/b/c/tofile'),
@@ -351,7 +363,7 @@ const WAYS = {
   ],
   openRoot: [
     ['below', (root) => root.openRoot('a/b'), 'openat2 fstatfs'],
-    ['the root', (root) => root.openRoot('.'), 'openat2 fstatfs'],
+    ['the root', (root) => root.openRoot('.'), 'fcntl fstatfs'],
     ['a file', (root) => root.openRoot('file'), 'openat2'],
     ['a symlink', (root) => root.openRoot('todir'), 'openat2', 'openat2 fstatfs'],
   ],
@@ -415,13 +427,13 @@ const WAYS = {
       'a symlink to nothing',
       prepared(linked('new'), (root) => root.writeFile('link', 'content')),
       'openat2',
-      'openat2 openat2 openat2 fstat ftruncate write close',
+      'openat2 openat2 readlinkat openat2 fstat write close',
     ],
     [
       'a symlink to below nothing',
       prepared(linked('missing/new'), (root) => root.writeFile('link', 'content')),
       'openat2',
-      'openat2 openat2 openat2',
+      'openat2 openat2 readlinkat openat2',
     ],
     [
       'a symlink',
@@ -449,52 +461,52 @@ const WAYS = {
     ['a symlink', (root) => root.fsync('tofile'), 'openat2', 'openat2 fstat fsync close'],
   ],
   cp: [
-    ['a file', (root) => root.cp('file', 'new'), `newfstatat ${CP_FILE}`],
+    ['a file', (root) => root.cp('file', 'new'), `newfstatat fstat ${CP_FILE}`],
     [
       'a file below',
       (root) => root.cp('a/b/c/file', 'a/b/new', { preserveTimestamps: true }),
-      `openat2 newfstatat openat2 ${CP_FILE.replace('fchmod', 'fchmod utimensat')} close close`,
+      `openat2 newfstatat openat2 fstat ${CP_FILE.replace('fchmod', 'fchmod utimensat')} close close`,
     ],
     ['over another', (root) => root.cp('file', 'a/b/c/other'), `newfstatat openat2 ${CP_REPLACED} close`],
-    ['a symlink', (root) => root.cp('a/b/c/tofile', 'new'), `openat2 newfstatat ${CP_LINK} close`],
-    ['a tree', (root) => root.cp('tree', 'a/new', { recursive: true }), CP_TREE],
+    ['a symlink', (root) => root.cp('a/b/c/tofile', 'new'), `openat2 newfstatat fstat ${CP_LINK} close`],
+    ['a tree', (root) => root.cp('tree', 'a/new', { recursive: true }), CP_TREES[0]],
     [
       'into a tree',
       (root) => root.cp('tree', 'a', { recursive: true }),
-      `newfstatat openat2 fstat fstat ${CP_MADE.replace(' fgetxattr', '')} fstat ${CP_BELOW} getdents64 close close`,
+      `newfstatat openat2 fstat fstat fstat fstat mkdirat openat2 fstat fstat fcntl ${CP_BELOW} getdents64 close close close`,
     ],
     [
       'what a filter says',
       (root) => root.cp('tree', 'new', { recursive: true, filter: (src) => !src.includes('dir') }),
-      `newfstatat openat2 close openat2 getdents64 getdents64 close newfstatat openat2 fstat fstat ${CP_MADE} fstat fstat getdents64 ${CP_FILE} ${CP_NEXT} ${CP_DONE}`,
+      `newfstatat openat2 close openat2 getdents64 getdents64 close newfstatat openat2 fstat fstat fstat fstat ${CP_MADE} fstat fstat fcntl getdents64 ${CP_FILE} ${CP_NEXT} ${CP_DONE} close`,
     ],
     [
       'between two roots',
       between((root, _dir, _Root, to) => root.cp('tree', 'b/new', { recursive: true, to })),
-      CP_TREE,
+      CP_TREES[1],
     ],
     [
       'there already',
       (root) => root.cp('file', 'other', { force: false, errorOnExist: true }),
-      `newfstatat ${SOURCE} openat2 newfstatat close newfstatat`,
+      `newfstatat fstat ${SOURCE} openat2 newfstatat close newfstatat`,
     ],
-    ['a directory', (root) => root.cp('a', 'new'), 'newfstatat openat2 fstat fstat close'],
+    ['a directory', (root) => root.cp('a', 'new'), 'newfstatat openat2 fstat fstat fstat fstat close'],
     [
       'into itself',
       (root) => root.cp('a', 'a/b/new', { recursive: true }),
-      'newfstatat openat2 fstat fstat openat2 fstat close openat2 fstat close close',
+      `${CP_FOUND} ${CP_ABOVE[0]} close close`,
     ],
     [
       'from below a symlink',
       (root) => root.cp('todir/b/c/file', 'new'),
       'openat2',
-      `openat2 newfstatat ${CP_FILE} close`,
+      `openat2 newfstatat fstat ${CP_FILE} close`,
     ],
     [
       'to below a symlink',
       (root) => root.cp('file', 'todir/new'),
       'newfstatat openat2',
-      `newfstatat openat2 ${CP_FILE} close`,
+      `newfstatat openat2 fstat ${CP_FILE} close`,
     ],
   ],
   move: [
@@ -507,6 +519,7 @@ const WAYS = {
     ],
     ['a tree', (root) => root.move('tree', 'a/new'), 'openat2 renameat2 close'],
     ['a symlink', (root) => root.move('tofile', 'new'), 'renameat2'],
+    ['with slashes', slashed((root) => root.move('a/b/', 'new/')), 'openat2 renameat2 close'],
     [
       'between two roots',
       between((root, _dir, _Root, to) => root.move('tree', 'b/new', { to })),
@@ -537,7 +550,7 @@ const WAYS = {
     ['below', (root) => root.exchange('a/b/c/file', 'a/b'), 'openat2 openat2 renameat2 close close'],
     ['a file and a directory', (root) => root.exchange('empty', 'a/b/c/file'), 'openat2 renameat2 close'],
     ['missing', (root) => root.exchange('file', 'new'), 'renameat2'],
-    ['with slashes', (root) => root.exchange('a/', 'tree/'), 'newfstatat newfstatat renameat2'],
+    ['with slashes', slashed((root) => root.exchange('a/', 'tree/')), 'renameat2'],
   ],
   openRead: [
     ['in the root', (root) => root.openRead('file'), 'openat2 fstat fcntl'],
@@ -586,6 +599,11 @@ function closedFirst(call) {
   return Object.assign(call, { closed: true });
 }
 
+/** With a slash behind a path. */
+function slashed(call) {
+  return Object.assign(call, { slashed: true });
+}
+
 function covered(call) {
   return Object.assign(call, { cover: true });
 }
@@ -629,8 +647,10 @@ function between(call) {
 }
 
 const ONTO = 'openat2';
-/** Where links are followed: not across a mount, whether the root is covered, and across. */
-const ACROSS = 'openat2 openat2 close openat2';
+/** Where links are followed: not across a mount at first, then across one, and by no link. */
+const ACROSS = 'openat2 openat2';
+/** By a link: then whether the root is covered, across, and whether it is by now. */
+const ACROSS_BY_LINK = `${ACROSS} openat2 close openat2 openat2 close`;
 
 /**
  * Ways across a mount, `mounted`, as `WAYS`. Those with `cover` start when something is mounted over the
@@ -642,10 +662,12 @@ const CROSSING = {
     ['the mount', (root) => root.stat('mounted'), 'newfstatat'],
     ['a way up', (root) => root.stat('a/..'), '', `${ONTO} fstat close`],
     // A rename elsewhere makes all of it be done again.
-    ['a way up from a mount', (root) => root.stat('mounted/../file'), '', '(openat2( openat2 close)? )+openat2 fstat close'],
+    ['a way up from a mount', (root) => root.stat('mounted/../file'), '', '(openat2( openat2 close)? )+openat2 openat2 close fstat close'],
     ['below a covered root', covered((root) => root.stat('a/b')), `${ONTO} fstat close`],
     ['a way up to a covered root', covered((root) => root.stat('a/..')), '', 'openat2 openat2'],
-    ['on a mount, by a covered root', covered((root) => root.stat('mounted/file')), `${ONTO} fstat close`, 'openat2 openat2'],
+    ['on a mount, by a covered root', covered((root) => root.stat('mounted/file')), `${ONTO} fstat close`, `${ACROSS} fstat close`],
+    ['by a link on a mount', (root) => root.stat('mounted/todir/b'), ONTO, `${ACROSS_BY_LINK} fstat close`],
+    ['by a link on a mount, by a covered root', covered((root) => root.stat('mounted/todir/b')), ONTO, `${ACROSS} openat2`],
   ],
   mkdir: [
     ['on a mount', (root) => root.mkdir('mounted/new'), `${ONTO} mkdirat close`, `${ACROSS} mkdirat close`],

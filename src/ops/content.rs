@@ -35,6 +35,9 @@ pub fn open(root: &Root, path: &UserPath, flags: OFlags, mode: Mode) -> Result<O
             return Err(Errno::INVAL.into());
         }
         if is_directory || !flags.intersects(OFlags::CREATE | OFlags::TRUNC) {
+            if flags.contains(OFlags::TRUNC) {
+                root.for_change()?;
+            }
             let file = root.content(path, flags - OFlags::TRUNC, mode)?;
             if flags.contains(OFlags::TRUNC) && file.is_directory() {
                 return Err(Errno::ISDIR.into());

@@ -190,12 +190,9 @@ pub fn link(old: Place<'_>, new: Place<'_>) -> Result<()> {
             return Err(trailing_slash_refused(&to));
         }
         if from.wants_directory() {
-            // It was a directory, which the kernel does not link. The name may have become a file by now.
-            return Err(match to.at().lstat() {
-                Ok(_) => Errno::EXIST.into(),
-                Err(Errno::NOENT) => Errno::PERM.into(),
-                Err(errno) => errno.into(),
-            });
+            // The directory itself, whatever has the name by now: the kernel says why it is not linked.
+            let directory = old.root.directory_at(from.at())?;
+            return Ok(to.at().link_open_file(directory.as_fd())?);
         }
         Ok(from.at().link(to.at())?)
     })

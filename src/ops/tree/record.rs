@@ -192,7 +192,8 @@ impl Record {
 
     /// Enters the directory `id` of the source; false if the work is in it already.
     pub fn enter(&self, id: Id) -> Result<bool> {
-        match lock(&self.entered).contains(&id) {
+        let is_in_it = lock(&self.entered).contains(&id);
+        match is_in_it {
             true => Ok(false),
             false => insert(&self.entered, id).map(|()| true),
         }

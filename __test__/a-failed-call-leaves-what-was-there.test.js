@@ -1,0 +1,147 @@
+'use strict';
+// A call that fails leaves no file that it made, by whichever way it came to it, and of a file that is there
+// neither the content nor the mode is lost.
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { SandboxRoot } = require('..');
+const { WAYS, came, folder, mounted, privately, run } = require('./mounts');
+const { NOBODY, file, link, plant } = require('./support');
+const { hindered, withoutStrace } = require('./syscalls/strace');
+
+const test = privately(__filename);
+const noStrace = withoutStrace();
+
+/** A directory on a file system of a megabyte. */
+function small(t, tree = {}) {
+  const dir = folder('small');
+  run('mount', '-t', 'tmpfs', '-o', 'size=1m,mode=777', 'tmpfs', dir);
+  t.after(() => run('umount', '--lazy', dir));
+  plant(dir, tree);
+  return dir;
+}
+
+const LARGE = 3 << 20;
+
+for (const [face, call] of WAYS) {
+  test(`what a symlink to nothing names is removed again if it cannot be written, ${face}`, async (t) => {
+    const dir = small(t, { link: link('made'), source: file('x', 0o644), sub: { up: link('../made') } });
+    fs.truncateSync(path.join(dir, 'source'), 0);
+    const large = folder('large');
+    fs.writeFileSync(path.join(large, 'source'), Buffer.alloc(LARGE, 'x'));
+    for (const symlinks of ['beneath', 'in-root']) {
+      const root = new SandboxRoot(dir, { symlinks });
+      const from = new SandboxRoot(large);
+      for (const at of ['made', 'link', 'sub/up']) {
+        for (const [what, action, code] of [
+          ['writeFile', () => call(root, 'writeFile', at, Buffer.alloc(LARGE)), 'ENOSPC'],
+          ['appendFile', () => call(root, 'appendFile', at, Buffer.alloc(LARGE)), 'ENOSPC'],
+          ['copyFile', () => call(from, 'copyFile', 'source', at, null, { to: root }), 'ENOSPC'],
+          ['copyFile that shares', () => call(root, 'copyFile', 'source', at, null, { reflink: 'always' }), 'ENOTSUP'],
+        ]) {
+          const done = await came(action());
+          assert.strictEqual(done.code, code, `${what} of ${at}`);
+          assert.deepStrictEqual(fs.readdirSync(dir).sort(), ['link', 'source', 'sub'], `${what} of ${at}`);
+        }
+      }
+      root.close();
+      from.close();
+    }
+  }); // biome-ignore format: a table
+}
+
+/** Whose file is written by root in a directory of all: that is asked twice, fs.protected_regular(5). */
+test('what is made where the file of another was a moment ago is removed again if it cannot be written', async (t) => {
+  if (noStrace) return t.skip(noStrace);
+  const dir = small(t, { x: '' });
+  fs.chownSync(path.join(dir, 'x'), NOBODY, NOBODY);
+  const body = (dir, size) => {
+    const root = new SandboxRoot(dir);
+    console.log('go');
+    try {
+      root.writeFile('x', Buffer.alloc(size));
+    } catch ({ code }) {
+      return code;
+    }
+  };
+  let removed = false;
+  // The lookup that could create it comes late, when it is gone.
+  const code = await hindered(t, ['openat2:delay_enter=600000:when=3'], body, [dir, LARGE], (line) => {
+    if (line !== 'go') return;
+    setTimeout(() => {
+      fs.unlinkSync(path.join(dir, 'x'));
+      removed = true;
+    }, 200);
+  });
+  assert.deepStrictEqual([code, removed], ['ENOSPC', true]);
+  assert.deepStrictEqual(fs.readdirSync(dir), []);
+});
+
+test('copyFile over a file that cannot be cut leaves its content and its mode', async (t) => {
+  if (noStrace) return t.skip(noStrace);
+  for (const code of ['EIO', 'ETXTBSY', 'EPERM']) {
+    const dir = folder('cut');
+    plant(dir, { source: file('for everybody', 0o644), secret: file('an old secret', 0o600) });
+    const body = (dir) => {
+      try {
+        new SandboxRoot(dir).copyFile('source', 'secret');
+      } catch ({ code }) {
+        return code;
+      }
+    };
+    assert.strictEqual(await hindered(t, [`ftruncate:error=${code}:when=1`], body, [dir]), code);
+    assert.strictEqual(fs.readFileSync(path.join(dir, 'secret'), 'utf8'), 'an old secret');
+    assert.strictEqual(fs.statSync(path.join(dir, 'secret')).mode & 0o7777, 0o600);
+  }
+});
+
+test("reflink: 'always' over a file on a disk that is nearly full shares the blocks or leaves the file", async (t) => {
+  const dir = mounted('xfs');
+  t.after(() => run('umount', '--lazy', dir));
+  const at = (name) => path.join(dir, name);
+  // So many stretches that to share them takes room of its own.
+  const fd = fs.openSync(at('source'), 'w');
+  const block = Buffer.alloc(4096, 'a');
+  const BLOCKS = 20_000;
+  for (let i = 0; i < BLOCKS; i += 1) fs.writeSync(fd, block, 0, block.length, i * 8192);
+  fs.fsyncSync(fd);
+  fs.closeSync(fd);
+  const filled = (name, size) => {
+    const fd = fs.openSync(at(name), 'w');
+    try {
+      for (const content = Buffer.alloc(size, 'b'); ; ) fs.writeSync(fd, content);
+    } catch {}
+    fs.closeSync(fd);
+  };
+  fs.writeFileSync(at('little'), '');
+  filled('much', 1 << 20);
+  filled('little', 4096);
+  run('sync', '-f', dir);
+  const root = new SandboxRoot(dir);
+  const OLD = 'the old content'.repeat(10);
+  const seen = {};
+  let size = fs.statSync(at('much')).size;
+  for (let round = 0; round < 10; round += 1) {
+    size -= 4096 * 16;
+    fs.truncateSync(at('much'), Math.max(size, 0));
+    run('sync', '-f', dir);
+    try {
+      fs.writeFileSync(at('old'), OLD, { mode: 0o640 });
+    } catch {
+      continue;
+    }
+    const { code = 'done' } = await came(
+      (async () => root.copyFile('source', 'old', null, { reflink: 'always' }))(),
+    );
+    seen[code] = (seen[code] ?? 0) + 1;
+    if (code !== 'done') {
+      assert.strictEqual(fs.statSync(at('old')).size, OLD.length, code);
+      assert.strictEqual(fs.readFileSync(at('old'), 'utf8'), OLD, code);
+      assert.strictEqual(fs.statSync(at('old')).mode & 0o7777, 0o640);
+    }
+    fs.rmSync(at('old'));
+  }
+  root.close();
+  assert.ok(seen.ENOSPC > 0, `the disk was full: ${JSON.stringify(seen)}`);
+});

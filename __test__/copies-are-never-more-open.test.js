@@ -1,0 +1,172 @@
+'use strict';
+// What takes the permissions of another file is at no moment open to anybody to whom that was shut: where an
+// ACL cannot be set, where mode and ACL disagree, and where the owner or the group cannot be kept.
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { execFileSync, spawnSync } = require('node:child_process');
+const { SandboxRoot } = require('..');
+const { WAYS, folder, mounted, privately, run } = require('./mounts');
+const { NOBODY } = require('./support');
+const { hindered, withoutStrace } = require('./syscalls/strace');
+
+const test = privately(__filename);
+const noStrace = withoutStrace();
+const noAcls = ['setfacl', 'getfacl'].some((tool) => spawnSync(tool, ['--version']).error !== undefined);
+
+/** Whether somebody can read the file, and so what is in it. */
+function canRead(at, uid, gid) {
+  const who = ['--reuid', uid, '--regid', gid, '--clear-groups'].map(String);
+  return spawnSync('setpriv', [...who, 'head', '-c', '1', at]).status === 0;
+}
+
+const setfacl = (...args) => execFileSync('setfacl', args, { stdio: 'pipe' });
+
+/** Everybody may go in. */
+function open(...directories) {
+  for (const dir of directories) fs.chmodSync(dir, 0o755);
+  fs.chmodSync(path.dirname(directories[0]), 0o755);
+}
+
+for (const [face, call] of WAYS) {
+  test(`an ACL that does not fit leaves no other one in its place, ${face}`, async (t) => {
+    if (noAcls) return t.skip('needs setfacl and getfacl, of the package acl');
+    const [source, small] = [folder('source'), folder('small')];
+    run('mount', '-t', 'tmpfs', 'tmpfs', source);
+    const image = path.join(folder('images'), 'image');
+    fs.writeFileSync(image, '');
+    fs.truncateSync(image, 32 << 20);
+    run('mkfs.ext4', '-q', '-b', '1024', image);
+    run('mount', '-o', 'loop', image, small);
+    t.after(() => [source, small].forEach((at) => run('umount', '--lazy', at)));
+    open(source, small);
+    const secret = path.join(source, 'secret');
+    fs.writeFileSync(secret, 'a secret', { mode: 0o600 });
+    const users = Array.from({ length: 200 }, (_, i) => `u:${5001 + i}:r--`);
+    setfacl('-m', [...users, 'g::r--', 'm::r--', 'o::---'].join(), secret);
+    const inherited = `u::rwx,u:${NOBODY}:rw-,g::---,m::rwx,o::---`;
+    fs.mkdirSync(path.join(small, 'dir'));
+    open(path.join(small, 'dir'));
+    setfacl('-d', '-m', inherited, path.join(small, 'dir'));
+    fs.writeFileSync(path.join(small, 'old'), 'old', { mode: 0o600 });
+    setfacl('-m', `u:${NOBODY}:rw-`, path.join(small, 'old'));
+    assert.ok(!canRead(secret, NOBODY, NOBODY));
+    const [root, to] = [new SandboxRoot(source), new SandboxRoot(small)];
+    await call(root, 'copyFile', 'secret', 'dir/copied', null, { to });
+    await call(root, 'copyFile', 'secret', 'old', null, { to });
+    await call(root, 'cp', 'secret', 'dir/copy', { to });
+    await call(root, 'move', 'secret', 'dir/moved', { to });
+    for (const name of ['dir/copied', 'old', 'dir/copy', 'dir/moved'])
+      assert.ok(!canRead(path.join(small, name), NOBODY, NOBODY), name);
+  });
+
+  test(`a group that was shut out is not let in as others are, where the group cannot be kept, ${face}`, async (t) => {
+    const dir = folder('group');
+    run('mount', '-t', 'tmpfs', '-o', 'mode=777', 'tmpfs', dir);
+    t.after(() => run('umount', '--lazy', dir));
+    open(dir);
+    fs.chmodSync(dir, 0o777);
+    const at = path.join(dir, 'file');
+    fs.writeFileSync(at, 'a secret');
+    fs.chownSync(at, 1000, 1234);
+    fs.chmodSync(at, 0o604);
+    assert.ok(!canRead(at, 2000, 1234));
+    const root = new SandboxRoot(dir);
+    process.setgroups([]);
+    process.setegid(1000);
+    process.seteuid(1000);
+    try {
+      await call(root, 'writeFile', 'file', 'another secret', { atomic: true });
+    } finally {
+      process.seteuid(0);
+      process.setegid(0);
+    }
+    assert.strictEqual(fs.readFileSync(at, 'utf8'), 'another secret');
+    assert.ok(!canRead(at, 2000, 1234));
+  });
+
+  test(`a file that is written in one step has the bits of an explicit mode, whosever it is, ${face}`, async (t) => {
+    for (const kind of ['tmpfs', 'bindfs']) {
+      const dir = mounted(kind);
+      t.after(() => run('umount', '--lazy', dir));
+      const [root, at, fresh] = [new SandboxRoot(dir), path.join(dir, 'file'), path.join(dir, 'fresh')];
+      for (const owner of [
+        [0, 0],
+        [0, 1234],
+        [1000, 1234],
+      ]) {
+        for (const mode of [0o4755, 0o2711, 0o640]) {
+          fs.writeFileSync(at, 'old', { mode: 0o640 });
+          fs.chownSync(at, ...owner);
+          // As a file that is made with it.
+          fs.closeSync(fs.openSync(fresh, 'wx', mode));
+          await call(root, 'writeFile', 'file', 'new', { atomic: true, mode });
+          const [made, model] = [at, fresh].map((at) => fs.statSync(at));
+          assert.strictEqual(made.mode, model.mode, `${kind}: ${owner}`);
+          assert.deepStrictEqual([made.uid, made.gid], owner);
+          for (const at of fs.readdirSync(dir)) fs.rmSync(path.join(dir, at));
+        }
+      }
+      root.close();
+    }
+  });
+}
+
+/** What others may do with what is in a directory, looked at while a call is late: the widest of each name. */
+function watched(dir) {
+  const widest = new Map();
+  const look = () => {
+    for (const name of fs.readdirSync(dir)) {
+      const stat = fs.lstatSync(path.join(dir, name), { throwIfNoEntry: false });
+      if (stat)
+        widest.set(
+          `${name} ${stat.uid}:${stat.gid}`,
+          (widest.get(`${name} ${stat.uid}:${stat.gid}`) ?? 0) | (stat.mode & 0o077),
+        );
+    }
+  };
+  const timer = setInterval(look, 10);
+  return { widest, end: () => clearInterval(timer) };
+}
+
+test('a file without O_TMPFILE is shut to a group that it is not to have, until it has its own', async (t) => {
+  if (noStrace) return t.skip(noStrace);
+  const dir = mounted('bindfs');
+  t.after(() => run('umount', '--lazy', dir));
+  fs.writeFileSync(path.join(dir, 'file'), 'old', { mode: 0o640 });
+  fs.chownSync(path.join(dir, 'file'), 0, 1234);
+  const { widest, end } = watched(dir);
+  const body = (dir) => {
+    process.setgid(2000);
+    new SandboxRoot(dir).writeFile('file', 'a secret', { atomic: true, mode: 0o640 });
+  };
+  // It is written, given its group, and given its name.
+  await hindered(t, ['fchown,renameat2:delay_enter=300000'], body, [dir]).finally(end);
+  const temporary = [...widest].filter(([name]) => name.startsWith('.openat2-'));
+  assert.ok(temporary.length > 0, 'it was seen');
+  for (const [name, others] of temporary) if (!name.endsWith(':1234')) assert.strictEqual(others, 0, name);
+  const { mode, gid } = fs.statSync(path.join(dir, 'file'));
+  assert.deepStrictEqual([mode & 0o7777, gid], [0o640, 1234]);
+});
+
+test('an ACL that gives more than the mode beside it is cut to that before it is set', async (t) => {
+  if (noStrace) return t.skip(noStrace);
+  if (noAcls) return t.skip('needs setfacl and getfacl, of the package acl');
+  // Seen through it, each file is its owner's alone; its ACL says otherwise.
+  const [real, view, dir] = [folder('real'), folder('view'), folder('copies')];
+  for (const at of [real, dir]) run('mount', '-t', 'tmpfs', 'tmpfs', at);
+  t.after(() => [view, real, dir].forEach((at) => run('umount', '--lazy', at)));
+  fs.writeFileSync(path.join(real, 'file'), 'a secret', { mode: 0o600 });
+  setfacl('-m', 'o::r--,g::r--,u:2001:r--', path.join(real, 'file'));
+  run('bindfs', '-p', '0600,u+X', real, view);
+  assert.strictEqual(fs.statSync(path.join(view, 'file')).mode & 0o777, 0o600);
+  const { widest, end } = watched(dir);
+  const body = (view, dir) => {
+    const [root, to] = [new SandboxRoot(view), new SandboxRoot(dir)];
+    root.copyFile('file', 'copied', null, { to });
+    root.cp('file', 'copy', { to });
+  };
+  await hindered(t, ['fchmod:delay_enter=300000'], body, [view, dir]).finally(end);
+  assert.deepStrictEqual([...widest.values()], [0, 0], JSON.stringify([...widest]));
+});
