@@ -332,8 +332,8 @@ impl Copy<'_> {
         top: OwnedFd,
         made: Option<Original>,
     ) -> Result<(), Failure> {
-        let stat = rustix::fs::fstat(source)?;
-        let (id, source_id) = (Id::of(top.as_fd())?, Id::from(&stat));
+        let state = State::of_open(source.as_fd())?;
+        let (id, source_id) = (Id::of(top.as_fd())?, state.id);
         let record = &self.copier.record;
         record.close(id)?;
         record.hold(top.as_fd())?;
@@ -351,7 +351,7 @@ impl Copy<'_> {
         let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
         let state = Beside {
             made,
-            source: State::from(&stat),
+            source: state,
             place: links.directory(0, c"")?,
         };
         Ok(self
@@ -361,7 +361,7 @@ impl Copy<'_> {
 
     /// Goes down into the copy of the directory `source`, which has this name.
     fn go_down(&mut self, name: &CStr, source: BorrowedFd<'_>) -> Result<(), Failure> {
-        let entered = State::from(&rustix::fs::fstat(source)?);
+        let entered = State::of_open(source)?;
         if self.copier.record.is_closed(entered.id) {
             return Err(into_itself());
         }
@@ -437,7 +437,7 @@ impl Visitor for Copy<'_> {
         // What became of a directory meanwhile would be lost by a move.
         if self.copier.record.is_of_move
             && let Some(level) = self.levels.innermost()
-            && State::from(&rustix::fs::fstat(source)?) != level.state.source
+            && State::of_open(source)? != level.state.source
         {
             return Err(source_changed());
         }

@@ -242,24 +242,34 @@ impl<'a> EntryCopier<'a> {
         if content.is_directory() {
             return Err(Errno::ISDIR.into());
         }
-        self.first_or_link(source, content.stat(), dest, |copier| {
+        let then = self.state_of(content.fd(), content.stat())?;
+        self.first_or_link(source, &then, content.stat(), dest, |copier| {
             copier.new_file(&content, dest)
         })?;
         if !self.record.is_of_move {
             return Ok(());
         }
         // A copy of what others write to meanwhile is half old, half new: then it is not moved.
-        self.copied(source, content.stat())?;
-        let now = State::from(&rustix::fs::fstat(content.fd())?);
+        self.copied(source, &then)?;
+        let now = State::of_open(content.fd())?;
         match self.record.is_copied(source.listed(), &now) {
             true => Ok(()),
             false => Err(Failure::because(Errno::BUSY, Reason::SourceChanged)),
         }
     }
 
-    /// Takes down that `source` was copied, which was `stat` then.
-    fn copied(&self, source: Source<'_>, stat: &Stat) -> Result<(), Failure> {
-        match self.record.copied(source.listed(), &stat.into())? {
+    /// What the open file `fd` is, which is `stat`: for a move it is asked for anew, where a file system keeps
+    /// what it was.
+    fn state_of(&self, fd: BorrowedFd<'_>, stat: &Stat) -> Result<State, Failure> {
+        match self.record.is_of_move {
+            true => Ok(State::of_open(fd)?),
+            false => Ok(stat.into()),
+        }
+    }
+
+    /// Takes down that `source` was copied, which was `state` then.
+    fn copied(&self, source: Source<'_>, state: &State) -> Result<(), Failure> {
+        match self.record.copied(source.listed(), state)? {
             true => Ok(()),
             false => Err(Failure::because(Errno::BUSY, Reason::SourceChanged)),
         }
@@ -334,7 +344,8 @@ impl<'a> EntryCopier<'a> {
             return Err(Errno::INVAL.into());
         }
         let target = at::readlink(symlink.as_fd(), c"")?;
-        self.first_or_link(source, &stat, dest, |copier| {
+        let then = self.state_of(symlink.as_fd(), &stat)?;
+        self.first_or_link(source, &then, &stat, dest, |copier| {
             copier.make(dest, &stat, |at| {
                 let before = Moment::now();
                 at.symlink(&target)?;
@@ -342,7 +353,7 @@ impl<'a> EntryCopier<'a> {
                 or_discard(finished, at, FileType::Symlink)
             })
         })?;
-        self.copied(source, &stat)
+        self.copied(source, &then)
     }
 
     fn fifo(&mut self, source: Source<'_>, dest: At<'_>) -> Result<(), Failure> {
@@ -353,7 +364,8 @@ impl<'a> EntryCopier<'a> {
         }
         let permissions = Permissions::of_o_path(handle.as_fd(), &stat)?;
         let original = Original { stat, permissions };
-        self.first_or_link(source, &stat, dest, |copier| {
+        let then = self.state_of(handle.as_fd(), &stat)?;
+        self.first_or_link(source, &then, &stat, dest, |copier| {
             copier.make(dest, &stat, |at| {
                 let before = Moment::now();
                 at.mkfifo(Mode::RUSR | Mode::WUSR)?;
@@ -361,7 +373,7 @@ impl<'a> EntryCopier<'a> {
                 or_discard(finished, at, FileType::Fifo)
             })
         })?;
-        self.copied(source, &stat)
+        self.copied(source, &then)
     }
 
     /// A socket or a device: not copied.
@@ -421,17 +433,18 @@ impl<'a> EntryCopier<'a> {
     fn first_or_link(
         &mut self,
         source: Source<'_>,
+        then: &State,
         original: &Stat,
         dest: At<'_>,
         copy: impl FnOnce(&mut Self) -> Result<Option<Id>, Failure>,
     ) -> Result<(), Failure> {
-        if original.st_nlink < 2 || self.top.is_none() {
+        if !then.has_names() || self.top.is_none() {
             return copy(self).map(drop);
         }
         let links = Arc::clone(&self.links);
         // Held for as long as the first copy is made: another thread may come to another name of it.
         let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = State::from(original).as_named();
+        let id = then.as_named();
         if let Some(first) = links.first.get(&id)
             && self.link(first, &links, original, dest)?
         {

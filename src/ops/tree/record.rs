@@ -31,8 +31,8 @@ pub struct Record {
     /// For a `move`: eight bytes for each entry that was copied, and for each that was made.
     copied: Mutex<HashSet<u64>>,
     made: Mutex<HashSet<u64>>,
-    /// What each file with several names was when it was copied, and after a name of it was removed.
-    named: Mutex<HashMap<Id, [State; 2]>>,
+    /// What each file with several names was when it was copied, or after a name of it was removed.
+    named: Mutex<HashMap<Id, Named>>,
     /// The top of the copy, open until it is published: as long as it is, no other file has its inode number.
     held: Mutex<Option<OwnedFd>>,
     /// The directories of the source that the work is in: none of them is entered again below itself.
@@ -83,16 +83,20 @@ impl State {
         }
     }
 
-    /// Whether this is the same file, unchanged but for the number of its names.
-    fn is(&self, other: &Self) -> bool {
-        let names = other.names;
-        Self { names, ..*self } == *other
-    }
-
-    /// What `at` is now: a file system that keeps what it was asks again.
+    /// What `at` is now.
     pub fn of(at: At<'_>) -> Result<Self> {
         let (dir, name) = at.parts();
-        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_FORCE_SYNC;
+        Self::asked(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// What the open file `fd` is now.
+    pub fn of_open(fd: BorrowedFd<'_>) -> Result<Self> {
+        Self::asked(fd, c"", AtFlags::EMPTY_PATH)
+    }
+
+    /// A file system that keeps what a file was asks again.
+    fn asked(dir: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> Result<Self> {
+        let flags = flags | AtFlags::STATX_FORCE_SYNC;
         let statx = on_intr(|| rustix::fs::statx(dir, name, flags, StatxFlags::BASIC_STATS))?;
         let time = |time: StatxTimestamp| (time.tv_sec, i64::from(time.tv_nsec));
         Ok(Self {
@@ -104,6 +108,30 @@ impl State {
             modified: time(statx.stx_mtime),
             changed: time(statx.stx_ctime),
         })
+    }
+}
+
+/// What a file with several names was.
+struct Named {
+    state: State,
+    /// Whether that includes when it was last changed.
+    knows_change: bool,
+}
+
+impl Named {
+    /// Whether it is unchanged, but for the number of its names.
+    fn is(&self, other: &State) -> bool {
+        let changed = match self.knows_change {
+            true => self.state.changed,
+            false => other.changed,
+        };
+        let names = other.names;
+        *other
+            == State {
+                names,
+                changed,
+                ..self.state
+            }
     }
 }
 
@@ -147,24 +175,31 @@ impl Record {
         }
         let mut named = lock(&self.named);
         named.try_reserve(1).map_err(|_| Errno::NOMEM)?;
-        let [first, _] = named.entry(state.id).or_insert([*state; 2]);
-        Ok(first.is(state))
+        let known = named.entry(state.id).or_insert(Named {
+            state: *state,
+            knows_change: true,
+        });
+        Ok(known.is(state))
     }
 
     /// Whether this was copied, and is as it was then.
     pub fn is_copied(&self, entry: Listed<'_>, state: &State) -> bool {
         let is_known = match lock(&self.named).get(&state.id) {
-            // It changes when one of its names is removed. On an overlay each name may have its own state.
-            Some(states) => states.iter().any(|known| known.is(state)),
+            Some(known) => known.is(state),
             None => true,
         };
         is_known && lock(&self.copied).contains(&self.stamp(entry, state))
     }
 
-    /// One of the names of a file was removed, and this is what it is now.
-    pub fn name_removed(&self, state: State) {
-        if let Some([_, last]) = lock(&self.named).get_mut(&state.id) {
-            *last = state;
+    /// One of the names of the file that was `before` is removed, which changes the file; `now` is what it is
+    /// since, if its file system says.
+    pub fn name_removed(&self, before: &State, now: Option<State>) {
+        if let Some(known) = lock(&self.named).get_mut(&before.id) {
+            match now {
+                Some(now) if now.names < before.names => known.state = now,
+                // FUSE and overlays keep what it was under the name that is gone.
+                _ => known.knows_change = false,
+            }
         }
     }
 

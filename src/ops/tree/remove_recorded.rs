@@ -306,10 +306,8 @@ fn remove_one(root: &Root, guard: Guard<'_>, at: At<'_>, listed: Listed<'_>) -> 
         _ => None,
     };
     let removed = is_known.then(|| at.unlink());
-    if let (Guard::Copied(record), Some(handle)) = (guard, handle)
-        && let Ok(stat) = rustix::fs::fstat(&handle)
-    {
-        record.name_removed(State::from(&stat));
+    if let (Guard::Copied(record), Some(handle)) = (guard, handle) {
+        record.name_removed(&state, State::of_open(handle.as_fd()).ok());
     }
     match removed {
         // Where somebody removed it this moment, it was described without a name.
