@@ -1,4 +1,4 @@
-//! The `*at` system calls, each on one open directory and one name without a slash.
+//! The `*at` system calls, each on one open directory and one name. Only `rename` passes a trailing slash.
 //!
 //! This is all that [`crate::ops`] can do to a name. None of these follows a symlink, and none opens
 //! anything: that is done in [`crate::resolve`].

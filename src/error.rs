@@ -175,7 +175,7 @@ impl<'a> Call<'a> {
     #[cold]
     pub fn failed_at(&self, failure: Failure, way: &[u8]) -> Error {
         let mut error = self.failed(failure);
-        // Of one thing in another both are named, not where that was noticed.
+        // For `IntoItself`, both top paths are reported.
         if !way.is_empty() && failure.reason != Some(Reason::IntoItself) {
             error.path = error.path.map(|_| self.path.join(way));
             error.dest = error.dest.and(self.dest.map(|dest| dest.join(way)));

@@ -1,4 +1,4 @@
-//! How long work is followed and stopped from outside, by whoever started it.
+//! Progress and cancellation of long-running work.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

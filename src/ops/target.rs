@@ -96,7 +96,7 @@ impl<'a> Target<'a> {
         matches!(self.file, File::New { .. })
     }
 
-    /// Empties it. A new one is empty, and would lose its setuid and setgid bits.
+    /// Empties it. A new file is already empty; truncating it would clear setuid and setgid.
     pub fn empty(&self) -> Result<(), Failure> {
         let File::Old(content) = &self.file else {
             return Ok(());
@@ -158,7 +158,7 @@ fn open_old<'a>(
     presence: Presence,
 ) -> Result<Option<File<'a>>, Failure> {
     let open = |flags| place.root.content(place.path, flags, Mode::empty());
-    // A slash behind a name is answered where the file would be made: open(2) with O_CREAT.
+    // `create` reports a trailing slash, as open(2) with O_CREAT does.
     let parsed = place.root.parse(place.path)?;
     let is_slash = parsed.has_leaf() && parsed.wants_directory();
     if presence == Presence::New || presence == Presence::Any && is_slash {

@@ -305,7 +305,7 @@ impl Copy<'_> {
         let mut walk = Walk::new(source).map_err(Stopped::at_top)?;
         let (from, watch) = (self.copier.from, self.copier.watch);
         let done = walk.finish(from, self, watch);
-        // What was not finished is left with the modes that it is to have.
+        // After a failure, the directories that are still open get their final modes.
         while !self.levels.is_empty() {
             let _ = self.go_up();
         }

@@ -219,7 +219,7 @@ impl<'a> EntryCopier<'a> {
                 return Ok(Down::Stay);
             };
             let now = kind_of(&source.at.lstat()?);
-            // It was something else in between, and is what it was again.
+            // The type changed twice between the listing and this check.
             let flipped = failure.reason.is_none()
                 && matches!(
                     (kind, failure.errno),
@@ -526,7 +526,7 @@ impl<'a> EntryCopier<'a> {
                 let (id, leaf) = with_temporary_name(dest, make)?;
                 let temporary = dest.beside(&leaf);
                 let renamed = temporary.rename(dest, RenameFlags::empty());
-                // Where it failed; and where both are one file already, rename(2) leaves both names.
+                // If both names are the same file, rename(2) does nothing.
                 if renamed.is_err() || original.st_nlink > 1 {
                     let _ = temporary.unlink();
                 }

@@ -95,7 +95,7 @@ pub enum Above {
     Open,
     /// It was opened again, and would be read from its start.
     Reopened,
-    /// It is not where it was: see [`Levels::find_again`].
+    /// The parent is no longer the directory that was left: see [`Levels::find_again`].
     Lost,
 }
 

@@ -1,7 +1,7 @@
 //! Going through a tree: `readdir`, `walk`, and what `cp` goes by.
 //!
-//! A symlink is found and never entered. A directory is read by the bufferful, and what is in it is gone
-//! into before the next one is read, so that the memory for it is bounded by the depth alone.
+//! A symlink is found and never entered. A directory is read in batches, and the
+//! subdirectories of a batch are visited before the next one is read: the memory for it is bounded by the depth.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -60,7 +60,7 @@ pub trait Visitor {
         Ok(())
     }
 
-    /// On the directory of this name something is mounted, which the root refuses.
+    /// This name is a mount point, and the policy refuses mounts.
     fn mount_point(&mut self, _name: &CStr) -> Result<(), Failure> {
         Ok(())
     }
