@@ -213,7 +213,7 @@ impl Method {
             true => self.threads.start(env, root, work)?,
             false => WorkTask::start(env, root, work)?,
         };
-        let Some((watch, options)) = args.watched() else {
+        let Some((watch, _)) = args.watched() else {
             return Ok(Answer::Value(promise));
         };
         let stopped = Arc::clone(watch);
@@ -226,7 +226,7 @@ impl Method {
             let Progress { entries, bytes } = watch.progress();
             Ok(value(call.env, vec![entries as f64, bytes as f64])?)
         })?;
-        let running = self.make.running(env, promise, stop, seen, *options)?;
+        let running = self.make.running(env, promise, stop, seen)?;
         Ok(Answer::Value(running))
     }
 }

@@ -155,8 +155,15 @@
 
   // What follows and stops long work is checked before it begins. Gives back what is to be thrown, in
   // an array: it may be any value.
+  let read;
   const watchable = ({ signal, onProgress }) => {
-    if (signal != null && (typeof signal !== 'object' || typeof signal.aborted !== 'boolean')) {
+    // Read once: a getter may give something else the next time.
+    read = { signal, onProgress };
+    const isSignal =
+      typeof signal === 'object' &&
+      typeof signal?.aborted === 'boolean' &&
+      typeof signal.addEventListener === 'function';
+    if (signal != null && !isSignal) {
       return [invalidType('options.signal', 'an instance of AbortSignal', signal)];
     }
     if (onProgress != null && typeof onProgress !== 'function') {
@@ -219,7 +226,7 @@
       Object.assign(this, { promise, stop, seen, options });
     }
   }
-  const running = (...parts) => new Running(...parts);
+  const running = (promise, stop, seen) => new Running(promise, stop, seen, read);
 
   // Tells how far work is. Gives back what that throws, in an array.
   const progress = ({ onProgress }, entries, bytes) => {

@@ -161,16 +161,15 @@ impl Make {
         call(env, &self.part, &part)
     }
 
-    /// Long work that was started: its promise, what stops it, what tells how far it is, its options.
+    /// Long work that was started: its promise, what stops it, what tells how far it is.
     pub fn running(
         &self,
         env: &Env,
         promise: Unknown<'_>,
         stop: Unknown<'_>,
         seen: Unknown<'_>,
-        options: Unknown<'_>,
     ) -> Result<Unknown<'static>> {
-        call(env, &self.running, &[promise, stop, seen, options])
+        call(env, &self.running, &[promise, stop, seen])
     }
 
     /// Tells the `onProgress` of long work how far it has come.
