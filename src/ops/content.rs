@@ -27,6 +27,9 @@ pub fn open(root: &Root, path: &UserPath, flags: OFlags, mode: Mode) -> Result<O
         if flags.contains(OFlags::PATH) {
             return root.handle(path, flags);
         }
+        if flags.intersects(OFlags::CREATE | OFlags::TRUNC) {
+            root.for_change()?;
+        }
         // A file without a name; or what the kernel refuses.
         let is_directory = flags.contains(OFlags::DIRECTORY);
         if is_directory && flags.contains(OFlags::CREATE) {
@@ -35,9 +38,6 @@ pub fn open(root: &Root, path: &UserPath, flags: OFlags, mode: Mode) -> Result<O
             return Err(Errno::INVAL.into());
         }
         if is_directory || !flags.intersects(OFlags::CREATE | OFlags::TRUNC) {
-            if flags.contains(OFlags::TRUNC) {
-                root.for_change()?;
-            }
             let file = root.content(path, flags - OFlags::TRUNC, mode)?;
             if flags.contains(OFlags::TRUNC) && file.is_directory() {
                 return Err(Errno::ISDIR.into());
