@@ -158,6 +158,15 @@ impl<'a> At<'a> {
         Ok(found.stx_attributes.contains(StatxAttributes::APPEND))
     }
 
+    /// Why the open directory `fd` does not get this name: linkat(2) links no directory.
+    pub fn why_not_linked(self, fd: BorrowedFd<'_>) -> Errno {
+        match on_intr(|| rustix::fs::linkat(fd, c"", self.dir, self.name(), AtFlags::EMPTY_PATH)) {
+            // Before Linux 6.10 the call takes a capability, and says this without one.
+            Ok(()) | Err(Errno::NOENT) => Errno::PERM,
+            Err(errno) => errno,
+        }
+    }
+
     /// mknodat(2) of a FIFO.
     pub fn mkfifo(self, mode: Mode) -> Result<()> {
         on_intr(|| rustix::fs::mknodat(self.dir, self.name(), FileType::Fifo, mode, 0))

@@ -22,6 +22,7 @@ use crate::error::{Failure, Reason, Result};
 use crate::path::{LONGEST, Leaf, RelPath, Unnamed, UserPath};
 use crate::policy::{Allowed, Policy};
 use crate::retry;
+use crate::sys;
 
 /// A directory that nothing leaves: a descriptor, not a path.
 #[derive(Debug)]
@@ -132,6 +133,11 @@ impl Root {
     /// This root, closed. What it allows stays as it was.
     pub fn closed(&self) -> Self {
         Self { fd: None, ..*self }
+    }
+
+    /// Whether it is on a local file system, which gives each file an inode number of its own.
+    pub fn is_local(&self) -> bool {
+        self.describes_from_memory
     }
 
     /// Whether this root has been closed.
@@ -319,15 +325,27 @@ impl Root {
             // A FIFO without a writer can be opened to be read, and waits for nobody.
             _ => OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
         };
-        let fd = self.step(at, flags)?;
+        let fd = match self.step(at, flags) {
+            // The umask forbids even its owner to open it.
+            Err(failure) if failure.errno == Errno::ACCESS => {
+                let handle = self.step(at, OFlags::PATH | OFlags::NOFOLLOW)?;
+                if rustix::fs::fstat(&handle)?.st_uid != rustix::process::geteuid().as_raw() {
+                    return Err(failure);
+                }
+                sys::fchmod_o_path(handle.as_fd(), Mode::RWXU)?;
+                self.step(at, flags)?
+            }
+            fd => fd?,
+        };
         let stat = rustix::fs::fstat(&fd)?;
         let is_closed = |stat: &Stat| stat.st_mode & 0o077 == 0;
         let user = rustix::process::geteuid().as_raw();
         let mut is_ours = stat.st_uid == user && (kind != FileType::Directory || is_closed(&stat));
         if !is_ours {
             // Some file systems say themselves whom a file belongs to, and who may use it.
-            let given = self.given_at(at)?;
-            is_ours = stat.st_uid == given.st_uid && (given.st_uid != user || !is_closed(&given));
+            let given = self.given_at(at, kind)?;
+            is_ours = stat.st_uid == given.st_uid
+                && (kind != FileType::Directory || is_closed(&stat) || !is_closed(&given));
         }
         let is_ours = is_ours
             && FileType::from_raw_mode(stat.st_mode) == kind
@@ -340,13 +358,21 @@ impl Root {
         }
     }
 
-    /// What a file is that is made beside `at` for its owner alone: its descriptor is certain to be its own.
-    fn given_at(&self, at: At<'_>) -> Result<Stat, Failure> {
+    /// What a directory, or a file, is that is made beside `at` for its owner alone, under a name that nobody
+    /// foresees.
+    fn given_at(&self, at: At<'_>, kind: FileType) -> Result<Stat, Failure> {
         let leaf = Leaf::temporary(random_characters()?)?;
-        let fd = self.create_at(at.beside(&leaf), OFlags::WRONLY, Mode::RUSR | Mode::WUSR)?;
-        let stat = rustix::fs::fstat(&fd);
+        let at = at.beside(&leaf);
         // It is empty, and hidden if it stays.
-        let _ = at.beside(&leaf).unlink();
+        if kind == FileType::Directory {
+            at.mkdir(Mode::RWXU)?;
+            let stat = at.lstat();
+            let _ = at.rmdir();
+            return Ok(stat?);
+        }
+        let fd = self.create_at(at, OFlags::WRONLY, Mode::RUSR | Mode::WUSR)?;
+        let stat = rustix::fs::fstat(&fd);
+        let _ = at.unlink();
         Ok(stat?)
     }
 

@@ -130,7 +130,7 @@ function runtime() {
 }
 
 const RUNTIME =
-  /^(munmap|mremap|mprotect|pkey_\w+|madvise|brk|membarrier|futex|sched_\w+|prctl|clock_\w+|gettimeofday|getrandom|getpid|gettid|geteuid|getrusage|uname|epoll_\w+|clone3?|set_robust_list|rseq|sigaltstack|exit|rt_sig\w+)$/;
+  /^(munmap|mremap|mprotect|pkey_\w+|madvise|brk|membarrier|futex|sched_\w+|prctl|clock_\w+|gettimeofday|getrandom|getpid|gettid|getrusage|uname|epoll_\w+|clone3?|set_robust_list|rseq|sigaltstack|exit|rt_sig\w+)$/;
 
 const has = (flags, ...wanted) => {
   const given = flags.split('|');

@@ -237,11 +237,19 @@ fn share_content(source: &Content, to: BorrowedFd<'_>, watch: &Watch) -> Result<
 /// cannot share them, or has no room for that, has lost nothing.
 fn try_sharing(source: &Content, target: &Target<'_>) -> Result<(), Failure> {
     /// A multiple of all block sizes.
-    const BLOCKS: u64 = 1 << 20;
+    const BLOCKS: u64 = 64 << 10;
     let size = target.stat().st_size as u64;
-    let shared = sys::ficlonerange(target.fd(), source.fd(), size.next_multiple_of(BLOCKS));
-    on_intr(|| rustix::fs::ftruncate(target.fd(), size))?;
-    Ok(shared?)
+    let behind = size.next_multiple_of(BLOCKS);
+    let shared = sys::ficlonerange(target.fd(), source.fd(), behind);
+    // A part of it may be shared where the whole is not.
+    if rustix::fs::fstat(target.fd())?.st_size as u64 > behind {
+        on_intr(|| rustix::fs::ftruncate(target.fd(), size))?;
+    }
+    match shared {
+        // Behind the old content is beyond the longest file that this process may make.
+        Err(Errno::FBIG) => Ok(()),
+        shared => Ok(shared?),
+    }
 }
 
 /// Two files, and how content gets from one to the other.

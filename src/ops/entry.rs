@@ -192,7 +192,7 @@ pub fn link(old: Place<'_>, new: Place<'_>) -> Result<()> {
         if from.wants_directory() {
             // The directory itself, whatever has the name by now: the kernel says why it is not linked.
             let directory = old.root.directory_at(from.at())?;
-            return Ok(to.at().link_open_file(directory.as_fd())?);
+            return Err(to.at().why_not_linked(directory.as_fd()).into());
         }
         Ok(from.at().link(to.at())?)
     })

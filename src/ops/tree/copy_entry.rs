@@ -7,7 +7,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{FileType, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps};
+use rustix::fs::{FileType, Gid, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use crate::at::{self, At};
@@ -16,7 +16,7 @@ use crate::ops::attributes::{self, Which};
 use crate::ops::copy::{ContentCopier, Reflink};
 use crate::ops::directory;
 use crate::ops::draft::{Draft, Taken, with_temporary_name};
-use crate::ops::metadata::utimes_fd;
+use crate::ops::metadata::{chown_fd, utimes_fd};
 use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::is_same_file;
 use crate::ops::tree::levels::Id;
@@ -107,7 +107,7 @@ impl Source<'_> {
 /// The files copied so far that have more names, which may come yet.
 #[derive(Default)]
 pub struct Links {
-    first: HashMap<State, Linked>,
+    first: HashMap<(Id, Option<State>), Linked>,
     /// The directories of the copy: each its parent and its name in it. The first is the top.
     directories: Vec<(usize, CString)>,
 }
@@ -401,7 +401,12 @@ impl<'a> EntryCopier<'a> {
                     rustix::fs::fchmod(&made, Mode::RWXU)?;
                 }
                 if !directory::is_empty(made.as_fd())? {
-                    return Err(Errno::BUSY.into());
+                    // Another copy to the same place may have found it, as this finds what is there.
+                    // Elsewhere than on a local file system it may as well be older than this copy.
+                    return match self.record.is_of_move || !self.to.is_local() {
+                        true => Err(Errno::BUSY.into()),
+                        false => Ok((self.to.directory_at(dest)?, None)),
+                    };
                 }
                 self.note_made(made.as_fd())?;
                 if self.keep.acl {
@@ -444,7 +449,8 @@ impl<'a> EntryCopier<'a> {
         let links = Arc::clone(&self.links);
         // Held for as long as the first copy is made: another thread may come to another name of it.
         let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = then.as_named();
+        // Other file systems give one number to several files.
+        let id = (then.id, (!self.from.is_local()).then(|| then.as_named()));
         if let Some(first) = links.first.get(&id)
             && self.link(first, &links, original, dest)?
         {
@@ -497,8 +503,10 @@ impl<'a> EntryCopier<'a> {
         match linked {
             Ok(_) => Ok(true),
             Err(failure) => match failure.errno {
-                // Its copy was removed, has as many names as it may, or is on another mount.
+                // Its copy was removed, has as many names as it may, or is on another mount; or the file
+                // system has no links.
                 Errno::NOENT | Errno::MLINK | Errno::XDEV => Ok(false),
+                Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS => Ok(false),
                 _ => Err(failure),
             },
         }
@@ -591,8 +599,9 @@ impl<'a> EntryCopier<'a> {
     /// The same for a FIFO that was made this moment.
     fn finish_fifo(&self, at: At<'_>, original: &Original, before: Moment) -> Result<Id, Failure> {
         let fifo = self.to.made_at(at, FileType::Fifo, before)?;
-        self.finish(fifo.as_fd(), original, None)?;
-        Ok(Id::of(fifo.as_fd())?)
+        let id = Id::of(fifo.as_fd())?;
+        let finished = self.finish(fifo.as_fd(), original, None);
+        discard_unless(finished, at, id)
     }
 
     /// The same for a symlink that was made this moment.
@@ -601,20 +610,28 @@ impl<'a> EntryCopier<'a> {
             return Ok(Id::from(&at.lstat()?));
         }
         let symlink = self.to.made_at(at, FileType::Symlink, before)?;
+        let id = Id::of(symlink.as_fd())?;
         if self.keep.owner {
-            crate::ops::metadata::chown_fd(
-                symlink.as_fd(),
-                Some(rustix::fs::Uid::from_raw(original.st_uid)),
-                Some(rustix::fs::Gid::from_raw(original.st_gid)),
-            )
+            let (user, group) = (original.st_uid, original.st_gid);
+            let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
             // Only root may.
-            .ok();
+            let _ = chown_fd(symlink.as_fd(), Some(user), Some(group));
         }
-        if self.keep.times {
-            utimes_fd(symlink.as_fd(), &times(original))?;
-        }
-        Ok(Id::of(symlink.as_fd())?)
+        let finished = match self.keep.times {
+            true => utimes_fd(symlink.as_fd(), &times(original)),
+            false => Ok(()),
+        };
+        discard_unless(finished, at, id)
     }
+}
+
+/// Removes what was made under the name `at`, which is `id`, unless it is `finished`.
+fn discard_unless(finished: Result<(), Failure>, at: At<'_>, id: Id) -> Result<Id, Failure> {
+    if finished.is_err() && at.lstat().map(|stat| Id::from(&stat)) == Ok(id) {
+        // The error is what the caller gets.
+        let _ = at.unlink();
+    }
+    finished.map(|()| id)
 }
 
 /// Removes what was made this moment under the name `at` if it could not be `finished`, unless something

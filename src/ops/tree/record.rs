@@ -248,6 +248,11 @@ impl Record {
         Ok(())
     }
 
+    /// Waits until all of the file system of the top that is held is on the disk; `None` if none is.
+    pub fn sync(&self) -> Option<Result<()>> {
+        lock(&self.held).as_ref().map(rustix::fs::syncfs)
+    }
+
     /// What `id` is was made.
     pub fn made(&self, id: Id) -> Result<()> {
         match self.is_of_move {

@@ -1,6 +1,6 @@
 //! `move`: a rename, and where the kernel cannot rename, a copy that gets its name when it is complete.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, RenameFlags};
@@ -245,20 +245,35 @@ fn can_be_published(
 /// Tries `RENAME_NOREPLACE` in a new directory `at` that nobody else may enter, and removes it again.
 fn try_renaming(to: Place<'_>, at: At<'_>) -> Result<(), Failure> {
     let before = Moment::now();
-    at.mkdir(Mode::RWXU)?;
-    let dir = to.root.made_at(at, FileType::Directory, before)?;
+    let tried = at.mkdir(Mode::RWXU).map_err(Failure::from).and_then(|()| {
+        let dir = to.root.made_at(at, FileType::Directory, before)?;
+        let mode = Mode::from_raw_mode(rustix::fs::fstat(&dir)?.st_mode);
+        if !mode.contains(Mode::RWXU) {
+            rustix::fs::fchmod(&dir, Mode::RWXU)?;
+        }
+        let tried = try_renaming_in(dir.as_fd(), at);
+        if Id::from(&at.lstat()?) != Id::of(dir.as_fd())? {
+            return Err(Errno::BUSY.into());
+        }
+        at.rmdir()?;
+        tried
+    });
+    match tried {
+        // Where there is no room for two directories, the copy will tell.
+        Err(failure) if matches!(failure.errno, Errno::NOSPC | Errno::DQUOT) => Ok(()),
+        tried => tried,
+    }
+}
+
+fn try_renaming_in(dir: BorrowedFd<'_>, at: At<'_>) -> Result<(), Failure> {
     let (one, other) = (temporary_name(at)?, temporary_name(at)?);
-    let (one, other) = (At::new(dir.as_fd(), &one), At::new(dir.as_fd(), &other));
+    let (one, other) = (At::new(dir, &one), At::new(dir, &other));
     one.mkdir(Mode::RWXU)?;
     let renamed = one.rename(other, RenameFlags::NOREPLACE);
     match renamed {
         Ok(()) => other.rmdir()?,
         Err(_) => one.rmdir()?,
     }
-    if Id::from(&at.lstat()?) != Id::of(dir.as_fd())? {
-        return Err(Errno::BUSY.into());
-    }
-    at.rmdir()?;
     Ok(renamed?)
 }
 
@@ -281,11 +296,11 @@ fn publish(
         false => RenameFlags::NOREPLACE,
     };
     if options.flush {
-        flush(to, new)?;
+        flush(to, new, record)?;
     }
     temporary.rename(new, flags)?;
     if options.flush {
-        flush(to, new)?;
+        flush(to, new, record)?;
     }
     match is_ours(new)? {
         true => Ok(()),
@@ -293,8 +308,11 @@ fn publish(
     }
 }
 
-/// Waits until all of the file system that `at` is on is on the disk.
-fn flush(root: &Root, at: At<'_>) -> Result<(), Failure> {
-    let synced = rustix::fs::syncfs(root.directory_of(at)?);
+/// Waits until all of the file system that the copy is on is on the disk.
+fn flush(root: &Root, at: At<'_>, record: &Record) -> Result<(), Failure> {
+    let synced = match record.sync() {
+        Some(synced) => synced,
+        None => rustix::fs::syncfs(root.directory_of(at)?),
+    };
     synced.map_err(|errno| Failure::from(errno).at_descriptor("fsync"))
 }
