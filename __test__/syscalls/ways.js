@@ -41,8 +41,8 @@ const CP_FILE = `${SOURCE} openat2 fstat ${CONTENT} ${CP_GIVEN} close close`;
 // Where the first file of a tree shares no blocks, no other is asked for it.
 const CP_NEXT = CP_FILE.replace(CONTENT, '(ioctl|pread64 pwrite64)');
 const CP_LINK = 'openat2 fstat readlinkat symlinkat newfstatat close';
-const CP_MADE = 'mkdirat fstat openat2 fstat geteuid getdents64( getdents64)? fstat fgetxattr';
-const CP_DIRECTORY = `openat2 fstat ${CP_MADE} getdents64`;
+const CP_MADE = 'mkdirat fstat openat2 fstat geteuid statx fstat getdents64( getdents64)? fstat fgetxattr';
+const CP_DIRECTORY = `openat2 statx ${CP_MADE} getdents64`;
 const CP_DONE = `getdents64 ${CP_GIVEN} close close`;
 const CP_BELOW = [
   `getdents64 ${CP_FILE} ${CP_NEXT}`,
@@ -56,7 +56,7 @@ const CP_REPLACED = `fstat ${SOURCE} openat2 newfstatat openat2 ${CONTENT} ${CP_
 const CP_FOUND = 'newfstatat openat2 openat2 fstat fstat fstat';
 const CP_ABOVE = ['openat2 fstat close', 'openat2 fstat openat2 fstat close close'];
 const CP_TREES = CP_ABOVE.map(
-  (above) => `${CP_FOUND} ${above} fstat ${CP_MADE} fstat fstat fcntl ${CP_BELOW} ${CP_DONE} close close`,
+  (above) => `${CP_FOUND} ${above} fstat ${CP_MADE} statx fstat fcntl ${CP_BELOW} ${CP_DONE} close close`,
 );
 
 // Looked at, written without a name, and given the owner and the permissions of what is there.
@@ -473,12 +473,12 @@ const WAYS = {
     [
       'into a tree',
       (root) => root.cp('tree', 'a', { recursive: true }),
-      `newfstatat openat2 fstat fstat fstat fstat mkdirat openat2 fstat fstat fcntl ${CP_BELOW} getdents64 close close close`,
+      `newfstatat openat2 fstat fstat fstat fstat mkdirat openat2 statx fstat fcntl ${CP_BELOW} getdents64 close close close`,
     ],
     [
       'what a filter says',
       (root) => root.cp('tree', 'new', { recursive: true, filter: (src) => !src.includes('dir') }),
-      `newfstatat openat2 close openat2 getdents64 getdents64 close newfstatat openat2 fstat fstat fstat fstat ${CP_MADE} fstat fstat fcntl getdents64 ${CP_FILE} ${CP_NEXT} ${CP_DONE} close`,
+      `newfstatat openat2 close openat2 getdents64 getdents64 close newfstatat openat2 fstat fstat fstat fstat ${CP_MADE} statx fstat fcntl getdents64 ${CP_FILE} ${CP_NEXT} ${CP_DONE} close`,
     ],
     [
       'between two roots',
