@@ -13,7 +13,7 @@ const { bothWays, memory, plant, sandbox, settled, tempDir } = require('./suppor
 const { attach, withoutAttaching } = require('./syscalls/strace');
 const { SandboxRoot } = require('..');
 
-const CALLS = FULL ? 1_000_000 : 20_000;
+const CALLS = FULL ? 1_000_000 : 1_200;
 /** Milliseconds after which one call has taken too long: it is bounded in time, too. */
 const MOST = 2000;
 
@@ -92,7 +92,8 @@ test('a call that is turned away rests between its tries, and gives up in time',
   const meanwhile = lines.slice(tries[0], tries.at(-1));
   const rests = meanwhile.filter((line) => RESTS.test(line)).length;
   t.diagnostic(JSON.stringify({ tries: tries.length, rests, lasted }));
-  assert.ok(tries.length > 10 && tries.length <= 2500, `${tries.length} tries`);
+  assert.ok(tries.length > 10, `${tries.length} tries`);
+  assert.ok(tries.length / rests < 200, `${rests} rests in ${tries.length} tries`);
   assert.ok(rests >= 5, `${rests} rests in ${tries.length} tries`);
   assert.ok(lasted < MOST, `it took ${lasted} ms`);
 });

@@ -9,6 +9,7 @@
 //! Nothing here is kept between calls: a directory that was beneath the root a moment ago may have been
 //! moved.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -509,13 +510,17 @@ impl Root {
         let found = match self.policy.follows() {
             false => retry::on(is_passing, || look_up(resolve)),
             true => {
-                // A lease that somebody holds says the same as a storm of renames, and no rest helps.
-                let is_leased = || {
-                    let flags = flags & OFlags::NOFOLLOW | OFlags::PATH | OFlags::CLOEXEC;
+                // A lease that somebody holds says the same as a storm of renames, and no rest helps. The
+                // path alone can be looked up then: each time, and not now and then as in a storm.
+                let found = Cell::new(0);
+                let is_storm = || {
                     let resolve = resolve | ResolveFlags::NO_XDEV;
-                    rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve).is_ok()
+                    let flags = flags & OFlags::NOFOLLOW | OFlags::PATH | OFlags::CLOEXEC;
+                    let is_found = rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve);
+                    found.set(is_found.map_or(0, |_| found.get() + 1));
+                    found.get() < ENOUGH_FOR_A_LEASE
                 };
-                let is_storm = || flags.contains(OFlags::PATH) || !is_leased();
+                let is_storm = || flags.contains(OFlags::PATH) || is_storm();
                 retry::with_backoff(is_passing, is_storm, || {
                     look_up_upwards(dir, path, resolve, look_up)
                 })
@@ -524,6 +529,9 @@ impl Root {
         found.map_err(|errno| explained(dir, resolve, errno, path, flags))
     }
 }
+
+/// How often in a row a path is found while its content is not opened, until a lease is taken for the cause.
+const ENOUGH_FOR_A_LEASE: u32 = 8;
 
 /// A lookup that may go upwards, by a `..` in the path or in a link: one that arrives at `root` would enter
 /// what somebody has mounted over it.

@@ -13,7 +13,7 @@ pub const TRIES: u32 = 128;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The longest rest between two tries.
-const LONGEST_REST: Duration = Duration::from_micros(500);
+const LONGEST_REST: Duration = Duration::from_millis(1);
 
 /// Rests before another try (`round` 0 is the first) at what others keep changing: whoever changes it waits for the same lock, and
 /// so may be in step with us.
@@ -55,7 +55,7 @@ pub fn with_backoff<T>(
     {
         thread::sleep(backoff);
         backoff = (backoff * 2).min(LONGEST_REST);
-        done = call();
+        done = on(&again, &mut call);
     }
     done
 }
