@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { SandboxRoot } = require('..');
 const { WAYS, came, folder, mounted, privately, run } = require('./mounts');
-const { NOBODY, file, link, plant } = require('./support');
+const { NOBODY, file, link, memory, plant, sandbox } = require('./support');
 const { hindered, withoutStrace } = require('./syscalls/strace');
 
 const test = privately(__filename);
@@ -144,4 +144,22 @@ test("reflink: 'always' over a file on a disk that is nearly full shares the blo
   }
   root.close();
   assert.ok(seen.ENOSPC > 0, `the disk was full: ${JSON.stringify(seen)}`);
+});
+
+test('a copyFile that cannot share blocks leaves the file as it was, its time too', (t) => {
+  const { root, at } = sandbox(t, { source: 'source', dest: 'what was there' }, memory);
+  fs.utimesSync(at('dest'), 1, 1);
+  assert.throws(() => root.copyFile('source', 'dest', null, { reflink: 'always' }), { code: 'ENOTSUP' });
+  assert.strictEqual(fs.readFileSync(at('dest'), 'utf8'), 'what was there');
+  assert.strictEqual(fs.statSync(at('dest')).mtimeMs, 1000);
+});
+
+test('two copies to one place do not get in each other’s way', async (t) => {
+  const dirs = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`d${i}`, { inner: 'inner' }]));
+  const { root, at } = sandbox(t, { a: dirs, b: dirs }, memory);
+  for (let round = 0; round < 20; round++) {
+    const copies = ['a', 'b'].map((from) => root.promises.cp(from, `out${round}`, { recursive: true }));
+    await Promise.all(copies);
+    assert.strictEqual(fs.readdirSync(at(`out${round}`)).length, 30);
+  }
 });
