@@ -149,7 +149,7 @@ for (const [face, call] of WAYS) {
         for (let i = 0; i < 100 && !seen.has(own); i++) await sleep(10);
         await sleep(30);
         assert.ok(seen.delete(own), 'the watcher sees what is made');
-        // What has no name is told by a number.
+        // A file without a name shows as a number.
         const hidden = [...seen].filter((name) => !/^#\d+$/.test(name));
         assert.ok(hidden.length > 0, 'names are there for a moment');
         for (const name of hidden) assert.match(name, /^\.openat2-[\w-]{12}$/);

@@ -151,7 +151,10 @@ function inspect(value, outside) {
   if (typeof value?.ino === 'number')
     return assert.ok(!outside.has(idOf(value)), 'what is described is inside');
   const text = Buffer.isBuffer(value) ? value.toString() : (JSON.stringify(value) ?? '');
-  assert.ok(!text.includes(SECRET) && !text.includes(SECRET_NAME), `nothing is told of the outside: ${text}`);
+  assert.ok(
+    !text.includes(SECRET) && !text.includes(SECRET_NAME),
+    `the text says nothing of the outside: ${text}`,
+  );
 }
 
 function inspectDescriptor(fd, outside) {
@@ -207,7 +210,7 @@ async function callEverything({ base, dir, outside }, policy) {
       value = await call(face, at, to);
     } catch (error) {
       assert.ok(typeof error.errno === 'number' && error.syscall, `${name} of ${at}: ${error.stack}`);
-      assert.ok(!error.message.includes(base), `no path of the host is told: ${error.message}`);
+      assert.ok(!error.message.includes(base), `the message has no path of the host: ${error.message}`);
       codes[error.code] = (codes[error.code] ?? 0) + 1;
       seen[name].refused += 1;
       return;

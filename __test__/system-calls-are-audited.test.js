@@ -1000,7 +1000,7 @@ for (const [who, more, before, after] of [
   }
 }
 
-test('a lease is told from a storm of renames by a look at the place of the file', { skip }, (t) => {
+test('a lease differs from a storm of renames: the path is found each time', { skip }, (t) => {
   const inject = ['openat2:error=EAGAIN:when=2..129'];
   const results = audited(t, { method: 'readFile', brief: true, symlinks: 'beneath', inject });
   assert.deepStrictEqual(

@@ -3,9 +3,9 @@
 // descriptor that the calls or the roots of a worker had open is left.
 //
 // What is counted, on Linux: the entries of /proc/self/fd of the process in which the workers were, once all
-// are terminated and the engine has collected thirty times at the most. Descriptors of roots are told from
-// those of calls by O_PATH and by their folder, which no call opens. Those that a worker asked for to close them
-// itself (`open`, `openRead`, `openWrite`) are not: whom they belong to when it is gone, it alone knew.
+// are terminated and the engine has collected thirty times at the most. Descriptors of roots differ
+// from those of calls by O_PATH and by their folder, which no call opens. Descriptors that a worker opened to
+// close them itself (`open`, `openRead`, `openWrite`) are not counted: only the worker knew whose they are.
 
 const test = require('node:test');
 const assert = require('node:assert');

@@ -152,7 +152,7 @@ const isSlashed = (arg) => /^"[^/]+\/"$/s.test(arg) && isLeaf(arg.replace('/', '
 /**
  * What is wrong with `calls`, the system calls of one call of `method`; and which descriptors they
  * left open. `root` is the root's descriptor, the constructor has none yet; `to` that of another one
- * that the call is told of. `later`: a promise of it. `symlinks` and `mounts` are what they allow.
+ * that the call gets. `later`: a promise of it. `symlinks` and `mounts` are what they allow.
  * `procfs` is for what may be done through `/proc/self/fd`: the descriptors that are kept for that,
  * which is no leak. `slashed`: whether the caller wrote a slash behind a path.
  */
