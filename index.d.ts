@@ -140,6 +140,30 @@ export interface StatOptions<Big extends boolean = boolean, Throws extends boole
   throwIfNoEntry?: Throws | null | undefined;
 }
 
+/** What {@link SandboxRoot.statfs} knows of a file system, as `fs.StatFs`: numbers, or bigints. */
+export interface StatFs<T extends number | bigint = number> {
+  /** The type of the file system: its magic number, statfs(2). */
+  type: T;
+  /** The size of a block, in bytes. */
+  bsize: T;
+  /** How many blocks there are. */
+  blocks: T;
+  /** How many of them are free. */
+  bfree: T;
+  /** How many are free for an ordinary user. */
+  bavail: T;
+  /** How many inodes there are; 0 where there is no limit. */
+  files: T;
+  /** How many of them are free. */
+  ffree: T;
+}
+
+/** Options of {@link SandboxRoot.statfs}. */
+export interface StatFsOptions<Big extends boolean = boolean> {
+  /** Whether every field is a bigint. Default `false`. */
+  bigint?: Big | null | undefined;
+}
+
 /** Work that can be stopped. */
 export interface Stoppable {
   /**
@@ -450,6 +474,16 @@ interface Operations<Async extends boolean> {
     options: StatOptions<true> & { bigint: true },
   ): Reply<Async, Stats<bigint> | undefined>;
   lstat(path: RootPath, options?: StatOptions | null): Reply<Async, Stats | Stats<bigint> | undefined>;
+
+  /**
+   * Describes the file system that something is on: statfs(2), as `fs.statfs`.
+   *
+   * @param path anything on the file system; `'.'` is the root itself
+   * @param options `bigint`
+   */
+  statfs(path: RootPath, options?: StatFsOptions<false> | null): Reply<Async, StatFs>;
+  statfs(path: RootPath, options: StatFsOptions<true> & { bigint: true }): Reply<Async, StatFs<bigint>>;
+  statfs(path: RootPath, options?: StatFsOptions | null): Reply<Async, StatFs | StatFs<bigint>>;
 
   /**
    * Asks whether the process may do something with a file, as access(2) does for the real user.

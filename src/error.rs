@@ -5,10 +5,10 @@
 //! names the operation and the paths exactly as the caller gave them.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use rustix::io::Errno;
 
-use crate::errno;
 use crate::path::{Refused, UserPath};
 
 /// The result of an operation.
@@ -43,31 +43,49 @@ pub enum Reason {
         /// What the caller wants at the most, in bytes.
         most: u64,
     },
+    /// There is more to do than the caller has time for; nothing was done.
+    TakesLong,
 }
 
 impl Reason {
-    fn wording(self) -> Cow<'static, str> {
-        let wording = match self {
-            Self::OutsideSandbox => "path is outside of the sandbox",
-            Self::NotARegularFile => "not a regular file",
-            Self::KernelTooOld => "kernel too old: openat2 needs Linux 5.6",
+    /// Its name, for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OutsideSandbox => "outside",
+            Self::NotARegularFile => "special",
+            Self::KernelTooOld => "kernel",
+            Self::BlockedBySeccomp => "seccomp",
+            Self::IntoItself => "into-itself",
+            Self::SameFile => "same-file",
+            Self::SourceChanged => "changed",
+            Self::Vanished { .. } => "vanished",
+            Self::TooLarge { .. } => "too-large",
+            Self::TakesLong => "takes-long",
+        }
+    }
+
+    /// Its text, for people.
+    pub fn text(self) -> Cow<'static, str> {
+        match self {
+            Self::OutsideSandbox => "path is outside of the sandbox".into(),
+            Self::NotARegularFile => "not a regular file".into(),
+            Self::KernelTooOld => "kernel too old: openat2 needs Linux 5.6".into(),
             Self::BlockedBySeccomp => {
-                "openat2 is blocked by a seccomp filter; the kernel itself is new enough"
+                "openat2 is blocked by a seccomp filter; the kernel itself is new enough".into()
             }
-            Self::IntoItself => "source and destination are the same, or one is in the other",
-            Self::SameFile => "source and destination are the same file",
-            Self::SourceChanged => "the source was changed meanwhile",
+            Self::IntoItself => {
+                "source and destination are the same, or one is in the other".into()
+            }
+            Self::SameFile => "source and destination are the same file".into(),
+            Self::SourceChanged => "the source was changed meanwhile".into(),
             Self::Vanished { count } => {
-                return format!(
-                    "{count} vanished while the tree was copied; all others are copied"
-                )
-                .into();
+                format!("{count} vanished while the tree was copied; all others are copied").into()
             }
             Self::TooLarge { size, most } => {
-                return format!("file size ({size}) is greater than {most} bytes").into();
+                format!("File size ({size}) is greater than {most} bytes").into()
             }
-        };
-        wording.into()
+            Self::TakesLong => "it takes long".into(),
+        }
     }
 }
 
@@ -212,9 +230,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// A failed operation, in Node's form: `ENOENT: no such file or directory, rename 'a' -> 'b'`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.message())]
+/// A failed operation. `lib/errors.js` makes an error in Node's form of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// The errno, positive, as the kernel gives it.
     pub errno: i32,
@@ -242,52 +259,37 @@ impl Error {
         self
     }
 
-    /// The symbolic name, such as `ENOENT`.
-    pub fn code(&self) -> Cow<'static, str> {
-        match errno::describe(self.errno) {
-            Some((code, _)) => code.into(),
-            None => format!("E{}", self.errno).into(),
+    /// The failure of `syscall` on a descriptor, on behalf of no path.
+    pub fn of_descriptor(errno: Errno, syscall: &'static str) -> Self {
+        Self {
+            errno: errno.raw_os_error(),
+            reason: None,
+            syscall,
+            path: None,
+            dest: None,
+            entries: Vec::new(),
         }
     }
+}
 
-    /// What it says, in one line.
-    pub fn message(&self) -> String {
-        let wording = errno::describe(self.errno).map_or("unknown error", |(_, wording)| wording);
-        let mut message = String::with_capacity(128);
-        message.push_str(&self.code());
-        message.push_str(": ");
-        message.push_str(wording);
-        if let Some(reason) = self.reason {
-            message.push_str(" (");
-            message.push_str(&reason.wording());
-            message.push(')');
-        }
-        message.push_str(", ");
-        message.push_str(self.syscall);
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.syscall)?;
         if let Some(path) = &self.path {
-            message.push_str(" '");
-            push_on_one_line(&mut message, path);
-            message.push('\'');
+            write!(f, " '{}'", path.escape_ascii())?;
         }
         if let Some(dest) = &self.dest {
-            message.push_str(" -> '");
-            push_on_one_line(&mut message, dest);
-            message.push('\'');
+            write!(f, " -> '{}'", dest.escape_ascii())?;
         }
-        message
+        write!(f, ": {}", std::io::Error::from_raw_os_error(self.errno))?;
+        match self.reason {
+            Some(reason) => write!(f, ": {}", reason.text()),
+            None => Ok(()),
+        }
     }
 }
 
-/// Appends `path`, its line breaks escaped: callers parse a message as one line.
-fn push_on_one_line(message: &mut String, path: &[u8]) {
-    let path = String::from_utf8_lossy(path);
-    let is_break = |c| matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}');
-    for part in path.split_inclusive(is_break) {
-        let line = part.trim_end_matches(is_break);
-        message.push_str(line);
-        message.extend(part[line.len()..].chars().flat_map(char::escape_default));
-    }
-}
+impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {
@@ -303,7 +305,7 @@ mod tests {
         let error = fail(Call::on("unlink", &user_path("a/b")), Errno::NOENT.into());
         assert_eq!(
             error.to_string(),
-            "ENOENT: no such file or directory, unlink 'a/b'"
+            "unlink 'a/b': No such file or directory (os error 2)"
         );
     }
 
@@ -311,49 +313,25 @@ mod tests {
     fn two_paths() {
         let (a, b) = (user_path("a"), user_path("b"));
         let error = fail(Call::between("rename", &a, &b), Errno::XDEV.into());
-        assert_eq!(
-            error.to_string(),
-            "EXDEV: cross-device link not permitted, rename 'a' -> 'b'"
-        );
+        assert!(error.to_string().starts_with("rename 'a' -> 'b': "));
     }
 
     #[test]
-    fn the_reason_stands_beside_the_wording() {
+    fn the_reason_stands_behind_it() {
         let failure = Failure::because(Errno::ACCESS, Reason::OutsideSandbox);
         let error = fail(Call::on("stat", &user_path("../x")), failure);
-        assert_eq!(
-            error.to_string(),
-            "EACCES: permission denied (path is outside of the sandbox), stat '../x'"
+        assert!(
+            error
+                .to_string()
+                .ends_with(": path is outside of the sandbox")
         );
-    }
-
-    #[test]
-    fn a_message_is_one_line_whatever_the_path() {
-        let error = fail(
-            Call::on("stat", &user_path("a\nb\r\u{2028}")),
-            Errno::NOENT.into(),
-        );
-        assert_eq!(
-            error.to_string(),
-            "ENOENT: no such file or directory, stat 'a\\nb\\r\\u{2028}'"
-        );
-        assert_eq!(error.path.as_deref(), Some("a\nb\r\u{2028}".as_bytes()));
     }
 
     #[test]
     fn a_step_on_a_descriptor_names_no_path() {
         let failure = Failure::from(Errno::FBIG).at_descriptor("ftruncate");
         let error = fail(Call::on("open", &user_path("a")), failure);
-        assert_eq!(error.to_string(), "EFBIG: file too large, ftruncate");
+        assert!(error.to_string().starts_with("ftruncate: "));
         assert_eq!(error.path, None);
-    }
-
-    #[test]
-    fn an_unknown_errno_is_not_given_another_name() {
-        let error = fail(
-            Call::on("stat", &user_path("a")),
-            Errno::from_raw_os_error(999).into(),
-        );
-        assert_eq!(error.code(), "E999");
     }
 }

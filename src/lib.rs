@@ -7,8 +7,8 @@
 //! - [`resolve`]: from such a path to a descriptor, through `openat2` beneath the root;
 //! - [`at`]: what may be done to one name in an open directory;
 //! - [`ops`]: what each operation means, in those terms;
-//! - [`error`], [`errno`]: how a failure is told, in Node's words;
-//! - `node`: arguments in, values and errors out, for JavaScript;
+//! - [`error`]: what a failed operation says;
+//! - `node`: arguments in, values and errors out, for the scripts in `lib/`;
 //! - `memory`: allocations that may fail;
 //! - `proc`: the descriptors of this process in `/proc`, for older kernels;
 //! - [`retry`]: trying again, a bounded number of times;
@@ -16,7 +16,6 @@
 //! - `sys`: the system calls that rustix lacks, and all the `unsafe` there is.
 
 pub mod at;
-pub mod errno;
 pub mod error;
 pub mod memory;
 #[cfg(feature = "node")]

@@ -62,6 +62,23 @@ pub struct Place<'a> {
     pub path: &'a UserPath,
 }
 
+impl<'a> Place<'a> {
+    /// `path` beneath `root`, and `dest` beneath the root `to`, if that is another one.
+    pub fn pair(
+        root: &'a Root,
+        path: &'a UserPath,
+        to: Option<&'a Root>,
+        dest: &'a UserPath,
+    ) -> (Self, Self) {
+        let to = to.unwrap_or(root);
+        let dest = Self {
+            root: to,
+            path: dest,
+        };
+        (Self { root, path }, dest)
+    }
+}
+
 /// A name in a directory that was beneath the root when it was resolved.
 #[derive(Debug)]
 pub struct Entry<'r, 'p> {

@@ -1,6 +1,5 @@
 //! Progress and cancellation of long-running work.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::io::Errno;
@@ -11,8 +10,6 @@ use rustix::io::Errno;
 #[derive(Debug, Default)]
 pub struct Watch {
     stopped: AtomicBool,
-    /// Set when everything is to end: the process, or the worker thread that started it.
-    ending: Arc<AtomicBool>,
     entries: AtomicU64,
     bytes: AtomicU64,
 }
@@ -27,14 +24,6 @@ pub struct Progress {
 }
 
 impl Watch {
-    /// A watch that also stops when `ending` becomes true.
-    pub fn new(ending: Arc<AtomicBool>) -> Self {
-        Self {
-            ending,
-            ..Self::default()
-        }
-    }
-
     /// Stops the work at the next entry, or the next chunk of a large file.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
@@ -42,11 +31,9 @@ impl Watch {
 
     /// Where the work may stop: `ECANCELED` if it is to.
     pub fn check(&self) -> Result<(), Errno> {
-        let stopped = self.stopped.load(Ordering::Relaxed) || self.ending.load(Ordering::Relaxed);
-        if stopped {
-            Err(Errno::CANCELED)
-        } else {
-            Ok(())
+        match self.stopped.load(Ordering::Relaxed) {
+            true => Err(Errno::CANCELED),
+            false => Ok(()),
         }
     }
 

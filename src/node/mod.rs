@@ -1,31 +1,74 @@
-//! The binding: arguments in, values and errors out. Nothing else knows N-API.
+//! The binding: the native functions that the scripts in `lib/` call. They take primitives that the scripts have
+//! checked, and are memory-safe with anything else: whoever passes nonsense gets a `TypeError`.
+//!
+//! - [`job`]: what a function does, at once or behind a promise;
+//! - [`arguments`]: from the values of a call to the types of the operations;
+//! - [`output`]: from what an operation returns to a value, or to the parts of an error;
+//! - [`threads`]: the threads of long work;
+//! - the others: the functions, by subject.
 
-pub mod args;
-pub mod call;
-pub mod checks;
-pub mod class;
-pub mod make;
-pub mod methods;
-pub mod options;
-pub mod reply;
-pub mod roots;
-pub mod task;
-pub mod threads;
-pub mod thrown;
+mod arguments;
+mod contents;
+mod entries;
+mod job;
+mod metadata;
+mod output;
+mod roots;
+mod threads;
+mod trees;
 
+use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
-use napi::bindgen_prelude::*;
-use napi_derive::napi;
+use crate::ops::tree::cursor::Cursor;
+use crate::resolve::Root;
+use crate::sys::node_api::{Env, Handles, Result, Value};
+use crate::watch::Watch;
+use threads::Threads;
 
-use make::Make;
-use roots::CLASS;
+/// What an environment has of this library.
+#[derive(Default)]
+pub struct State {
+    handles: Handles<Native>,
+    threads: Threads,
+    /// The parts of the error of the last call that failed: see [`output::parts`].
+    failure: RefCell<Vec<u8>>,
+}
 
-/// Runs when an environment loads the addon.
-#[napi(module_exports)]
-pub fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
-    let (script, make) = Make::new(&env)?;
-    let make = Rc::new(make);
-    env.set_instance_data(Rc::clone(&make), (), |_| {})?;
-    exports.set_named_property(CLASS, class::define(&env, &script, make)?)
+/// What a handle of a script stands for.
+enum Native {
+    /// A root. A call that is running keeps it open until its end.
+    Root(RefCell<Arc<Root>>),
+    /// The progress of long work, and a way to stop it.
+    Watch(Arc<Watch>),
+    /// A walk through a tree; `None` once it is closed.
+    Cursor(Arc<Mutex<Option<Cursor>>>),
+}
+
+/// Fills the exports: `calls` do their work at once, `starts` return a promise of it, or the answer if it can be
+/// given without waiting; the rest is beside them.
+pub fn fill(env: Env<'_>, exports: Value<'_>) -> Result<()> {
+    let state = Rc::new(State::default());
+    env.keep(Rc::clone(&state))?;
+    env.at_end(&state, |state| state.threads.end())?;
+    let operations = || {
+        [
+            roots::OPERATIONS,
+            entries::OPERATIONS,
+            metadata::OPERATIONS,
+            contents::OPERATIONS,
+            trees::OPERATIONS,
+        ]
+        .into_iter()
+        .flatten()
+    };
+    let calls = env.functions(operations().map(|operation| &operation.call))?;
+    let starts = env.functions(operations().map(|operation| &operation.start))?;
+    env.set(exports, "calls", calls)?;
+    env.set(exports, "starts", starts)?;
+    for function in roots::FUNCTIONS.iter().chain(job::FUNCTIONS) {
+        env.set(exports, function.name, env.function(function)?)?;
+    }
+    Ok(())
 }

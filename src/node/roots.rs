@@ -1,45 +1,178 @@
-//! The roots that JavaScript has: it holds a number for each, in a private field that only the class
-//! itself can read (`class.js`).
+//! Native functions about roots, and the handles beside them.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use napi::bindgen_prelude::*;
-use slab::Slab;
-
+use super::arguments::{Arguments, Checked, NONSENSE, Unchecked};
+use super::job::{Job, Operation, operations, pool};
+use super::output::parts;
+use super::{Native, State};
+use crate::error::Call;
+use crate::ops::identity;
+use crate::ops::tree::cursor::{Cursor, Limits};
 use crate::resolve::Root;
+use crate::sys::node_api::{self, Exception, Function, Value};
+use crate::watch::Progress;
 
-/// The name of the class in JavaScript.
-pub const CLASS: &str = "SandboxRoot";
+/// Those that have a promise.
+pub const OPERATIONS: &[Operation] = operations! {
+    "openRoot" => open_root,
+    "identity" => |_| Ok(pool(identity::identity)),
+    "isAt" => is_at,
+};
 
-/// The roots of one environment.
-#[derive(Default)]
-pub struct Roots(RefCell<Slab<Arc<Root>>>);
+/// The others.
+pub const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "open",
+        body: |call| with_state(call, open),
+    },
+    Function {
+        name: "close",
+        body: |call| with_state(call, close),
+    },
+    Function {
+        name: "closed",
+        body: |call| {
+            let state = call.env.kept::<State>()?;
+            let root = Arguments::new(call, &state).root()?;
+            call.env.boolean(root.is_closed()).map(Some)
+        },
+    },
+    Function {
+        name: "cursor",
+        body: |call| with_state(call, cursor),
+    },
+    Function {
+        name: "closeCursor",
+        body: |call| with_state(call, close_cursor),
+    },
+    Function {
+        name: "watch",
+        body: |call| {
+            let state = call.env.kept::<State>()?;
+            let watch = Native::Watch(Arc::default());
+            state.handles.add(call.env, watch).map(Some)
+        },
+    },
+    Function {
+        name: "stop",
+        body: |call| {
+            let state = call.env.kept::<State>()?;
+            watch_of(call, &state)?.stop();
+            Ok(None)
+        },
+    },
+    Function {
+        name: "progress",
+        body: |call| {
+            let state = call.env.kept::<State>()?;
+            let Progress { entries, bytes } = watch_of(call, &state)?.progress();
+            let numbers = [entries, bytes].map(|number| call.env.number(number as f64));
+            let [entries, bytes] = numbers;
+            call.env.array(&[entries?, bytes?]).map(Some)
+        },
+    },
+    // The process waits for libuv's pool when it exits, and runs no cleanup hook before.
+    Function {
+        name: "end",
+        body: |call| {
+            call.env.kept::<State>()?.threads.end();
+            Ok(None)
+        },
+    },
+];
 
-impl Roots {
-    /// Takes in `root`, and gives it a number.
-    pub fn add(&self, root: Root) -> u32 {
-        // There are fewer descriptors.
-        self.0.borrow_mut().insert(Arc::new(root)) as u32
+impl Native {
+    /// A root.
+    pub fn root(root: Root) -> Self {
+        Self::Root(RefCell::new(Arc::new(root)))
     }
+}
 
-    /// The root with this number, for one call: it stays open until its end.
-    pub fn numbered(&self, number: u32) -> Result<Arc<Root>> {
-        let roots = self.0.borrow();
-        let root = roots.get(number as usize).map(Arc::clone);
-        root.ok_or_else(|| Error::from_reason("no root has this number"))
-    }
+fn open_root(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let (path, policy) = (args.path(1)?, args.policy(2)?);
+    Ok(pool(move |root: &Root| {
+        Call::on("open", &path).run(|| root.open_beneath(&path, policy))
+    }))
+}
 
-    /// Releases the descriptor of a root; a call that is running keeps it until its end. Every call
-    /// afterwards is `EBADF`. Closing twice is fine.
-    pub fn close(&self, number: u32) {
-        if let Some(root) = self.0.borrow_mut().get_mut(number as usize) {
-            *root = Arc::new(root.closed());
+fn is_at(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let host_path = args.path(1)?;
+    Ok(pool(move |root: &Root| identity::is_at(root, &host_path)))
+}
+
+/// What [`FUNCTIONS`] that can fail return: a handle, or nothing.
+type Answer = Checked<Option<Native>>;
+
+/// Does `body`; an operation that fails is told as by [`super::job::call`].
+fn with_state<'s>(
+    call: &node_api::Call<'s>,
+    body: impl FnOnce(&Arguments<'_, 's>) -> Answer,
+) -> Result<Option<Value<'s>>, Exception> {
+    let state = call.env.kept::<State>()?;
+    match body(&Arguments::new(call, &state)) {
+        Ok(None) => Ok(None),
+        Ok(Some(native)) => state.handles.add(call.env, native).map(Some),
+        Err(Unchecked::Nonsense(exception)) => Err(exception),
+        Err(Unchecked::Failed(error)) => {
+            state.failure.replace(parts(&error));
+            call.env.number(f64::from(-error.errno)).map(Some)
         }
     }
+}
 
-    /// Forgets a root that JavaScript has no more: its number is free for another.
-    pub fn forget(&self, number: u32) {
-        self.0.borrow_mut().try_remove(number as usize);
+/// Opens a directory of the host as a root.
+fn open(args: &Arguments<'_, '_>) -> Answer {
+    let (path, policy) = (args.path(0)?, args.policy(1)?);
+    let root = Call::on("open", &path).run(|| Root::open(&path, policy));
+    let root = root.map_err(|error| Unchecked::Failed(Box::new(error)))?;
+    Ok(Some(Native::root(root)))
+}
+
+/// Releases the descriptor of a root; a call that is running keeps it until its end. Every call afterwards fails
+/// with `EBADF`.
+fn close(args: &Arguments<'_, '_>) -> Answer {
+    match args.native(0)? {
+        Some(Native::Root(root)) => {
+            let closed = Arc::new(root.borrow().closed());
+            drop(root.replace(closed));
+            Ok(None)
+        }
+        _ => Err(NONSENSE.into()),
+    }
+}
+
+/// A cursor at the start of a directory.
+fn cursor(args: &Arguments<'_, '_>) -> Answer {
+    let path = args.path(0)?;
+    let limits = Limits {
+        depth: args.number(1)?,
+        entries: args.number(2)?,
+    };
+    let cursor = Arc::new(Mutex::new(Some(Cursor::new(path, limits))));
+    Ok(Some(Native::Cursor(cursor)))
+}
+
+fn close_cursor(args: &Arguments<'_, '_>) -> Answer {
+    match args.native(0)? {
+        Some(Native::Cursor(cursor)) => {
+            // One that is read from at this moment is dropped with its handle.
+            if let Ok(mut cursor) = cursor.try_lock() {
+                cursor.take();
+            }
+            Ok(None)
+        }
+        _ => Err(NONSENSE.into()),
+    }
+}
+
+fn watch_of<'s>(
+    call: &node_api::Call<'s>,
+    state: &State,
+) -> Result<Arc<crate::watch::Watch>, Exception> {
+    match Arguments::new(call, state).native(0)? {
+        Some(Native::Watch(watch)) => Ok(Arc::clone(watch)),
+        _ => Err(NONSENSE),
     }
 }

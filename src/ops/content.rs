@@ -13,9 +13,13 @@ use crate::ops::target::{Presence, Target};
 use crate::path::UserPath;
 use crate::resolve::{Entry, Place, Root};
 use crate::retry::on_intr;
+use crate::watch::Watch;
 
 /// What `readFile` reads at the most unless told otherwise, in bytes: as Node.
 pub const MOST_READ: u64 = i32::MAX as u64;
+
+/// What one system call reads or writes at the most, in bytes: the work can be stopped between two of them.
+const AT_ONCE: usize = 16 << 20;
 
 /// What one read of a file of unknown length is asked for, in bytes.
 const READ_AT_ONCE: usize = 64 << 10;
@@ -74,26 +78,53 @@ pub fn fsync(root: &Root, path: &UserPath) -> Result<()> {
     })
 }
 
-/// All that is in a file, up to `most` bytes.
-pub fn read_file(root: &Root, path: &UserPath, most: u64) -> Result<Vec<u8>> {
+/// How a file is read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadOptions {
+    /// The longest content that is read, in bytes.
+    pub most: u64,
+    /// What is read at the most before that fails for [`Reason::TakesLong`], in bytes.
+    pub short: u64,
+}
+
+/// All that is in a file.
+pub fn read_file(
+    root: &Root,
+    path: &UserPath,
+    options: ReadOptions,
+    watch: &Watch,
+) -> Result<Vec<u8>> {
     Call::on("open", path).run(|| {
         let file = root.content(path, OFlags::RDONLY, Mode::empty())?;
         if file.is_directory() {
             return Err(Failure::from(Errno::ISDIR).at_descriptor("read"));
         }
         let size = file.stat().st_size as u64;
-        if size > most {
-            return Err(too_large(size, most));
+        if size > options.most {
+            return Err(too_large(size, options.most));
         }
-        read_all(file.fd(), size, most)
+        if size > options.short {
+            return Err(takes_long());
+        }
+        read_all(file.fd(), size, options, watch)
     })
 }
 
-fn read_all(file: BorrowedFd<'_>, size: u64, most: u64) -> Result<Vec<u8>, Failure> {
+fn takes_long() -> Failure {
+    Failure::because(Errno::FBIG, Reason::TakesLong)
+}
+
+fn read_all(
+    file: BorrowedFd<'_>,
+    size: u64,
+    options: ReadOptions,
+    watch: &Watch,
+) -> Result<Vec<u8>, Failure> {
     let read_failed = |errno| Failure::from(errno).at_descriptor("read");
     let mut content = Vec::new();
     let known = usize::try_from(size).map_err(|_| read_failed(Errno::NOMEM))?;
     loop {
+        watch.check()?;
         let room = match known {
             // A file of /proc, which says it is empty: only reading tells.
             0 => READ_AT_ONCE,
@@ -104,14 +135,28 @@ fn read_all(file: BorrowedFd<'_>, size: u64, most: u64) -> Result<Vec<u8>, Failu
         }
         let reserved = content.try_reserve_exact(room);
         reserved.map_err(|_| read_failed(Errno::NOMEM))?;
-        let read = on_intr(|| rustix::io::read(file, spare_capacity(&mut content)));
+        let read = on_intr(|| match room > AT_ONCE {
+            true => read_a_part(file, &mut content),
+            false => rustix::io::read(file, spare_capacity(&mut content)),
+        });
         if read.map_err(read_failed)? == 0 {
             return Ok(content);
         }
-        if content.len() as u64 > most {
-            return Err(too_large(content.len() as u64, most));
+        match content.len() as u64 {
+            length if length > options.most => return Err(too_large(length, options.most)),
+            length if length > options.short => return Err(takes_long()),
+            _ => {}
         }
     }
+}
+
+/// Reads [`AT_ONCE`] bytes at the most, for which there is room.
+fn read_a_part(file: BorrowedFd<'_>, content: &mut Vec<u8>) -> Result<usize, Errno> {
+    let length = content.len();
+    content.resize(length + AT_ONCE, 0);
+    let read = rustix::io::read(file, content.get_mut(length..).unwrap_or_default());
+    content.truncate(length + read.unwrap_or(0));
+    read
 }
 
 fn too_large(size: u64, most: u64) -> Failure {
@@ -142,14 +187,24 @@ impl WriteOptions {
 }
 
 /// Writes `data` to a file. A newly created one is removed on failure.
-pub fn write_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<()> {
+pub fn write_file(
+    place: Place<'_>,
+    data: &[u8],
+    options: WriteOptions,
+    watch: &Watch,
+) -> Result<()> {
     Call::on("open", place.path).run(|| match options.atomic {
-        true => replace_file(place, data, options),
-        false => write_in_place(place, data, options),
+        true => replace_file(place, data, options, watch),
+        false => write_in_place(place, data, options, watch),
     })
 }
 
-fn write_in_place(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<(), Failure> {
+fn write_in_place(
+    place: Place<'_>,
+    data: &[u8],
+    options: WriteOptions,
+    watch: &Watch,
+) -> Result<(), Failure> {
     let target = Target::open(place, options.flags, options.new_mode(), options.presence())?;
     target.fill(|target, fd| {
         if FileType::from_raw_mode(target.stat().st_mode) == FileType::Directory {
@@ -158,7 +213,7 @@ fn write_in_place(place: Place<'_>, data: &[u8], options: WriteOptions) -> Resul
         if options.flags.contains(OFlags::TRUNC) {
             target.empty()?;
         }
-        write_all(fd, data)?;
+        write_all(fd, data, watch)?;
         match options.flush {
             true => flush(fd),
             false => Ok(()),
@@ -167,7 +222,12 @@ fn write_in_place(place: Place<'_>, data: &[u8], options: WriteOptions) -> Resul
 }
 
 /// Old or new, never a part: a new file is written without a name, and gets that of the old one.
-fn replace_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<(), Failure> {
+fn replace_file(
+    place: Place<'_>,
+    data: &[u8],
+    options: WriteOptions,
+    watch: &Watch,
+) -> Result<(), Failure> {
     let is_new = options.presence() == Presence::New;
     let unnamed = if is_new { Errno::EXIST } else { Errno::ISDIR };
     let entry = place.root.for_change()?.entry(place.path, unnamed)?;
@@ -209,7 +269,7 @@ fn replace_file(place: Place<'_>, data: &[u8], options: WriteOptions) -> Result<
         }
     };
     let draft = Draft::new(place.root, entry.at(), mode)?;
-    write_all(draft.fd(), data)?;
+    write_all(draft.fd(), data, watch)?;
     if let Some((old, (permissions, more))) = finished {
         let now = take_owner(draft.fd(), &old.stat)?;
         match now.st_gid == old.stat.st_gid || options.mode.is_some() {
@@ -271,9 +331,11 @@ impl Old {
     }
 }
 
-fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) -> Result<(), Failure> {
+fn write_all(fd: BorrowedFd<'_>, mut data: &[u8], watch: &Watch) -> Result<(), Failure> {
     while !data.is_empty() {
-        let written = on_intr(|| rustix::io::write(fd, data));
+        watch.check()?;
+        let part = data.get(..AT_ONCE).unwrap_or(data);
+        let written = on_intr(|| rustix::io::write(fd, part));
         let written = written.map_err(|errno| Failure::from(errno).at_descriptor("write"))?;
         data = data.get(written..).unwrap_or_default();
     }

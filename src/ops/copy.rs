@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
-use crate::error::{Call, Failure, Result};
+use crate::error::{Call, Failure, Reason, Result};
 use crate::ops::permissions::Permissions;
 use crate::ops::target::{Presence, Target, is_same_file};
 use crate::resolve::{Content, Place};
@@ -45,6 +45,8 @@ pub struct CopyOptions {
     pub exclusive: bool,
     /// Whether blocks are shared.
     pub reflink: Reflink,
+    /// What is copied at the most, in bytes; a longer file fails for [`Reason::TakesLong`].
+    pub most: u64,
 }
 
 /// Copies the content and the nine permission bits of the file at `from` to `to`, which is made if it is
@@ -62,6 +64,11 @@ pub fn copy_file(
             .content(from.path, OFlags::RDONLY, Mode::empty())?;
         if source.is_directory() {
             return Err(Errno::ISDIR.into());
+        }
+        if source.stat().st_size as u64 > options.most
+            || source.stat().st_size == 0 && options.most < u64::MAX
+        {
+            return Err(Failure::because(Errno::FBIG, Reason::TakesLong));
         }
         let presence = match options.exclusive {
             true => Presence::New,

@@ -8,7 +8,6 @@ use rustix::fs::{FileType, RawDir};
 use rustix::io::{Errno, Result};
 
 use crate::at::At;
-use crate::memory::reserve;
 
 /// The room for one `getdents64`, in bytes.
 const LISTING: usize = 64 << 10;
@@ -91,55 +90,5 @@ pub fn known_type(at: At<'_>, listed: FileType) -> Result<FileType> {
     match listed {
         FileType::Unknown => Ok(FileType::from_raw_mode(at.lstat()?.st_mode)),
         listed => Ok(listed),
-    }
-}
-
-/// The names in directories, for the caller.
-#[derive(Clone, Debug, Default)]
-pub struct Names {
-    /// A NUL behind each.
-    pub names: Vec<u8>,
-    /// The type of each, where types are wanted.
-    pub kinds: Vec<FileType>,
-    /// The directories that the names are in and how many of them, where types are wanted.
-    pub parents: Vec<(Vec<u8>, u32)>,
-}
-
-impl Names {
-    /// Adds a name, behind the way to it.
-    pub fn add(&mut self, way: &[u8], name: &CStr) -> Result<()> {
-        let name = name.to_bytes_with_nul();
-        reserve(&mut self.names, way.len() + 1 + name.len())?;
-        self.names.extend_from_slice(way);
-        if !way.is_empty() {
-            self.names.push(b'/');
-        }
-        self.names.extend_from_slice(name);
-        Ok(())
-    }
-
-    /// Adds the type of the last name.
-    pub fn add_kind(&mut self, kind: FileType) -> Result<()> {
-        reserve(&mut self.kinds, 1)?;
-        self.kinds.push(kind);
-        Ok(())
-    }
-
-    /// Adds the directory of the last name.
-    pub fn add_parent(&mut self, parent: Vec<u8>) -> Result<()> {
-        reserve(&mut self.parents, 1)?;
-        self.parents.push((parent, 1));
-        Ok(())
-    }
-
-    /// Adds what somebody else has listed.
-    pub fn append(&mut self, mut more: Self) -> Result<()> {
-        reserve(&mut self.names, more.names.len())?;
-        reserve(&mut self.kinds, more.kinds.len())?;
-        reserve(&mut self.parents, more.parents.len())?;
-        self.names.append(&mut more.names);
-        self.kinds.append(&mut more.kinds);
-        self.parents.append(&mut more.parents);
-        Ok(())
     }
 }

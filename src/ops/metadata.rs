@@ -6,7 +6,9 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Access, AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
+use rustix::fs::{
+    Access, AtFlags, FileType, Gid, Mode, OFlags, Stat, StatFs, Timespec, Timestamps, Uid,
+};
 use rustix::io::Errno;
 use rustix::path::DecInt;
 
@@ -123,6 +125,21 @@ pub enum IfCached<T> {
     Wait(Option<OwnedFd>),
 }
 
+impl<T> IfCached<T> {
+    /// What `change` makes of the answer.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> IfCached<U> {
+        match self {
+            Self::Answer(answer) => IfCached::Answer(change(answer)),
+            Self::Wait(fd) => IfCached::Wait(fd),
+        }
+    }
+}
+
+/// statfs(2): describes the file system of what is at `path`; a symlink is `ELOOP`, unless the root follows them.
+pub fn statfs(root: &Root, path: &UserPath) -> Result<StatFs> {
+    Call::on("statfs", path).run(|| Ok(rustix::fs::fstatfs(root.existing(path)?)?))
+}
+
 /// As [`stat`], or [`lstat`] without `follow`, if nothing has to be waited for.
 pub fn stat_if_cached(root: &Root, path: &UserPath, follow: bool) -> IfCached<Result<Stat>> {
     let flags = match follow {
@@ -173,10 +190,7 @@ fn find(root: &Root, path: &UserPath) -> Result<(), Failure> {
 
 /// As [`exists`], if nothing has to be waited for.
 pub fn exists_if_cached(root: &Root, path: &UserPath) -> IfCached<bool> {
-    match sys::as_real_user(|| stat_if_cached(root, path, true)) {
-        IfCached::Answer(found) => IfCached::Answer(found.is_ok()),
-        IfCached::Wait(fd) => IfCached::Wait(fd),
-    }
+    sys::as_real_user(|| stat_if_cached(root, path, true)).map(|found| found.is_ok())
 }
 
 /// Whom a file is to belong to; `None` leaves it as it is.

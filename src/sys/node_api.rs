@@ -1,406 +1,962 @@
-//! What of Node-API needs `unsafe`: the way in for a call, reading a string in one step, numbers that a
-//! script reads from memory, and keeping test runners from taking a part of napi's own runtime for an open
-//! handle.
+//! Node-API, as far as the binding needs it, in safe types. Nothing here knows what the package does.
 //!
-//! For each environment napi makes a thread-safe function, to release references from other
-//! threads. It is unreferenced and keeps nothing alive, but runners that watch `async_hooks` (Jest
-//! with `--detectOpenHandles`) see an async resource and ask it `hasRef()`; one that cannot answer
-//! counts as open. napi passes no resource, so this passes one that answers.
+//! No function here calls a script, and nothing that the engine finalizes after an environment has ended
+//! refers to anything of that environment: functions are `static`, and a handle owns what it refers to.
 
-use std::cell::{Cell, RefCell};
-use std::ffi::c_void;
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::ffi::{c_char, c_void};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::rc::Rc;
 use std::slice;
+use std::sync::mpsc;
+use std::thread::{Builder, JoinHandle};
 
-use napi::bindgen_prelude::{
-    Env, Error, FromNapiValue, Function, FunctionRef, JsObjectValue, JsValue, Result, ToNapiValue,
-    Unknown,
+use napi_sys::{
+    Status, TypedarrayType, napi_async_work, napi_callback_info, napi_deferred, napi_env,
+    napi_status, napi_threadsafe_function, napi_value,
 };
-use napi::sys::{
-    napi_callback_info, napi_create_function, napi_create_object, napi_env, napi_finalize,
-    napi_get_and_clear_last_exception, napi_get_boolean, napi_is_exception_pending,
-    napi_set_named_property, napi_status, napi_threadsafe_function,
-    napi_threadsafe_function_call_js, napi_value,
-};
-use napi::{JsError, Status};
 
-/// How many arguments a call has at the most; what is passed beyond them is not looked at.
-const MOST_ARGUMENTS: usize = 6;
-
-/// A call from JavaScript.
-pub struct Call<'c> {
-    /// Where it comes from.
-    pub env: &'c Env,
-    /// How many arguments were passed.
-    pub count: usize,
-    /// What was not passed is `undefined`.
-    arguments: [napi_value; MOST_ARGUMENTS],
+/// The environment of a call: an instance of Node, in the main thread or in a worker. `'s` is the scope in which
+/// its values live.
+#[derive(Clone, Copy)]
+pub struct Env<'s> {
+    raw: napi_env,
+    scope: PhantomData<&'s ()>,
 }
 
-impl Call<'_> {
-    /// The argument at `index`.
-    pub fn get<T: FromNapiValue>(&self, index: usize) -> Result<T> {
-        let argument = self.arguments.get(index);
-        let argument = argument.ok_or_else(|| Error::from_reason("there is no such argument"))?;
-        // SAFETY: `env` is live, and this is a value of it.
-        unsafe { T::from_napi_value(self.env.raw(), *argument) }
-    }
+/// A value of a script.
+#[derive(Clone, Copy)]
+pub struct Value<'s> {
+    raw: napi_value,
+    scope: PhantomData<&'s ()>,
 }
 
-/// What a function does when it is called; `None` is `undefined`.
-type Body = dyn Fn(&Call<'_>) -> Result<Option<Unknown<'static>>>;
+/// Why a call cannot go on: the text of an error, unless the engine has an exception of its own.
+#[derive(Debug)]
+pub struct Exception(pub &'static str);
 
-/// Makes functions that live as long as their environment. napi's own need a finalizer each, and put the
-/// arguments of every call on the heap.
-pub struct Functions {
-    env: Env,
-    /// Each stays where it is until it is taken out, when the environment ends: no script runs there any
-    /// more then.
-    bodies: Rc<RefCell<Vec<Rc<Box<Body>>>>>,
-}
-
-impl Functions {
-    /// Those of `env`.
-    pub fn of(env: &Env) -> Result<Self> {
-        let bodies = Rc::<RefCell<Vec<_>>>::default();
-        env.add_env_cleanup_hook(Rc::clone(&bodies), |bodies| drop(bodies.take()))?;
-        let env = Env::from_raw(env.raw());
-        Ok(Self { env, bodies })
-    }
-
-    /// A function that does `body`.
-    pub fn add(&self, name: &str, body: Box<Body>) -> Result<Unknown<'static>> {
-        let env = &self.env;
-        let body = Rc::new(body);
-        let (name, mut function) = (name.as_bytes(), ptr::null_mut());
-        // SAFETY: `env` is live, and the name and the out-pointer outlive the call. `enter` gets what it
-        // wants: the body is kept, and stays where it is.
-        let status = unsafe {
-            napi_create_function(
-                env.raw(),
-                name.as_ptr().cast(),
-                name.len() as isize,
-                Some(enter),
-                Rc::as_ptr(&body).cast_mut().cast(),
-                &mut function,
-            )
-        };
-        self.bodies.borrow_mut().push(body);
-        match status {
-            // SAFETY: it is a value of `env`.
-            napi::sys::Status::napi_ok => unsafe { Unknown::from_napi_value(env.raw(), function) },
-            _ => Err(Error::from_status(Status::from(status))),
-        }
-    }
-}
-
-/// Where each of the functions is entered. A panic ends here.
-///
-/// # Safety
-/// `env` is live, `info` is of a call from it, and the data of the function is a `Box<Body>`.
-unsafe extern "C" fn enter(env: napi_env, info: napi_callback_info) -> napi_value {
-    let mut arguments = [ptr::null_mut(); MOST_ARGUMENTS];
-    let (mut count, mut body) = (MOST_ARGUMENTS, ptr::null_mut());
-    // SAFETY: the out-pointers outlive the call, and there is room for `count` arguments; what was not
-    // passed is filled with `undefined`.
-    let status = unsafe {
-        napi::sys::napi_get_cb_info(
-            env,
-            info,
-            &mut count,
-            arguments.as_mut_ptr(),
-            ptr::null_mut(),
-            &mut body,
-        )
-    };
-    if status != napi::sys::Status::napi_ok {
-        return ptr::null_mut();
-    }
-    // SAFETY: it is what `Functions` passed and keeps.
-    let body = unsafe { &*body.cast::<Box<Body>>() };
-    let env = Env::from_raw(env);
-    let call = Call {
-        env: &env,
-        count,
-        arguments,
-    };
-    let done = catch_unwind(AssertUnwindSafe(|| body(&call)));
-    let error = match done {
-        Ok(Ok(Some(value))) => return value.raw(),
-        Ok(Ok(None)) => return ptr::null_mut(),
-        Ok(Err(error)) => error,
-        Err(_) => Error::from_reason("the operation panicked"),
-    };
-    // SAFETY: `env` is live.
-    unsafe { JsError::from(error).throw_into(env.raw()) };
-    ptr::null_mut()
-}
-
-/// The JavaScript value that `value` is.
-pub fn value<T: ToNapiValue>(env: &Env, value: T) -> Result<Unknown<'static>> {
-    // SAFETY: `env` is live, and what is made is a value of it.
-    unsafe {
-        let value = T::to_napi_value(env.raw(), value)?;
-        Unknown::from_napi_value(env.raw(), value)
-    }
-}
-
-/// What a call of Node-API threw, if it did: it is not thrown any more.
-pub fn take_exception(env: &Env) -> Option<Unknown<'static>> {
-    let mut exception = ptr::null_mut();
-    // SAFETY: `env` is live, and the out-pointer outlives the call. Where nothing was thrown it says so, or
-    // gives `undefined`.
-    unsafe {
-        let mut is_pending = false;
-        check(napi_is_exception_pending(env.raw(), &raw mut is_pending)).ok()?;
-        if !is_pending {
-            return None;
-        }
-        check(napi_get_and_clear_last_exception(
-            env.raw(),
-            &raw mut exception,
-        ))
-        .ok()?;
-        Unknown::from_napi_value(env.raw(), exception).ok()
-    }
-}
-
-/// The JavaScript string that `bytes` are; what is not UTF-8 in them is U+FFFD.
-pub fn string(env: &Env, bytes: &[u8]) -> Result<Unknown<'static>> {
-    let mut string = ptr::null_mut();
-    // SAFETY: `env` is live, and the bytes and the out-pointer outlive the call, which copies.
-    check(unsafe {
-        napi::sys::napi_create_string_utf8(
-            env.raw(),
-            bytes.as_ptr().cast(),
-            bytes.len() as isize,
-            &mut string,
-        )
-    })?;
-    // SAFETY: it is a value of `env`.
-    unsafe { Unknown::from_napi_value(env.raw(), string) }
-}
-
-/// The UTF-8 bytes of a JavaScript string, with room for one more behind them; `None` if it is none. A
-/// string that is not very long takes one call: napi asks for the length first. For a longer one, `room`
-/// gives a list with room for so many bytes, or for less: the string is cut then, between two characters.
-pub fn string_bytes<E: From<Error>>(
-    env: &Env,
-    text: &Unknown<'_>,
-    room: impl FnOnce(usize) -> std::result::Result<Vec<u8>, E>,
-) -> std::result::Result<Option<Vec<u8>>, E> {
-    // A NUL ends what is copied, and what is cut may be three bytes shorter, so that no character is: four
-    // bytes less than the room may be all of it or not.
-    const ROOM: usize = 512;
-    const SURELY_WHOLE: usize = ROOM - 5;
-    let mut short = [MaybeUninit::uninit(); ROOM];
-    let copied = match copy_string(env, text, &mut short) {
-        Err(error) if error.status == Status::StringExpected => return Ok(None),
-        copied => copied?,
-    };
-    if copied.len() <= SURELY_WHOLE {
-        let mut bytes = Vec::with_capacity(copied.len() + 1);
-        bytes.extend_from_slice(copied);
-        return Ok(Some(bytes));
-    }
-    let mut length = 0;
-    // SAFETY: `env` is live and `text` a value of it; without room napi tells the length alone.
-    check(unsafe {
-        napi::sys::napi_get_value_string_utf8(
-            env.raw(),
-            text.raw(),
-            ptr::null_mut(),
-            0,
-            &mut length,
-        )
-    })?;
-    // With room for the NUL that napi writes.
-    let mut bytes = room(length + 1)?;
-    bytes.clear();
-    let copied = copy_string(env, text, bytes.spare_capacity_mut())?.len();
-    // SAFETY: so many were written.
-    unsafe { bytes.set_len(copied) };
-    Ok(Some(bytes))
-}
-
-/// Copies a string into `room`, as much of it as fits.
-fn copy_string<'r>(
-    env: &Env,
-    text: &Unknown<'_>,
-    room: &'r mut [MaybeUninit<u8>],
-) -> Result<&'r [u8]> {
-    let mut length = 0;
-    // SAFETY: `env` is live and `text` a value of it; napi writes within the room.
-    check(unsafe {
-        napi::sys::napi_get_value_string_utf8(
-            env.raw(),
-            text.raw(),
-            room.as_mut_ptr().cast(),
-            room.len(),
-            &mut length,
-        )
-    })?;
-    // SAFETY: it has written this much.
-    Ok(unsafe { slice::from_raw_parts(room.as_ptr().cast(), length) })
-}
+/// The result of a call of Node-API.
+pub type Result<T> = std::result::Result<T, Exception>;
 
 fn check(status: napi_status) -> Result<()> {
     match status {
-        napi::sys::Status::napi_ok => Ok(()),
-        _ => Err(Error::from_status(Status::from(status))),
+        Status::napi_ok => Ok(()),
+        _ => Err(Exception("a call of Node-API failed")),
     }
 }
 
-/// Numbers in memory that a function of a script reads.
-pub struct SharedNumbers<const N: usize> {
-    start: NonNull<[Cell<f64>; N]>,
-    /// Keeps the memory: it is that function's.
-    reader: FunctionRef<(), Unknown<'static>>,
+// ---- functions ----
+
+/// How many arguments a function can have.
+const MOST_ARGUMENTS: usize = 12;
+
+/// A function for scripts. It is `static`: the engine may call it for as long as the library is loaded.
+pub struct Function {
+    /// Its name, for stacks.
+    pub name: &'static str,
+    /// What it does. `None` is `undefined`.
+    pub body: for<'s> fn(&Call<'s>) -> Result<Option<Value<'s>>>,
 }
 
-impl<const N: usize> SharedNumbers<N> {
-    /// Those that `reader` reads, a function with a property `shared`: a constant of it, and a
-    /// `Float64Array` with a buffer of its own.
-    pub fn of(env: &Env, reader: Function<'_, (), Unknown<'static>>) -> Result<Self> {
-        let array: Unknown = reader.get_named_property_unchecked("shared")?;
-        let (mut kind, mut length, mut start) = (0, 0, ptr::null_mut());
-        // SAFETY: `env` is live, and the out-pointers outlive the call; the others may be null.
+/// A call of a function.
+pub struct Call<'s> {
+    /// Where it comes from.
+    pub env: Env<'s>,
+    count: usize,
+    arguments: [napi_value; MOST_ARGUMENTS],
+}
+
+impl<'s> Call<'s> {
+    /// The argument at `index`; `None` if it was not passed.
+    pub fn get(&self, index: usize) -> Option<Value<'s>> {
+        let raw = *self.arguments[..self.count].get(index)?;
+        Some(Value::of(raw))
+    }
+}
+
+/// Where each function is entered. A panic ends here.
+///
+/// # Safety
+/// `env` is live, `info` is of a call from it, and the data of the function is a `&'static Function`.
+unsafe extern "C" fn enter(env: napi_env, info: napi_callback_info) -> napi_value {
+    let mut arguments = [ptr::null_mut(); MOST_ARGUMENTS];
+    let (mut count, mut data) = (MOST_ARGUMENTS, ptr::null_mut());
+    // SAFETY: the out-pointers outlive the call, and there is room for `count` arguments.
+    let status = unsafe {
+        napi_sys::napi_get_cb_info(
+            env,
+            info,
+            &raw mut count,
+            arguments.as_mut_ptr(),
+            ptr::null_mut(),
+            &raw mut data,
+        )
+    };
+    if status != Status::napi_ok {
+        return ptr::null_mut();
+    }
+    // SAFETY: it is what `Env::function` passed.
+    let function = unsafe { &*data.cast::<Function>() };
+    let env = Env::of(env);
+    let count = count.min(MOST_ARGUMENTS);
+    let call = Call {
+        env,
+        count,
+        arguments,
+    };
+    let done = catch_unwind(AssertUnwindSafe(|| (function.body)(&call)));
+    match done.unwrap_or(Err(Exception(PANICKED))) {
+        Ok(Some(value)) => value.raw,
+        Ok(None) => ptr::null_mut(),
+        Err(exception) => {
+            env.throw(&exception);
+            ptr::null_mut()
+        }
+    }
+}
+
+const PANICKED: &str = "the operation panicked";
+
+// ---- values ----
+
+impl<'s> Value<'s> {
+    fn of(raw: napi_value) -> Self {
+        Self {
+            raw,
+            scope: PhantomData,
+        }
+    }
+}
+
+impl<'s> Env<'s> {
+    fn of(raw: napi_env) -> Self {
+        Self {
+            raw,
+            scope: PhantomData,
+        }
+    }
+
+    /// A value that `make` writes to its out-pointer.
+    fn made(
+        self,
+        make: impl FnOnce(napi_env, *mut napi_value) -> napi_status,
+    ) -> Result<Value<'s>> {
+        let mut raw = ptr::null_mut();
+        check(make(self.raw, &raw mut raw))?;
+        Ok(Value::of(raw))
+    }
+
+    /// A number.
+    pub fn number(self, number: f64) -> Result<Value<'s>> {
+        // SAFETY: `env` is live, and the out-pointer outlives the call.
+        self.made(|env, out| unsafe { napi_sys::napi_create_double(env, number, out) })
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(self, value: bool) -> Result<Value<'s>> {
+        // SAFETY: as above.
+        self.made(|env, out| unsafe { napi_sys::napi_get_boolean(env, value, out) })
+    }
+
+    /// `undefined`.
+    pub fn undefined(self) -> Result<Value<'s>> {
+        // SAFETY: as above.
+        self.made(|env, out| unsafe { napi_sys::napi_get_undefined(env, out) })
+    }
+
+    /// A string. What is not UTF-8 in `bytes` becomes U+FFFD.
+    pub fn string(self, bytes: &[u8]) -> Result<Value<'s>> {
+        let (start, length) = (bytes.as_ptr().cast::<c_char>(), bytes.len() as isize);
+        // SAFETY: as above; the engine copies `length` bytes.
+        self.made(|env, out| unsafe { napi_sys::napi_create_string_utf8(env, start, length, out) })
+    }
+
+    /// A Buffer.
+    pub fn buffer(self, bytes: Vec<u8>) -> Result<Value<'s>> {
+        /// What is no longer than this is copied: a Buffer of memory that is ours costs a finalizer.
+        const COPIED: usize = 64 << 10;
+        if bytes.len() > COPIED {
+            let bytes = match self.adopted(bytes) {
+                Ok(buffer) => return buffer,
+                Err(bytes) => bytes,
+            };
+            return self.copied(&bytes);
+        }
+        self.copied(&bytes)
+    }
+
+    fn copied(self, bytes: &[u8]) -> Result<Value<'s>> {
+        let start = bytes.as_ptr().cast::<c_void>();
+        // SAFETY: `env` is live, the bytes and the out-pointer outlive the call, which copies; the memory of the
+        // Buffer is not asked for.
+        self.made(|env, out| unsafe {
+            napi_sys::napi_create_buffer_copy(env, bytes.len(), start, ptr::null_mut(), out)
+        })
+    }
+
+    /// A Buffer of these very bytes; they come back where the engine takes no memory but its own.
+    fn adopted(self, mut bytes: Vec<u8>) -> std::result::Result<Result<Value<'s>>, Vec<u8>> {
+        let (start, length) = (bytes.as_mut_ptr().cast::<c_void>(), bytes.len());
+        let owned = Box::into_raw(Box::new(bytes));
+        let mut raw = ptr::null_mut();
+        // SAFETY: `env` is live and the out-pointer outlives the call. The bytes stay where they are until the
+        // finalizer drops them, once.
         let status = unsafe {
-            napi::sys::napi_get_typedarray_info(
-                env.raw(),
-                array.raw(),
-                &mut kind,
-                &mut length,
-                &mut start,
+            napi_sys::napi_create_external_buffer(
+                self.raw,
+                length,
+                start,
+                Some(drop_bytes),
+                owned.cast(),
+                &raw mut raw,
+            )
+        };
+        match status {
+            Status::napi_ok => Ok(Ok(Value::of(raw))),
+            // Any other failure may have run the finalizer, or will.
+            Status::napi_no_external_buffers_allowed => {
+                // SAFETY: the engine has refused the memory, so that it is ours again.
+                Err(*unsafe { Box::from_raw(owned) })
+            }
+            _ => Ok(Err(Exception("no memory for a Buffer"))),
+        }
+    }
+
+    /// An ArrayBuffer of these words.
+    pub fn array_buffer(self, words: &[u64]) -> Result<Value<'s>> {
+        let mut start = ptr::null_mut();
+        let length = size_of_val(words);
+        // SAFETY: `env` is live, and the out-pointers outlive the call.
+        let value = self.made(|env, out| unsafe {
+            napi_sys::napi_create_arraybuffer(env, length, &raw mut start, out)
+        })?;
+        if !start.is_null() {
+            // SAFETY: the engine has made room for `length` bytes there.
+            unsafe { ptr::copy_nonoverlapping(words.as_ptr().cast(), start.cast::<u8>(), length) };
+        }
+        Ok(value)
+    }
+
+    /// An array.
+    pub fn array(self, elements: &[Value<'_>]) -> Result<Value<'s>> {
+        // SAFETY: `env` is live, and the out-pointer outlives the call.
+        let array = self.made(|env, out| unsafe {
+            napi_sys::napi_create_array_with_length(env, elements.len(), out)
+        })?;
+        for (index, element) in (0..).zip(elements) {
+            // SAFETY: both are values of this environment.
+            check(unsafe { napi_sys::napi_set_element(self.raw, array.raw, index, element.raw) })?;
+        }
+        Ok(array)
+    }
+
+    /// An object with these functions.
+    pub fn functions(
+        self,
+        functions: impl Iterator<Item = &'static Function>,
+    ) -> Result<Value<'s>> {
+        // SAFETY: as above.
+        let object = self.made(|env, out| unsafe { napi_sys::napi_create_object(env, out) })?;
+        for function in functions {
+            self.set(object, function.name, self.function(function)?)?;
+        }
+        Ok(object)
+    }
+
+    /// Sets a property of an object.
+    pub fn set(self, object: Value<'_>, name: &str, value: Value<'_>) -> Result<()> {
+        let name = self.string(name.as_bytes())?;
+        // SAFETY: all are values of this environment.
+        check(unsafe { napi_sys::napi_set_property(self.raw, object.raw, name.raw, value.raw) })
+    }
+
+    /// A function.
+    pub fn function(self, function: &'static Function) -> Result<Value<'s>> {
+        let (name, length) = (
+            function.name.as_ptr().cast::<c_char>(),
+            function.name.len() as isize,
+        );
+        let data = ptr::from_ref(function).cast_mut().cast();
+        // SAFETY: `env` is live, and the name and the out-pointer outlive the call. `enter` gets what it wants.
+        self.made(|env, out| unsafe {
+            napi_sys::napi_create_function(env, name, length, Some(enter), data, out)
+        })
+    }
+
+    /// Throws `exception`, unless the engine has one already.
+    fn throw(self, exception: &Exception) {
+        if self.take_exception_if(false).is_some() {
+            return;
+        }
+        if let Ok(error) = self.error(exception) {
+            // SAFETY: it is a value of this environment.
+            unsafe { napi_sys::napi_throw(self.raw, error.raw) };
+        }
+    }
+
+    /// The `Error` of `exception`, or the exception that the engine has, which is not thrown any more.
+    fn error(self, exception: &Exception) -> Result<Value<'s>> {
+        if let Some(thrown) = self.take_exception_if(true) {
+            return Ok(thrown);
+        }
+        let message = self.string(exception.0.as_bytes())?;
+        // SAFETY: `message` is a string of this environment, and the out-pointer outlives the call.
+        self.made(|env, out| unsafe {
+            napi_sys::napi_create_type_error(env, ptr::null_mut(), message.raw, out)
+        })
+    }
+
+    /// The exception that the engine has, if any: taken from it, or left there.
+    fn take_exception_if(self, take: bool) -> Option<Value<'s>> {
+        let mut is_pending = false;
+        // SAFETY: `env` is live, and the out-pointer outlives the call.
+        check(unsafe { napi_sys::napi_is_exception_pending(self.raw, &raw mut is_pending) })
+            .ok()?;
+        match (is_pending, take) {
+            (false, _) => None,
+            (true, false) => Some(Value::of(ptr::null_mut())),
+            // SAFETY: as above.
+            (true, true) => self
+                .made(|env, out| unsafe { napi_sys::napi_get_and_clear_last_exception(env, out) })
+                .ok(),
+        }
+    }
+}
+
+/// # Safety
+/// `bytes` is what `Env::adopted` passed, and comes once.
+unsafe extern "C" fn drop_bytes(_: napi_env, _: *mut c_void, bytes: *mut c_void) {
+    // SAFETY: see above.
+    drop(unsafe { Box::from_raw(bytes.cast::<Vec<u8>>()) });
+}
+
+impl<'s> Env<'s> {
+    /// The number that `value` is.
+    pub fn as_number(self, value: Value<'_>) -> Option<f64> {
+        let mut number = 0.0;
+        // SAFETY: `value` is of this environment, and the out-pointer outlives the call.
+        let status =
+            unsafe { napi_sys::napi_get_value_double(self.raw, value.raw, &raw mut number) };
+        (status == Status::napi_ok).then_some(number)
+    }
+
+    /// The boolean that `value` is.
+    pub fn as_boolean(self, value: Value<'_>) -> Option<bool> {
+        let mut boolean = false;
+        // SAFETY: as above.
+        let status =
+            unsafe { napi_sys::napi_get_value_bool(self.raw, value.raw, &raw mut boolean) };
+        (status == Status::napi_ok).then_some(boolean)
+    }
+
+    /// The bigint that `value` is, if 128 bits hold it.
+    pub fn as_bigint(self, value: Value<'_>) -> Option<i128> {
+        let (mut sign, mut count, mut words) = (0, 2, [0_u64; 2]);
+        // SAFETY: as above, and there is room for `count` words.
+        let status = unsafe {
+            napi_sys::napi_get_value_bigint_words(
+                self.raw,
+                value.raw,
+                &raw mut sign,
+                &raw mut count,
+                words.as_mut_ptr(),
+            )
+        };
+        if status != Status::napi_ok || count > 2 {
+            return None;
+        }
+        let magnitude = i128::try_from(u128::from(words[1]) << 64 | u128::from(words[0])).ok()?;
+        Some(if sign == 0 { magnitude } else { -magnitude })
+    }
+
+    /// The UTF-8 bytes of the string that `value` is. A string that is not very long takes one call: its length
+    /// is not asked for first. For a longer one, `room` gives a list with room for so many bytes, or for less:
+    /// the string is then cut between two characters.
+    pub fn as_string<E: From<Exception>>(
+        self,
+        value: Value<'_>,
+        room: impl FnOnce(usize) -> std::result::Result<Vec<u8>, E>,
+    ) -> std::result::Result<Option<Vec<u8>>, E> {
+        /// A NUL ends what is copied, and what is cut may be three bytes shorter, so that no character is:
+        /// four bytes less than the room may be all of it or not.
+        const ROOM: usize = 512;
+        const SURELY_WHOLE: usize = ROOM - 5;
+        let mut short = [MaybeUninit::uninit(); ROOM];
+        let Some(copied) = self.copy_string(value, &mut short)? else {
+            return Ok(None);
+        };
+        if copied <= SURELY_WHOLE {
+            // SAFETY: so many bytes were written.
+            let bytes = unsafe { slice::from_raw_parts(short.as_ptr().cast::<u8>(), copied) };
+            // With room for a NUL behind them.
+            let mut list = Vec::with_capacity(copied + 1);
+            list.extend_from_slice(bytes);
+            return Ok(Some(list));
+        }
+        let mut length = 0;
+        // SAFETY: `value` is of this environment; without room the engine gives the length alone.
+        check(unsafe {
+            napi_sys::napi_get_value_string_utf8(
+                self.raw,
+                value.raw,
+                ptr::null_mut(),
+                0,
+                &raw mut length,
+            )
+        })?;
+        let mut bytes = room(length + 1)?;
+        bytes.clear();
+        let copied = self.copy_string(value, bytes.spare_capacity_mut())?;
+        // SAFETY: so many were written.
+        unsafe { bytes.set_len(copied.unwrap_or(0)) };
+        Ok(Some(bytes))
+    }
+
+    /// Copies as much of the string `value` as fits into `room`: so many bytes, or `None` if it is no string.
+    fn copy_string(self, value: Value<'_>, room: &mut [MaybeUninit<u8>]) -> Result<Option<usize>> {
+        let mut length = 0;
+        // SAFETY: `value` is of this environment, and the engine writes within the room.
+        let status = unsafe {
+            napi_sys::napi_get_value_string_utf8(
+                self.raw,
+                value.raw,
+                room.as_mut_ptr().cast(),
+                room.len(),
+                &raw mut length,
+            )
+        };
+        match status {
+            Status::napi_string_expected => Ok(None),
+            status => check(status).map(|()| Some(length)),
+        }
+    }
+
+    /// What `read` makes of the bytes of `value`, a typed array or a `DataView`; none of one that is detached.
+    pub fn with_bytes<T>(self, value: Value<'_>, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let (mut kind, mut length, mut start) = (0, 0, ptr::null_mut());
+        // SAFETY: `value` is of this environment, and the out-pointers outlive the call; the others may be null.
+        let status = unsafe {
+            napi_sys::napi_get_typedarray_info(
+                self.raw,
+                value.raw,
+                &raw mut kind,
+                &raw mut length,
+                &raw mut start,
                 ptr::null_mut(),
                 ptr::null_mut(),
             )
         };
-        match NonNull::new(start.cast()) {
-            Some(start)
-                if status == napi::sys::Status::napi_ok
-                    && kind == napi::sys::TypedarrayType::float64_array
-                    && length == N =>
-            {
-                let reader = reader.create_ref()?;
-                Ok(Self { start, reader })
+        let length = match status {
+            Status::napi_ok => length.checked_mul(element_size(kind))?,
+            _ => {
+                // SAFETY: as above.
+                let status = unsafe {
+                    napi_sys::napi_get_dataview_info(
+                        self.raw,
+                        value.raw,
+                        &raw mut length,
+                        &raw mut start,
+                        ptr::null_mut(),
+                        ptr::null_mut(),
+                    )
+                };
+                if status != Status::napi_ok {
+                    return None;
+                }
+                length
             }
-            _ => Err(Error::from_reason("no Float64Array of this length")),
+        };
+        if start.is_null() || length == 0 {
+            return Some(read(&[]));
         }
+        // SAFETY: the engine has said so; the memory stays where it is while no script runs, and `read` cannot
+        // run one. Another thread may write to memory that is shared: the bytes are copied, whatever they are.
+        Some(read(unsafe { slice::from_raw_parts(start.cast(), length) }))
     }
 
-    /// Sets those from `first` on. On the thread of the environment alone: this is neither `Send` nor `Sync`.
-    pub fn set(&self, first: usize, numbers: &[f64]) {
-        // SAFETY: the memory has room for `N` numbers, is kept by the function, and does not move, since the
-        // buffer is not on V8's heap. It is written through cells alone, and no script runs meanwhile.
-        let cells = unsafe { self.start.as_ref() };
-        for (cell, number) in cells.iter().skip(first).zip(numbers) {
-            cell.set(*number);
-        }
-    }
-
-    /// What is made of those that were set.
-    pub fn read(&self, env: &Env) -> Result<Unknown<'static>> {
-        self.reader.borrow_back(env)?.call(())
-    }
-}
-
-/// napi_create_threadsafe_function(), as Node-API declares it.
-type CreateThreadsafeFunction = unsafe extern "C" fn(
-    napi_env,
-    napi_value,
-    napi_value,
-    napi_value,
-    usize,
-    usize,
-    *mut c_void,
-    napi_finalize,
-    *mut c_void,
-    napi_threadsafe_function_call_js,
-    *mut napi_threadsafe_function,
-) -> napi_status;
-
-/// Stands before Node's function of this name for the calls of this library alone: it is loaded
-/// with local symbols.
-///
-/// # Safety
-/// As for Node's own.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn napi_create_threadsafe_function(
-    env: napi_env,
-    function: napi_value,
-    resource: napi_value,
-    resource_name: napi_value,
-    max_queue_size: usize,
-    initial_thread_count: usize,
-    finalize_data: *mut c_void,
-    finalize: napi_finalize,
-    context: *mut c_void,
-    call_js: napi_threadsafe_function_call_js,
-    result: *mut napi_threadsafe_function,
-) -> napi_status {
-    // SAFETY: the name is NUL-terminated; the program that loaded us has its functions in the
-    // default scope, where this library, loaded with local symbols, is not.
-    let real = unsafe { libc::dlsym(libc::RTLD_DEFAULT, NAME.as_ptr()) };
-    if real.is_null() {
-        return napi::sys::Status::napi_generic_failure;
-    }
-    // SAFETY: a symbol of this name has this signature wherever Node-API exists.
-    let real = unsafe { std::mem::transmute::<*mut c_void, CreateThreadsafeFunction>(real) };
-    let resource = match resource.is_null() {
-        // SAFETY: `env` is the environment of the caller, on its own thread.
-        true => unsafe { unreferenced_resource(env) },
-        false => resource,
-    };
-    // SAFETY: the arguments are the caller's own, and `resource` is null or an object of `env`.
-    unsafe {
-        real(
-            env,
-            function,
-            resource,
-            resource_name,
-            max_queue_size,
-            initial_thread_count,
-            finalize_data,
-            finalize,
-            context,
-            call_js,
-            result,
-        )
-    }
-}
-
-const NAME: &std::ffi::CStr = c"napi_create_threadsafe_function";
-
-/// `{ hasRef: () => false }`, or null where it cannot be made: Node then makes an empty one.
-///
-/// # Safety
-/// `env` is a live environment, and this is its thread.
-unsafe fn unreferenced_resource(env: napi_env) -> napi_value {
-    let (mut object, mut method) = (ptr::null_mut(), ptr::null_mut());
-    let name = c"hasRef";
-    // SAFETY: `env` is live; the out-pointers and the name outlive the calls.
-    let made = unsafe {
-        napi_create_object(env, &mut object) == 0
-            && napi_create_function(
-                env,
-                name.as_ptr(),
-                name.count_bytes() as isize,
-                Some(has_ref),
+    /// Copies `words` to the start of `value`, a typed array of elements that are as long, as far as they fit.
+    pub fn fill(self, value: Value<'_>, words: &[u64]) -> Result<()> {
+        let (mut kind, mut length, mut start) = (0, 0, ptr::null_mut());
+        // SAFETY: as in `with_bytes`.
+        check(unsafe {
+            napi_sys::napi_get_typedarray_info(
+                self.raw,
+                value.raw,
+                &raw mut kind,
+                &raw mut length,
+                &raw mut start,
                 ptr::null_mut(),
-                &mut method,
-            ) == 0
-            && napi_set_named_property(env, object, name.as_ptr(), method) == 0
-    };
-    if made { object } else { ptr::null_mut() }
+                ptr::null_mut(),
+            )
+        })?;
+        if element_size(kind) != size_of::<u64>() || start.is_null() {
+            return Err(Exception("no array of words"));
+        }
+        let count = length.min(words.len());
+        // SAFETY: there is room for `length` elements of this size, and no script runs meanwhile.
+        unsafe { ptr::copy_nonoverlapping(words.as_ptr(), start.cast(), count) };
+        Ok(())
+    }
+
+    /// The elements of the array that `value` is.
+    pub fn as_array(self, value: Value<'_>) -> Option<Vec<Value<'s>>> {
+        let mut length = 0;
+        // SAFETY: `value` is of this environment, and the out-pointer outlives the call.
+        let status =
+            unsafe { napi_sys::napi_get_array_length(self.raw, value.raw, &raw mut length) };
+        if status != Status::napi_ok {
+            return None;
+        }
+        let element = |index| {
+            // SAFETY: as above.
+            self.made(|env, out| unsafe { napi_sys::napi_get_element(env, value.raw, index, out) })
+        };
+        (0..length).map(|index| element(index).ok()).collect()
+    }
+
+    /// Whether `value` is `undefined`.
+    pub fn is_undefined(self, value: Value<'_>) -> bool {
+        let mut kind = 0;
+        // SAFETY: as above.
+        let status = unsafe { napi_sys::napi_typeof(self.raw, value.raw, &raw mut kind) };
+        status == Status::napi_ok && kind == napi_sys::ValueType::napi_undefined
+    }
 }
 
-unsafe extern "C" fn has_ref(env: napi_env, _info: napi_callback_info) -> napi_value {
-    let mut no = ptr::null_mut();
-    // SAFETY: Node calls this with a live environment, and the out-pointer outlives the call.
-    unsafe { napi_get_boolean(env, false, &mut no) };
-    no
+/// The size of an element of a typed array, in bytes. Of a kind that is not known here, none is read.
+fn element_size(kind: i32) -> usize {
+    match kind {
+        TypedarrayType::int8_array
+        | TypedarrayType::uint8_array
+        | TypedarrayType::uint8_clamped_array => 1,
+        TypedarrayType::int16_array | TypedarrayType::uint16_array => 2,
+        TypedarrayType::int32_array
+        | TypedarrayType::uint32_array
+        | TypedarrayType::float32_array => 4,
+        TypedarrayType::float64_array
+        | TypedarrayType::bigint64_array
+        | TypedarrayType::biguint64_array => 8,
+        _ => 0,
+    }
+}
+
+// ---- handles ----
+
+/// The handles of an environment: values that scripts can hold and pass back, and nothing else. Each owns a
+/// `T`, which is dropped when the handle is collected, or its environment ends.
+pub struct Handles<T>(Rc<RefCell<Live<T>>>);
+
+/// Where the handles are that live.
+type Live<T> = HashSet<*const Held<T>, BuildHasherDefault<ByAddress>>;
+
+/// Hashes an address, which nobody else chooses.
+#[derive(Default)]
+struct ByAddress(u64);
+
+impl Hasher for ByAddress {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// What a handle owns. It knows where it is listed, so that it can be dropped after everything else has been.
+struct Held<T> {
+    value: T,
+    live: Rc<RefCell<Live<T>>>,
+}
+
+impl<T> Default for Handles<T> {
+    fn default() -> Self {
+        Self(Rc::default())
+    }
+}
+
+impl<T: 'static> Handles<T> {
+    /// A handle of `value`.
+    pub fn add<'s>(&self, env: Env<'s>, value: T) -> Result<Value<'s>> {
+        let live = Rc::clone(&self.0);
+        let held: *mut Held<T> = Box::into_raw(Box::new(Held { value, live }));
+        let finalize = Some(drop_held::<T> as unsafe extern "C" fn(_, _, _));
+        // SAFETY: `env` is live, and the out-pointer outlives the call. What the handle owns stays where it is
+        // until the finalizer drops it.
+        let made = env.made(|env, out| unsafe {
+            napi_sys::napi_create_external(env, held.cast(), finalize, ptr::null_mut(), out)
+        });
+        match made {
+            Ok(_) => self.0.borrow_mut().insert(held),
+            // SAFETY: there is no handle that would drop it.
+            Err(_) => drop_unlisted(unsafe { Box::from_raw(held) }),
+        };
+        made
+    }
+
+    /// What the handle `value` owns: it stays there at least for as long as the call that has it. `None` if it
+    /// is no handle of this environment.
+    pub fn get<'s>(&self, env: Env<'s>, value: Value<'s>) -> Option<&'s T> {
+        let mut data = ptr::null_mut();
+        // SAFETY: `value` is of this environment, and the out-pointer outlives the call.
+        let status =
+            unsafe { napi_sys::napi_get_value_external(env.raw, value.raw, &raw mut data) };
+        let held: *const Held<T> = data.cast();
+        let is_ours = status == Status::napi_ok && self.0.borrow().contains(&held);
+        // SAFETY: it is listed, hence it was not dropped; it is not while the scope `'s` has its handle.
+        is_ours.then(|| unsafe { &(*held).value })
+    }
+}
+
+fn drop_unlisted<T>(held: Box<Held<T>>) -> bool {
+    drop(held);
+    false
+}
+
+/// # Safety
+/// `data` is what `Handles::add` passed, and comes once.
+unsafe extern "C" fn drop_held<T>(_: napi_env, data: *mut c_void, _: *mut c_void) {
+    // SAFETY: see above.
+    let held = unsafe { Box::from_raw(data.cast::<Held<T>>()) };
+    let is_listed: *const Held<T> = &raw const *held;
+    held.live.borrow_mut().remove(&is_listed);
+    // A panic would end the process.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(held)));
+}
+
+// ---- the state of an environment ----
+
+impl Env<'_> {
+    /// Keeps `state` for as long as the environment lives. To be called once.
+    pub fn keep<S: 'static>(self, state: Rc<S>) -> Result<()> {
+        let data = Box::into_raw(Box::new(state));
+        // SAFETY: `env` is live, and what it is to keep stays where it is until the finalizer drops it.
+        let status = unsafe {
+            napi_sys::napi_set_instance_data(
+                self.raw,
+                data.cast(),
+                Some(drop_state::<S>),
+                ptr::null_mut(),
+            )
+        };
+        if status != Status::napi_ok {
+            // SAFETY: nothing keeps it.
+            drop(unsafe { Box::from_raw(data) });
+        }
+        check(status)
+    }
+
+    /// What [`Env::keep`] keeps, which has to be an `S`.
+    pub fn kept<S: 'static>(self) -> Result<Rc<S>> {
+        let mut data = ptr::null_mut();
+        // SAFETY: `env` is live, and the out-pointer outlives the call.
+        check(unsafe { napi_sys::napi_get_instance_data(self.raw, &raw mut data) })?;
+        // SAFETY: it is null, or what `keep` made of an `Rc<S>`: this library keeps nothing else.
+        let state = unsafe { data.cast::<Rc<S>>().as_ref() };
+        state
+            .map(Rc::clone)
+            .ok_or(Exception("the addon is not loaded here"))
+    }
+
+    /// Has `end` called with `state` when the environment ends, before what was asked for earlier.
+    pub fn at_end<S: 'static>(self, state: &Rc<S>, end: fn(&S)) -> Result<()> {
+        let at_end = Rc::new(AtEnd {
+            state: Rc::clone(state),
+            end,
+        });
+        let data = Rc::into_raw(at_end).cast_mut().cast();
+        // SAFETY: `env` is live. The hook takes what it is passed, once.
+        check(unsafe { napi_sys::napi_add_env_cleanup_hook(self.raw, Some(run_at_end::<S>), data) })
+    }
+}
+
+struct AtEnd<S> {
+    state: Rc<S>,
+    end: fn(&S),
+}
+
+/// # Safety
+/// `data` is what `Env::at_end` passed, and comes once.
+unsafe extern "C" fn run_at_end<S: 'static>(data: *mut c_void) {
+    // SAFETY: see above.
+    let at_end = unsafe { Rc::from_raw(data.cast_const().cast::<AtEnd<S>>()) };
+    let _ = catch_unwind(AssertUnwindSafe(|| (at_end.end)(&at_end.state)));
+}
+
+/// # Safety
+/// `data` is what `Env::keep` passed, and comes once.
+unsafe extern "C" fn drop_state<S>(_: napi_env, data: *mut c_void, _: *mut c_void) {
+    // SAFETY: see above.
+    drop(unsafe { Box::from_raw(data.cast::<Rc<S>>()) });
+}
+
+// ---- promises ----
+
+/// Work on another thread that a promise stands for.
+pub trait Task: Send + 'static {
+    /// Does the work, on another thread.
+    fn work(&mut self);
+
+    /// What becomes of the promise, on the thread of its environment.
+    fn settle<'s>(&mut self, env: Env<'s>) -> Result<Settled<'s>>;
+
+    /// The promise is resolved: what its value stands for is the script's from now on.
+    fn handed_over(&mut self);
+
+    /// Goes on with work that is not done yet: see [`Settled::Unfinished`].
+    fn go_on(self: Box<Self>, env: Env<'_>, promise: Deferred);
+}
+
+/// What becomes of a promise.
+pub enum Settled<'s> {
+    /// It is resolved.
+    Resolved(Value<'s>),
+    /// It is rejected.
+    Rejected(Value<'s>),
+    /// Nothing yet: the work goes on elsewhere.
+    Unfinished,
+}
+
+/// A promise that is not settled yet.
+pub struct Deferred(napi_deferred);
+
+// SAFETY: it is a token that is handed around, and used on the thread of its environment alone.
+unsafe impl Send for Deferred {}
+
+impl<'s> Env<'s> {
+    /// A new promise.
+    pub fn promise(self) -> Result<(Deferred, Value<'s>)> {
+        let mut deferred = ptr::null_mut();
+        // SAFETY: `env` is live, and the out-pointers outlive the call.
+        let promise = self.made(|env, out| unsafe {
+            napi_sys::napi_create_promise(env, &raw mut deferred, out)
+        })?;
+        Ok((Deferred(deferred), promise))
+    }
+}
+
+impl Deferred {
+    /// Settles the promise as `task`, whose work is done, says.
+    fn settle(self, env: Env<'_>, mut task: Box<dyn Task>) {
+        // SAFETY, for both: the deferred is of this environment, and is used once.
+        let resolve = |value: Value<'_>| unsafe {
+            check(napi_sys::napi_resolve_deferred(env.raw, self.0, value.raw))
+        };
+        let reject = |value: Value<'_>| unsafe {
+            check(napi_sys::napi_reject_deferred(env.raw, self.0, value.raw))
+        };
+        let settled = match task.settle(env) {
+            Ok(Settled::Resolved(value)) => resolve(value).map(|()| task.handed_over()),
+            Ok(Settled::Rejected(value)) => reject(value),
+            Ok(Settled::Unfinished) => return task.go_on(env, self),
+            Err(exception) => env.error(&exception).and_then(reject),
+        };
+        // Nobody waits any more if that fails: the environment is ending.
+        drop(settled);
+    }
+}
+
+/// A task on its way through libuv's pool.
+struct Pooled {
+    task: Box<dyn Task>,
+    promise: Deferred,
+    work: napi_async_work,
+}
+
+/// Has `task` done on libuv's pool.
+pub fn on_pool(env: Env<'_>, promise: Deferred, task: Box<dyn Task>) -> Result<()> {
+    let name = env.string(b"@cocalc/openat2")?;
+    let pooled = Box::into_raw(Box::new(Pooled {
+        task,
+        promise,
+        work: ptr::null_mut(),
+    }));
+    // SAFETY: `env` is live. What is passed stays where it is until `complete` takes it, which comes once; it is
+    // shared with no one but `work_on_pool`, which is done by then.
+    let queued = unsafe {
+        check(napi_sys::napi_create_async_work(
+            env.raw,
+            ptr::null_mut(),
+            name.raw,
+            Some(work_on_pool),
+            Some(complete),
+            pooled.cast(),
+            &raw mut (*pooled).work,
+        ))
+        .and_then(|()| check(napi_sys::napi_queue_async_work(env.raw, (*pooled).work)))
+    };
+    if queued.is_err() {
+        // SAFETY: nothing was queued that would take it.
+        let pooled = unsafe { Box::from_raw(pooled) };
+        if !pooled.work.is_null() {
+            // SAFETY: it is not queued.
+            unsafe { napi_sys::napi_delete_async_work(env.raw, pooled.work) };
+        }
+    }
+    queued
+}
+
+/// # Safety
+/// `data` is what `on_pool` passed.
+unsafe extern "C" fn work_on_pool(_: napi_env, data: *mut c_void) {
+    // SAFETY: see above: nobody else has it now.
+    let pooled = unsafe { &mut *data.cast::<Pooled>() };
+    // Node-API does not stop a panic. The task finds out that its work was not done.
+    let _ = catch_unwind(AssertUnwindSafe(|| pooled.task.work()));
+}
+
+/// # Safety
+/// `env` is live, and `data` is what `on_pool` passed, and comes once.
+unsafe extern "C" fn complete(env: napi_env, status: napi_status, data: *mut c_void) {
+    // SAFETY: see above.
+    let pooled = unsafe { Box::from_raw(data.cast::<Pooled>()) };
+    let Pooled {
+        task,
+        promise,
+        work,
+    } = *pooled;
+    // SAFETY: it is done.
+    unsafe { napi_sys::napi_delete_async_work(env, work) };
+    if status == Status::napi_ok {
+        let _ = catch_unwind(AssertUnwindSafe(|| promise.settle(Env::of(env), task)));
+    }
+}
+
+/// A task that a thread of its own has done, on its way back.
+struct Returned {
+    task: Box<dyn Task>,
+    promise: Deferred,
+}
+
+/// The way back to the thread of an environment.
+struct WayBack(napi_threadsafe_function);
+
+// SAFETY: it is made for that: it is used from any thread, by one at a time here.
+unsafe impl Send for WayBack {}
+
+impl WayBack {
+    fn new(env: Env<'_>) -> Result<Self> {
+        let name = env.string(b"@cocalc/openat2")?;
+        let mut function = ptr::null_mut();
+        // SAFETY: `env` is live, and the out-pointer outlives the call; there is no function of a script.
+        check(unsafe {
+            napi_sys::napi_create_threadsafe_function(
+                env.raw,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                name.raw,
+                0,
+                1,
+                ptr::null_mut(),
+                None,
+                ptr::null_mut(),
+                Some(come_back),
+                &raw mut function,
+            )
+        })?;
+        Ok(Self(function))
+    }
+
+    /// Brings `returned` back.
+    fn bring(self, returned: Returned) {
+        let data = Box::into_raw(Box::new(returned));
+        let (function, mode) = (self.0, napi_sys::ThreadsafeFunctionCallMode::nonblocking);
+        // SAFETY: this thread has not released it yet. `come_back` takes what is passed.
+        let status =
+            unsafe { napi_sys::napi_call_threadsafe_function(function, data.cast(), mode) };
+        if status != Status::napi_ok {
+            // SAFETY: it was not taken. The environment has ended.
+            drop(unsafe { Box::from_raw(data) });
+        }
+        if status == Status::napi_closing {
+            // The call has released it.
+            std::mem::forget(self);
+        }
+    }
+}
+
+impl Drop for WayBack {
+    fn drop(&mut self) {
+        let mode = napi_sys::ThreadsafeFunctionReleaseMode::release;
+        // SAFETY: it has not been released yet.
+        unsafe { napi_sys::napi_release_threadsafe_function(self.0, mode) };
+    }
+}
+
+/// # Safety
+/// `data` is what `WayBack::bring` passed, and comes once; `env` is live, or null when it has ended.
+unsafe extern "C" fn come_back(env: napi_env, _: napi_value, _: *mut c_void, data: *mut c_void) {
+    // SAFETY: see above.
+    let returned = unsafe { Box::from_raw(data.cast::<Returned>()) };
+    if !env.is_null() {
+        let Returned { task, promise } = *returned;
+        let _ = catch_unwind(AssertUnwindSafe(|| promise.settle(Env::of(env), task)));
+    }
+}
+
+/// Has `task` done on a thread of its own, with a stack of so many bytes. Where no thread is to be had, both come
+/// back.
+pub fn on_thread(
+    env: Env<'_>,
+    promise: Deferred,
+    task: Box<dyn Task>,
+    stack: usize,
+) -> std::result::Result<JoinHandle<()>, (Deferred, Box<dyn Task>)> {
+    let Ok(way_back) = WayBack::new(env) else {
+        return Err((promise, task));
+    };
+    // A thread that cannot be started would not give back what it was handed.
+    let (hand_over, handed) = mpsc::channel::<(WayBack, Returned)>();
+    let thread = Builder::new().name("openat2".to_owned()).stack_size(stack);
+    let thread = thread.spawn(move || {
+        if let Ok((way_back, mut returned)) = handed.recv() {
+            let _ = catch_unwind(AssertUnwindSafe(|| returned.task.work()));
+            way_back.bring(returned);
+        }
+    });
+    match thread {
+        Ok(thread) => {
+            // It waits for this.
+            let _ = hand_over.send((way_back, Returned { task, promise }));
+            Ok(thread)
+        }
+        Err(_) => Err((promise, task)),
+    }
+}
+
+// ---- loading ----
+
+/// The version of Node-API that this library is written for: Node 18 has it.
+#[unsafe(no_mangle)]
+pub extern "C" fn node_api_module_get_api_version_v1() -> i32 {
+    8
+}
+
+/// Fills the exports when an environment loads the library.
+///
+/// # Safety
+/// Node calls this with a live environment and an object of it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn napi_register_module_v1(env: napi_env, exports: napi_value) -> napi_value {
+    let env = Env::of(env);
+    let exports = Value::of(exports);
+    let filled = catch_unwind(|| crate::node::fill(env, exports));
+    match filled.unwrap_or(Err(Exception(PANICKED))) {
+        Ok(()) => exports.raw,
+        Err(exception) => {
+            env.throw(&exception);
+            ptr::null_mut()
+        }
+    }
 }

@@ -2,7 +2,9 @@
 
 pub mod copy;
 pub mod copy_entry;
+pub mod cursor;
 pub mod levels;
+pub mod list;
 pub mod record;
 pub mod relocate;
 pub mod remove;

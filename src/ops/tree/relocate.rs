@@ -31,13 +31,23 @@ pub struct MoveOptions {
     pub flush: bool,
 }
 
-/// Moves what is at `from` to `to`.
-pub fn relocate(from: Place<'_>, to: Place<'_>, options: MoveOptions, watch: &Watch) -> Result<()> {
+/// Moves what is at `from` to `to`. It copies if it may copy without a limit; else what cannot be renamed fails
+/// for [`Reason::TakesLong`].
+pub fn relocate(
+    from: Place<'_>,
+    to: Place<'_>,
+    options: MoveOptions,
+    most: u64,
+    watch: &Watch,
+) -> Result<()> {
     match rename(from, to, options.overwrite, watch) {
         Err(error) if error.errno == Errno::XDEV.raw_os_error() => {}
         done => return done,
     }
     let call = Call::between("rename", from.path, to.path);
+    if most < u64::MAX {
+        return Err(call.failed(Failure::because(Errno::XDEV, Reason::TakesLong)));
+    }
     let mut entries = Vec::new();
     let moved = copy_across(from, to, options, watch, &mut entries);
     moved.map_err(|stopped| Error {
@@ -47,7 +57,7 @@ pub fn relocate(from: Place<'_>, to: Place<'_>, options: MoveOptions, watch: &Wa
 }
 
 /// The same by a rename alone: across mounts it is `EXDEV`.
-pub fn rename(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) -> Result<()> {
+fn rename(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) -> Result<()> {
     let existing = match overwrite {
         true => entry::Existing::Replace,
         false => entry::Existing::Refuse,

@@ -1,5 +1,0 @@
-#![allow(missing_docs)]
-
-fn main() {
-    napi_build::setup();
-}

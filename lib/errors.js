@@ -1,0 +1,221 @@
+'use strict';
+// Every error that the package throws is made here: with Node's names, Node's texts and Node's fields.
+
+const { native } = require('./native.js');
+
+const { apply } = Reflect;
+/** Loaded with the first error. */
+const util = () => require('node:util');
+
+// biome-ignore lint/suspicious/noShadowRestrictedNames: captured at load; user code may replace them later
+const { Error, TypeError, RangeError } = globalThis;
+
+// ---- Failed system calls ----
+
+/** A failed operation, as `parts` of src/node/output.rs describes it. */
+class Failure {
+  /** @param {string} parts with a NUL between them */
+  constructor(parts) {
+    const list = parts.split('\0');
+    const count = Number(list[4]);
+    /** Negative. */
+    this.errno = Number(list[0]);
+    this.syscall = `${list[1]}`;
+    /** The name of the reason, or `''`. */
+    this.reason = list[2];
+    /** Its text. */
+    this.reasonText = `${list[3]}`;
+    /** The path of the call, and the second one. */
+    this.path = count > 0 ? list[5] : undefined;
+    this.dest = count > 1 ? list[6] : undefined;
+    /** Those of entries of a tree that it is about. */
+    this.entries = list.length > 5 + count ? list.slice(5 + count) : undefined;
+  }
+}
+
+/** The errnos of Linux that Node has no name for. */
+// biome-ignore format: a table
+const UNNAMED = {
+  ENOTBLK: 15, ECHRNG: 44, EL2NSYNC: 45, EL3HLT: 46, EL3RST: 47, ELNRNG: 48, ENOCSI: 50, EL2HLT: 51, EBADE: 52, EBADR: 53, EXFULL: 54, ENOANO: 55, EBADRQC: 56, EBADSLT: 57, EBFONT: 59, ENOPKG: 65, EREMOTE: 66, EADV: 68, ESRMNT: 69, ECOMM: 70, EDOTDOT: 73, ENOTUNIQ: 76, EBADFD: 77, EREMCHG: 78, ELIBACC: 79, ELIBBAD: 80, ELIBSCN: 81, ELIBMAX: 82, ELIBEXEC: 83, ERESTART: 85, ESTRPIPE: 86, EUSERS: 87, EPFNOSUPPORT: 96, ETOOMANYREFS: 109, EUCLEAN: 117, ENOTNAM: 118, ENAVAIL: 119, EISNAM: 120, EMEDIUMTYPE: 124, ENOMEDIUM: 123, ENOKEY: 126, EKEYEXPIRED: 127, EKEYREVOKED: 128, EKEYREJECTED: 129, EOWNERDEAD: 130, ENOTRECOVERABLE: 131, ERFKILL: 132, EHWPOISON: 133,
+};
+
+/** @type {Map<number, [code: string, text: string]> | undefined} Node makes it anew each time it is asked */
+let ofLibuv;
+/** @type {Map<number, string> | undefined} */
+let others;
+
+/**
+ * The name and the text of an errno: those of libuv, else the name that `os` has, else that of the kernel.
+ *
+ * @param {number} errno negative
+ * @returns {[code: string, text: string]}
+ */
+function describe(errno) {
+  ofLibuv ??= util().getSystemErrorMap();
+  const known = ofLibuv.get(errno);
+  if (known !== undefined) return known;
+  others ??= new Map(
+    Object.entries({ ...UNNAMED, ...require('node:os').constants.errno }).map(([name, number]) => [
+      number,
+      name,
+    ]),
+  );
+  return [others.get(-errno) ?? `E${-errno}`, native.strerror(-errno)];
+}
+
+/** @param {string} path its line breaks are escaped: programs read a message as one line */
+const quoted = (path) => `'${LINE_BREAK.test(path) ? path.replace(LINE_BREAKS, escaped) : path}'`;
+const LINE_BREAK = /[\n\r\u2028\u2029]/;
+const LINE_BREAKS = /[\n\r\u2028\u2029]/g;
+/** @param {string} mark */
+const escaped = (mark) =>
+  mark === '\n' ? '\\n' : mark === '\r' ? '\\r' : `\\u{${mark.charCodeAt(0).toString(16)}}`;
+
+/**
+ * The message of the error of a failed operation.
+ *
+ * @param {Failure} failure
+ */
+function messageOf({ errno, syscall, reasonText, path, dest }) {
+  const [code, text] = describe(errno);
+  let message = `${code}: ${text}`;
+  if (reasonText !== '') message += ` (${reasonText})`;
+  message += `, ${syscall}`;
+  if (path !== undefined) message += ` ${quoted(path)}`;
+  if (dest !== undefined) message += ` -> ${quoted(dest)}`;
+  return message;
+}
+
+/**
+ * Makes `error`, which has the message, the error of a failed operation. It was made by whoever throws it, so that
+ * its stack begins there: to capture one again would take as long as a system call.
+ *
+ * @param {Error} error
+ * @param {Failure} failure
+ * @returns {Error & { code: string }}
+ */
+function systemError(error, { errno, syscall, reason, reasonText, path, dest, entries }) {
+  if (reason === 'too-large') return coded(RangeError, 'ERR_FS_FILE_TOO_LARGE', reasonText, systemError);
+  const described = /** @type {import('..').SystemError} */ (error);
+  described.errno = errno;
+  described.code = describe(errno)[0];
+  described.syscall = syscall;
+  if (path !== undefined) described.path = path;
+  if (dest !== undefined) described.dest = dest;
+  if (entries !== undefined) described.entries = entries;
+  return described;
+}
+
+// ---- Arguments ----
+
+/**
+ * Checks the arguments of a call. What it throws has a stack that begins at the method.
+ *
+ * @template T
+ * @param {(...args: any[]) => T} read
+ * @param {unknown} self
+ * @param {unknown[]} args
+ * @returns {T}
+ */
+function checked(read, self, args) {
+  return apply(read, self, args);
+}
+
+/**
+ * @template {Error} E
+ * @param {new (message: string) => E} Class
+ * @param {string} code
+ * @param {string} message
+ * @param {Function} [maker] the function that the stack leaves out, and all that it called
+ * @returns {E & { code: string }}
+ */
+function coded(Class, code, message, maker = checked) {
+  const error = /** @type {E & { code: string }} */ (new Class(message));
+  Error.captureStackTrace(error, maker);
+  error.code = code;
+  return error;
+}
+
+/** @param {unknown} value */
+function received(value) {
+  if (value == null) return ` Received ${value}`;
+  if (typeof value === 'function') return ` Received function ${value.name}`;
+  if (typeof value === 'object') {
+    const name = value.constructor?.name;
+    return name ? ` Received an instance of ${name}` : ` Received ${util().inspect(value, { depth: -1 })}`;
+  }
+  let text = util().inspect(value, { colors: false });
+  if (text.length > 28) text = `${text.slice(0, 25)}...`;
+  return ` Received type ${typeof value} (${text})`;
+}
+
+/**
+ * @param {string} name
+ * @param {string} expected such as `of type string`
+ * @param {unknown} value
+ */
+function invalidType(name, expected, value) {
+  const message = `The "${name}" argument must be ${expected}.${received(value)}`;
+  return coded(TypeError, 'ERR_INVALID_ARG_TYPE', message);
+}
+
+/**
+ * @param {string} name
+ * @param {string} reason such as `must be …`
+ * @param {unknown} value
+ */
+function invalidValue(name, reason, value) {
+  let text = util().inspect(typeof value === 'string' ? value.slice(0, 1000) : value);
+  if (text.length > 128) text = `${text.slice(0, 128)}...`;
+  const message = `The argument '${name}' ${reason}. Received ${text}`;
+  return coded(TypeError, 'ERR_INVALID_ARG_VALUE', message);
+}
+
+/**
+ * @param {string} name
+ * @param {string} range such as `>= 0 && <= 7`
+ * @param {number | bigint} value
+ */
+function outOfRange(name, range, value) {
+  let text = util().inspect(value);
+  const isWhole = typeof value === 'bigint' || Number.isInteger(value);
+  if (isWhole && (value > 2 ** 32 || value < -(2 ** 32))) text = text.replace(/\B(?=(\d{3})+n?$)/g, '_');
+  const message = `The value of "${name}" is out of range. It must be ${range}. Received ${text}`;
+  return coded(RangeError, 'ERR_OUT_OF_RANGE', message);
+}
+
+/** @param {string} expected the name of the class */
+function invalidThis(expected) {
+  const message = `Value of "this" must be of type ${expected}`;
+  return coded(TypeError, 'ERR_INVALID_THIS', message, invalidThis);
+}
+
+/** @param {string} message */
+function invalidReturnValue(message) {
+  return coded(TypeError, 'ERR_INVALID_RETURN_VALUE', message, invalidReturnValue);
+}
+
+// ---- Signals ----
+
+/** The error of work that a signal stopped, as `node:fs` has it. */
+class AbortError extends Error {
+  /** @param {unknown} cause the reason of the signal */
+  constructor(cause) {
+    super('The operation was aborted', { cause });
+    this.code = 'ABORT_ERR';
+    this.name = 'AbortError';
+  }
+}
+
+module.exports = {
+  AbortError,
+  Failure,
+  checked,
+  invalidReturnValue,
+  invalidThis,
+  invalidType,
+  invalidValue,
+  messageOf,
+  outOfRange,
+  systemError,
+};

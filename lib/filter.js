@@ -1,0 +1,104 @@
+'use strict';
+// The filter of `cp`: it is asked about a tree from its top, and what it says yes to is copied then.
+
+const { AbortError } = require('./errors.js');
+
+const { Buffer } = globalThis;
+const SLASH = Buffer.from('/');
+const TYPED = { withFileTypes: true, encoding: 'buffer' };
+/** The longest path that is certainly no longer than the kernel takes, in bytes. */
+const LONGEST = 4000;
+
+/**
+ * @param {any} methods those of a root, or its promises
+ * @param {object} call
+ * @param {string | Uint8Array} call.src
+ * @param {string | Uint8Array} call.dest
+ * @param {Function} call.filter
+ * @param {boolean} call.recursive
+ * @param {AbortSignal | undefined} call.signal
+ * @returns {Generator<any, Buffer[], any>} it yields what may have to be awaited, and returns the ways from the top
+ *   to what is copied
+ */
+function* asked(methods, { src, dest, filter, recursive, signal }) {
+  const allowed = [];
+  /** @type {[way: Buffer, isDirectory: boolean][]} */
+  const ahead = [[Buffer.alloc(0), recursive]];
+  for (let next = ahead.pop(); next !== undefined; next = ahead.pop()) {
+    if (signal?.aborted) throw new AbortError(signal.reason);
+    const [way, isDirectory] = next;
+    const at = joined(src, way);
+    if (!(yield filter(at.toString(), joined(dest, way).toString()))) continue;
+    allowed.push(way);
+    if (!isDirectory) continue;
+    for (const { name, type } of (yield* listed(methods, at)).reverse()) {
+      ahead.push([way.length === 0 ? name : joined(way, name), type === 'directory']);
+    }
+  }
+  return allowed;
+}
+
+/**
+ * The path of what is at the end of `way` beneath `top`, as `parentPath` of `readdir` is put together.
+ *
+ * @param {string | Uint8Array} top
+ * @param {Buffer} way
+ */
+function joined(top, way) {
+  const above = Buffer.from(/** @type {any} */ (top));
+  if (way.length === 0) return above;
+  let end = above.length;
+  while (end > 0 && above[end - 1] === SLASH[0]) end--;
+  const isHere = end === 1 && above.toString('latin1', 0, 1) === '.';
+  return isHere ? way : Buffer.concat([above.subarray(0, end), SLASH, way]);
+}
+
+/**
+ * The entries of the directory at the end of a path of any length, by way of roots on the way. None of what is no
+ * directory any more, or may not be read: that is said when it is copied.
+ *
+ * @param {any} methods
+ * @param {Buffer} at
+ * @returns {Generator<any, { name: Buffer, type: string }[], any>}
+ */
+function* listed(methods, at) {
+  const pieces = piecesOf(at);
+  const last = pieces.pop();
+  const isPromises = methods.close === undefined;
+  let here = null;
+  let of = methods;
+  try {
+    for (const piece of pieces) {
+      const next = yield of.openRoot(piece);
+      here?.close();
+      here = next;
+      of = isPromises ? here.promises : here;
+    }
+    return yield of.readdir(last, TYPED);
+  } catch (error) {
+    const { code } = /** @type {import('..').SystemError} */ (error);
+    if (['EACCES', 'ELOOP', 'ENOENT', 'ENOTDIR'].includes(code)) return [];
+    throw error;
+  } finally {
+    here?.close();
+  }
+}
+
+/**
+ * A path, cut at slashes into pieces that the kernel takes.
+ *
+ * @param {Buffer} at
+ */
+function piecesOf(at) {
+  const pieces = [];
+  let rest = at;
+  while (rest.length > LONGEST) {
+    const end = rest.lastIndexOf(SLASH, LONGEST);
+    if (end <= 0) break;
+    pieces.push(rest.subarray(0, end));
+    rest = rest.subarray(end + 1);
+  }
+  return [...pieces, rest];
+}
+
+module.exports = { asked };

@@ -1,0 +1,447 @@
+'use strict';
+// Every method that has a promise. A method checks its arguments, and returns the job: what the native side is to do.
+
+const { constants } = require('node:fs');
+const check = require('./arguments.js');
+const { invalidType, invalidValue } = require('./errors.js');
+const { policyOf, rootOf, second } = require('./handles.js');
+const results = require('./results.js');
+const { watched } = require('./watch.js');
+
+/** @typedef {import('./root.js').Method} Method */
+/** @typedef {import('./root.js').Job} Job */
+
+// ---- Names: making, removing, renaming and linking ----
+
+/** What a rename does with a destination that exists. */
+const REPLACE = 0;
+const REFUSE = 1;
+const EXCHANGE = 2;
+
+/**
+ * @param {number} existing
+ * @returns {Method}
+ */
+const renameWith = (existing) => (oldPath, newPath, options) => {
+  const from = check.path(oldPath, 'oldPath');
+  const dest = check.path(newPath, 'newPath');
+  const to = second(check.options(options));
+  return { run: (native, root) => native.rename(root, from, dest, existing, to) };
+};
+
+/** @type {Record<string, Method>} */
+const entries = {
+  mkdir(path, recursive, mode) {
+    const at = check.path(path, 'path');
+    const isRecursive = check.flag(recursive, 'recursive');
+    const made = check.modeOr(mode, 'mode', 0o755);
+    return { run: (native, root) => native.mkdir(root, at, isRecursive, made) };
+  },
+
+  unlink(path) {
+    const at = check.path(path, 'path');
+    return { run: (native, root) => native.unlink(root, at) };
+  },
+
+  rmdir(path) {
+    const at = check.path(path, 'path');
+    return { run: (native, root) => native.rmdir(root, at) };
+  },
+
+  rename: renameWith(REPLACE),
+
+  renameNoReplace: renameWith(REFUSE),
+
+  exchange(a, b) {
+    const one = check.path(a, 'a');
+    const other = check.path(b, 'b');
+    return { run: (native, root) => native.rename(root, one, other, EXCHANGE, undefined) };
+  },
+
+  link(oldPath, newPath, options) {
+    const from = check.path(oldPath, 'oldPath');
+    const dest = check.path(newPath, 'newPath');
+    const to = second(check.options(options));
+    return { run: (native, root) => native.link(root, from, dest, to) };
+  },
+
+  symlink(target, newPath) {
+    const text = check.path(target, 'target');
+    const at = check.path(newPath, 'newPath');
+    return { run: (native, root) => native.symlink(root, text, at) };
+  },
+
+  readlink(path, options) {
+    const at = check.path(path, 'path');
+    const asBuffer = check.asBuffers(check.optionsOrEncoding(options).encoding);
+    return { run: (native, root) => native.readlink(root, at, asBuffer) };
+  },
+
+  mkdtemp(prefix, options) {
+    const at = check.path(prefix, 'prefix');
+    const asBuffer = check.asBuffers(check.optionsOrEncoding(options).encoding);
+    return { run: (native, root) => native.mkdtemp(root, at, asBuffer) };
+  },
+};
+
+// ---- What a file is: its `stat`, its permissions, owners and times ----
+
+/**
+ * @param {'stat' | 'lstat'} name
+ * @returns {Method}
+ */
+const describe = (name) => (path, options) => {
+  const at = check.path(path, 'path');
+  if (options === undefined) {
+    return {
+      run: (native, root) => native[name](root, results.doubles, at, false, true),
+      result: results.stats,
+    };
+  }
+  const given = check.options(options);
+  const bigint = check.flag(given.bigint, 'options.bigint');
+  const throws = check.flag(given.throwIfNoEntry, 'options.throwIfNoEntry', true);
+  const array = bigint ? results.integers : results.doubles;
+  const result = bigint ? results.bigStats : results.stats;
+  return {
+    run: (native, root) => native[name](root, array, at, bigint, throws),
+    // No entry is `false`.
+    result: (answer) => (answer === false ? undefined : result(answer)),
+  };
+};
+
+/**
+ * @param {'chown' | 'lchown'} name
+ * @returns {Method}
+ */
+const chown = (name) => (path, uid, gid) => {
+  const at = check.path(path, 'path');
+  const user = check.id(uid, 'uid');
+  const group = check.id(gid, 'gid');
+  return { run: (native, root) => native[name](root, at, user, group) };
+};
+
+/**
+ * @param {'utimes' | 'lutimes'} name
+ * @returns {Method}
+ */
+const utimes = (name) => (path, atimeNs, mtimeNs) => {
+  const at = check.path(path, 'path');
+  const accessed = check.nanoseconds(atimeNs, 'atimeNs');
+  const modified = check.nanoseconds(mtimeNs, 'mtimeNs');
+  return { run: (native, root) => native[name](root, at, accessed, modified) };
+};
+
+/** @type {Record<string, Method>} */
+const metadata = {
+  stat: describe('stat'),
+
+  lstat: describe('lstat'),
+
+  statfs(path, options) {
+    const at = check.path(path, 'path');
+    const bigint = check.flag(check.options(options).bigint, 'options.bigint');
+    const array = bigint ? results.integers : results.doubles;
+    return {
+      run: (native, root) => native.statfs(root, array, at, bigint),
+      result: (answer) => results.statfs(answer, bigint),
+    };
+  },
+
+  exists(path) {
+    let at = /** @type {string | Uint8Array} */ ('');
+    try {
+      at = check.path(path, 'path');
+    } catch {
+      // As with Node, what is no path does not exist, as the empty path does not.
+    }
+    return { run: (native, root) => native.exists(root, at) };
+  },
+
+  access(path, mode) {
+    const at = check.path(path, 'path');
+    const asked = mode == null ? 0 : check.integer(mode, 'mode', 0, 7);
+    return { run: (native, root) => native.access(root, at, asked) };
+  },
+
+  chmod(path, mode) {
+    const at = check.path(path, 'path');
+    const bits = check.mode(mode, 'mode');
+    return { run: (native, root) => native.chmod(root, at, bits) };
+  },
+
+  chown: chown('chown'),
+
+  lchown: chown('lchown'),
+
+  utimes: utimes('utimes'),
+
+  lutimes: utimes('lutimes'),
+
+  realpath(path, options) {
+    const at = check.path(path, 'path');
+    const asBuffer = check.asBuffers(check.optionsOrEncoding(options).encoding);
+    return { run: (native, root) => native.realpath(root, at, asBuffer) };
+  },
+};
+
+// ---- What is in a file ----
+
+const { Buffer } = globalThis;
+const { isView } = ArrayBuffer;
+const { O_RDONLY, O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_EXCL, O_DIRECTORY } = constants;
+/** Node has no names for these. */
+const O_PATH = 0o10000000;
+const O_TMPFILE = 0o20000000 | O_DIRECTORY;
+
+/** What `readFile` reads at the most unless told otherwise, in bytes: as Node. */
+const MOST_READ = 2 ** 31 - 1;
+
+const REFLINKS = ['auto', 'always', 'never'];
+
+/**
+ * What is to be written: text in UTF-8, or bytes.
+ *
+ * @param {unknown} data
+ * @param {string} encoding
+ * @returns {string | ArrayBufferView}
+ */
+function dataOf(data, encoding) {
+  if (typeof data === 'string') {
+    return encoding === 'utf8' ? data : Buffer.from(data, /** @type {BufferEncoding} */ (encoding));
+  }
+  if (isView(data)) return data;
+  throw invalidType('data', 'of type string or an instance of Buffer, TypedArray, or DataView', data);
+}
+
+/**
+ * @param {number} byDefault how the file is opened
+ * @returns {Method}
+ */
+const writeWith = (byDefault) => (path, data, options) => {
+  const at = check.path(path, 'path');
+  const given = check.optionsOrEncoding(options);
+  const encoding = check.encoding(given.encoding, 'utf8');
+  if (encoding === 'buffer') throw invalidValue('encoding', 'is invalid encoding', encoding);
+  const written = dataOf(data, encoding);
+  const flags = check.openFlags(given.flag, 'options.flag', byDefault);
+  const mode = given.mode == null ? undefined : check.mode(given.mode, 'options.mode');
+  const atomic = check.flag(given.atomic, 'options.atomic');
+  const flush = check.flag(given.flush, 'options.flush');
+  // With these nothing is written, or a file without a name.
+  if ((flags & (O_PATH | O_TMPFILE)) !== 0) throw invalidValue('options.flag', 'is invalid', given.flag);
+  if (atomic && (flags & ~O_EXCL) !== (O_WRONLY | O_CREAT | O_TRUNC)) {
+    throw invalidValue('options.atomic', "cannot be true unless 'flag' is 'w' or 'wx'", atomic);
+  }
+  return {
+    run: (native, root, watch) => native.writeFile(root, at, written, flags, mode, atomic, flush, watch),
+  };
+};
+
+/** @type {Record<string, Method>} */
+const contents = {
+  open(path, flags, mode) {
+    const at = check.path(path, 'path');
+    const how = check.openFlags(flags, 'flags', O_RDONLY);
+    const made = check.modeOr(mode, 'mode', 0o666);
+    return { run: (native, root) => native.open(root, at, how, made) };
+  },
+
+  openRead(path) {
+    const at = check.path(path, 'path');
+    return { run: (native, root) => native.open(root, at, O_RDONLY, 0) };
+  },
+
+  openWrite(path, create, truncate, append, mode) {
+    const at = check.path(path, 'path');
+    const creates = check.flag(create, 'create');
+    const truncates = check.flag(truncate, 'truncate');
+    const appends = check.flag(append, 'append');
+    const made = check.modeOr(mode, 'mode', 0o666);
+    if (truncates && appends) throw invalidValue('truncate', "cannot be true with 'append'", truncate);
+    const how = O_WRONLY | (creates ? O_CREAT : 0) | (truncates ? O_TRUNC : 0) | (appends ? O_APPEND : 0);
+    return { run: (native, root) => native.open(root, at, how, made) };
+  },
+
+  readFile(path, options) {
+    const at = check.path(path, 'path');
+    const given = check.optionsOrEncoding(options);
+    const encoding = check.encoding(given.encoding, 'buffer');
+    const most = given.maxBytes == null ? MOST_READ : check.length(given.maxBytes, 'options.maxBytes');
+    const asBuffer = encoding !== 'utf8';
+    return {
+      run: (native, root, watch) => native.readFile(root, at, most, asBuffer, watch),
+      // A very long text comes as a Buffer: Node has the error for what is too long for a string.
+      result: (answer) =>
+        typeof answer === 'string' || encoding === 'buffer' ? answer : answer.toString(encoding),
+    };
+  },
+
+  writeFile: writeWith(O_WRONLY | O_CREAT | O_TRUNC),
+
+  appendFile: writeWith(O_WRONLY | O_CREAT | O_APPEND),
+
+  truncate(path, len) {
+    const at = check.path(path, 'path');
+    const size = check.length(len, 'len');
+    return { run: (native, root) => native.truncate(root, at, size) };
+  },
+
+  fsync(path) {
+    const at = check.path(path, 'path');
+    return { run: (native, root) => native.fsync(root, at) };
+  },
+
+  copyFile(src, dest, mode, options) {
+    const from = check.path(src, 'src');
+    const at = check.path(dest, 'dest');
+    const made = check.modeOr(mode, 'mode', 0o644);
+    const given = check.options(options);
+    const to = second(given);
+    const exclusive = check.flag(given.exclusive, 'options.exclusive');
+    const reflink = check.word(given.reflink, 'options.reflink', REFLINKS, 0);
+    return {
+      watched: watched(given),
+      run: (native, root, watch) => native.copyFile(root, from, at, made, exclusive, reflink, to, watch),
+    };
+  },
+};
+
+// ---- Whole trees ----
+
+/** What `cp` does with a file that exists. */
+const REPLACE_FILE = 0;
+const SKIP_FILE = 1;
+const REFUSE_FILE = 2;
+
+/** What `cp` can preserve: a bit each, in this order. */
+const PRESERVED = ['owner', 'times', 'mode', 'acl', 'xattr'];
+const EVERYTHING = (1 << PRESERVED.length) - 1;
+const TIMES = 1 << PRESERVED.indexOf('times');
+
+/**
+ * @param {unknown} value
+ * @returns {number} bits
+ */
+function preserved(value) {
+  if (value == null || value === false) return 0;
+  if (value === true) return EVERYTHING;
+  if (!Array.isArray(value)) {
+    throw invalidType('options.preserve', 'of type boolean or an instance of Array', value);
+  }
+  let bits = 0;
+  for (let i = 0; i < value.length; i++) {
+    const name = value[i];
+    if (typeof name !== 'string') throw invalidType(`options.preserve[${i}]`, 'of type string', name);
+    const bit = PRESERVED.indexOf(name);
+    if (bit === -1) {
+      const reason = "must hold: 'owner', 'times', 'mode', 'acl', 'xattr'";
+      throw invalidValue(`options.preserve[${i}]`, reason, name);
+    }
+    bits |= 1 << bit;
+  }
+  return bits;
+}
+
+/** @type {Record<string, Method>} */
+const trees = {
+  readdir(path, options) {
+    const at = check.path(path, 'path');
+    const given = check.optionsOrEncoding(options);
+    const asBuffers = check.asBuffers(given.encoding);
+    const recursive = check.flag(given.recursive, 'options.recursive');
+    const typed = check.flag(given.withFileTypes, 'options.withFileTypes');
+    return {
+      watched: watched(given),
+      run: (native, root, watch) => native.readdir(root, at, asBuffers, recursive, typed, watch),
+      result: typed ? results.entries : results.names,
+    };
+  },
+
+  rm(path, recursive, force, options) {
+    const at = check.path(path, 'path');
+    const isRecursive = check.flag(recursive, 'recursive');
+    const isForced = check.flag(force, 'force');
+    return {
+      watched: watched(check.options(options)),
+      run: (native, root, watch) => native.rm(root, at, isRecursive, isForced, watch),
+    };
+  },
+
+  cp(src, dest, options) {
+    const from = check.path(src, 'src');
+    const at = check.path(dest, 'dest');
+    const given = check.options(options);
+    const { filter } = given;
+    if (filter != null && typeof filter !== 'function') {
+      throw invalidType('options.filter', 'of type function', filter);
+    }
+    const to = second(given);
+    if (!check.flag(given.verbatimSymlinks, 'options.verbatimSymlinks', true)) {
+      const reason = 'cannot be false: the path of the root would be written into the link';
+      throw invalidValue('options.verbatimSymlinks', reason, false);
+    }
+    const force = check.flag(given.force, 'options.force', true);
+    const keepsTimes = check.flag(given.preserveTimestamps, 'options.preserveTimestamps');
+    const keep = preserved(given.preserve) | (keepsTimes ? TIMES : 0);
+    const recursive = check.flag(given.recursive, 'options.recursive');
+    const errorOnExist = check.flag(given.errorOnExist, 'options.errorOnExist');
+    const existing = force ? REPLACE_FILE : errorOnExist ? REFUSE_FILE : SKIP_FILE;
+    const reflink = check.word(given.reflink, 'options.reflink', REFLINKS, 0);
+    const reports = !check.flag(given.ignoreVanished, 'options.ignoreVanished');
+    const watching = watched(given);
+    /** @type {Uint8Array[] | undefined} the ways to what the filter said yes to */
+    let only;
+    /** @type {import('./root.js').Job} */
+    const job = {
+      watched: watching,
+      run: (native, root, watch) =>
+        native.cp(root, from, at, to, recursive, existing, reflink, keep, reports, only, watch),
+    };
+    if (filter == null) return job;
+    job.before = function* (methods, perform) {
+      // Copies nothing: before the filter is asked, the call as such must be possible.
+      only = [];
+      yield perform({ run: job.run });
+      const { asked } = require('./filter.js');
+      const signal = watching?.signal;
+      only = yield* asked(methods, { src: from, dest: at, filter, recursive, signal });
+    };
+    return job;
+  },
+
+  move(src, dest, options) {
+    const from = check.path(src, 'src');
+    const at = check.path(dest, 'dest');
+    const given = check.options(options);
+    const to = second(given);
+    const overwrite = check.flag(given.overwrite, 'options.overwrite');
+    const flush = check.flag(given.flush, 'options.flush');
+    return {
+      watched: watched(given),
+      run: (native, root, watch) => native.move(root, from, at, to, overwrite, flush, watch),
+    };
+  },
+};
+
+// ---- Roots ----
+
+/** @type {Record<string, Method>} */
+const roots = {
+  openRoot(path, options) {
+    const at = check.path(path, 'path');
+    const policy = check.policyBeneath(options, policyOf(this));
+    const { symlinks, mounts, hardlinks, readonly } = policy;
+    return {
+      run: (native, root) => native.openRoot(root, at, symlinks, mounts, hardlinks, readonly),
+      result: (handle) => rootOf(handle, policy),
+    };
+  },
+
+  isAt(hostPath) {
+    const at = check.path(hostPath, 'path');
+    return { run: (native, root) => native.isAt(root, at) };
+  },
+};
+
+module.exports = { ...entries, ...metadata, ...contents, ...trees, ...roots };

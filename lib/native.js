@@ -1,0 +1,12 @@
+'use strict';
+// The native side. It is loaded with the first root: whoever opens none, or has no binary, can load the rest.
+
+/** @type {import('./binding').Binding} */
+const native = /** @type {any} */ ({});
+
+/** Loads it, or throws why that cannot be done. */
+function load() {
+  if (native.calls === undefined) Object.assign(native, require('../binding.js'));
+}
+
+module.exports = { load, native };

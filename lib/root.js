@@ -1,0 +1,161 @@
+'use strict';
+// The class `SandboxRoot` and its synchronous methods: each checks its arguments, and then has its job done.
+
+const { native } = require('./native.js');
+const { Failure, checked, invalidReturnValue, messageOf, systemError } = require('./errors.js');
+const { SandboxRoot, handleOf } = require('./handles.js');
+const methods = require('./methods.js');
+const results = require('./results.js');
+const { tell } = require('./watch.js');
+
+const { apply } = Reflect;
+// biome-ignore lint/suspicious/noShadowRestrictedNames: captured at load; user code may replace it later
+const { Error } = globalThis;
+
+/** @typedef {import('./binding').Handle} Handle */
+/** @typedef {import('./binding').Operations} Operations */
+
+/**
+ * What a call is to do, once its arguments hold.
+ *
+ * @typedef {object} Job
+ * @property {(native: Operations, root: Handle, watch?: Handle) => any} run does it, with `native.calls`, or starts
+ *   it, with `native.starts`
+ * @property {(answer: any) => unknown} [result] what the caller gets for the native answer
+ * @property {import('./watch.js').Watched | undefined} [watched] what follows and stops it
+ * @property {(methods: any, perform: (job: Job) => any) => Iterator<any, void, any>} [before] what comes first; it
+ *   yields what may have to be awaited
+ */
+
+/** @typedef {(this: unknown, ...args: any[]) => Job} Method a method: it checks its arguments */
+
+/**
+ * Whether a native call has failed: it gives a negative errno then. No other answer is a negative number.
+ *
+ * @param {unknown} answer
+ */
+const isFailure = (answer) => typeof answer === 'number' && answer < 0;
+
+/**
+ * Does a job.
+ *
+ * @param {Job} job
+ * @param {Handle} root
+ * @returns {unknown} what the caller gets, or a `Failure`
+ */
+function perform({ run, result, watched }, root) {
+  const watch = watched && native.watch();
+  const answer = run(native.calls, root, watch);
+  const failure = isFailure(answer) ? new Failure(native.failure()) : undefined;
+  // Behind the failure: an `onProgress` may make calls that fail.
+  if (watched && watch) tell(watched, watch);
+  if (failure !== undefined) return failure;
+  return result === undefined ? answer : result(answer);
+}
+
+/**
+ * A synchronous method. It has as many parameters as any method takes.
+ *
+ * @param {string} name
+ * @param {Method} read
+ */
+const method = (name, read) =>
+  ({
+    /** @this {unknown} @param {unknown} a @param {unknown} b @param {unknown} c @param {unknown} d @param {unknown} e */
+    [name](a, b, c, d, e) {
+      const root = handleOf(this);
+      const job = checked(read, this, [a, b, c, d, e]);
+      const before = job.before === undefined ? undefined : doBefore(job.before, this, root);
+      const done = before ?? perform(job, root);
+      // Made here, the stack of the error begins with the method.
+      if (done instanceof Failure) throw systemError(new Error(messageOf(done)), done);
+      return done;
+    },
+  })[name];
+
+/**
+ * Does what comes before a job: the steps of a generator, whose values are there already.
+ *
+ * @param {NonNullable<Job['before']>} before
+ * @param {unknown} methods
+ * @param {Handle} root
+ * @returns {InstanceType<typeof Failure> | undefined}
+ */
+function doBefore(before, methods, root) {
+  const steps = before(methods, (job) => perform(job, root));
+  let step = steps.next();
+  while (!step.done) {
+    if (step.value instanceof Failure) return step.value;
+    step = steps.next(refusePromise(step.value));
+  }
+  return undefined;
+}
+
+/** @param {any} value what a filter may have returned */
+function refusePromise(value) {
+  if (typeof value?.then !== 'function') return value;
+  throw invalidReturnValue('Expected a boolean to be returned from the "filter" function of cp');
+}
+
+const identity = /** @type {Function} */ (
+  method('identity', () => ({
+    run: (native, root) => native.identity(root, results.integers),
+    result: results.identity,
+  }))
+);
+
+/** @type {WeakMap<object, object>} */
+const promises = new WeakMap();
+
+const members = {
+  close() {
+    native.close(handleOf(this));
+  },
+  /**
+   * @this {unknown}
+   * @param {unknown} path
+   * @param {unknown} options
+   */
+  walk(path, options) {
+    const root = handleOf(this);
+    const { walk } = require('./walk.js');
+    return checked(walk, undefined, [root, path, options]);
+  },
+  get closed() {
+    return native.closed(handleOf(this));
+  },
+  get identity() {
+    return apply(identity, this, []);
+  },
+  get promises() {
+    handleOf(this);
+    let made = promises.get(this);
+    if (made === undefined) {
+      const { SandboxPromises } = require('./promises.js');
+      made = new SandboxPromises(this);
+      promises.set(this, made);
+    }
+    return made;
+  },
+};
+
+for (const [name, read] of Object.entries(methods)) {
+  Object.defineProperty(SandboxRoot.prototype, name, {
+    value: method(name, read),
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  });
+}
+Object.defineProperties(SandboxRoot.prototype, Object.getOwnPropertyDescriptors(members));
+// `using root = new SandboxRoot(path)`: the first releases of Node 18 do not have the symbol.
+if (Symbol.dispose !== undefined) {
+  Object.defineProperty(SandboxRoot.prototype, Symbol.dispose, {
+    value: members.close,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  });
+}
+
+module.exports = { SandboxRoot, isFailure };

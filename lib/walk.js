@@ -1,0 +1,51 @@
+'use strict';
+// `walk`: an async iterator over a tree.
+
+const { native } = require('./native.js');
+const check = require('./arguments.js');
+const { Failure, messageOf, systemError } = require('./errors.js');
+const { entries } = require('./results.js');
+
+/** @typedef {import('./binding').Handle} Handle */
+
+/**
+ * @param {Handle} root
+ * @param {unknown} path
+ * @param {unknown} options
+ */
+function walk(root, path, options) {
+  const at = check.path(path, 'path');
+  const given = check.options(options);
+  const asBuffers = check.asBuffers(given.encoding);
+  const limit = (/** @type {string} */ key) =>
+    given[key] == null ? Number.MAX_SAFE_INTEGER : check.length(given[key], `options.${key}`);
+  const cursor = native.cursor(at, limit('maxDepth'), limit('maxEntries'));
+  /** @type {string | null} */
+  let truncated = null;
+  const iterator = (async function* () {
+    try {
+      for (let isLast = false; !isLast; ) {
+        let batch;
+        try {
+          batch = await native.starts.nextBatch(root, cursor, asBuffers);
+        } catch (rejected) {
+          if (typeof rejected !== 'string') throw rejected;
+          const failure = new Failure(rejected);
+          throw systemError(new Error(messageOf(failure)), failure);
+        }
+        truncated = batch[1] || null;
+        isLast = batch[2];
+        yield* entries(batch[0]);
+      }
+    } finally {
+      native.closeCursor(cursor);
+    }
+  })();
+  return Object.defineProperty(iterator, 'truncated', {
+    get: () => truncated,
+    enumerable: true,
+    configurable: true,
+  });
+}
+
+module.exports = { walk };

@@ -1,0 +1,127 @@
+'use strict';
+// Progress and cancellation of long-running work.
+
+const { native } = require('./native.js');
+const { AbortError, invalidType } = require('./errors.js');
+
+/** @typedef {import('..').Progress} Progress */
+/**
+ * What a caller passes to follow and stop work, checked.
+ *
+ * @typedef {object} Watched
+ * @property {AbortSignal} [signal]
+ * @property {(progress: Progress) => void} [onProgress]
+ */
+
+/** How often progress is told, in milliseconds. */
+const INTERVAL = 50;
+
+/**
+ * @param {Record<string, unknown>} options
+ * @returns {Watched | undefined} nothing, if nobody watches
+ */
+function watched({ signal, onProgress }) {
+  if (signal == null && onProgress == null) return undefined;
+  if (signal != null && !isSignal(signal)) {
+    throw invalidType('options.signal', 'an instance of AbortSignal', signal);
+  }
+  if (onProgress != null && typeof onProgress !== 'function') {
+    throw invalidType('options.onProgress', 'of type function', onProgress);
+  }
+  const all = /** @type {Watched} */ ({ signal: signal ?? undefined, onProgress: onProgress ?? undefined });
+  if (all.signal?.aborted) throw new AbortError(all.signal.reason);
+  return all;
+}
+
+/** @param {any} value it may be of another realm, or of a library */
+const isSignal = (value) =>
+  typeof value === 'object' &&
+  typeof value.aborted === 'boolean' &&
+  typeof value.addEventListener === 'function' &&
+  typeof value.removeEventListener === 'function';
+
+/**
+ * Tells how far the work is.
+ *
+ * @param {Watched} watched
+ * @param {import('./binding').Handle} watch
+ */
+function tell({ onProgress }, watch) {
+  if (onProgress === undefined) return;
+  const [entries, bytes] = native.progress(watch);
+  onProgress({ entries, bytes });
+}
+
+/**
+ * Waits for work that was started: its signal stops it, and so does an `onProgress` that throws.
+ *
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {Watched} watched
+ * @param {import('./binding').Handle} watch
+ * @returns {Promise<T>}
+ */
+async function follow(promise, watched, watch) {
+  const { signal, onProgress } = watched;
+  /** @type {{ error: unknown } | undefined} */
+  let thrown;
+  const tellOnce = () => {
+    if (thrown !== undefined) return;
+    try {
+      tell(watched, watch);
+    } catch (error) {
+      thrown = { error };
+      native.stop(watch);
+    }
+  };
+  const stop = () => native.stop(watch);
+  const timer = onProgress && setInterval(tellOnce, INTERVAL);
+  if (signal) listen(signal, stop);
+  try {
+    const value = await promise;
+    tellOnce();
+    if (thrown === undefined) return value;
+  } catch (failed) {
+    if (thrown === undefined) throw failed;
+  } finally {
+    clearInterval(timer);
+    if (signal) listenNoMore(signal, stop);
+  }
+  throw thrown.error;
+}
+
+/**
+ * What a signal stops: one listener for all of it, since Node warns of many.
+ *
+ * @type {WeakMap<AbortSignal, { stops: Set<() => void>, onAbort: () => void }>}
+ */
+const stopped = new WeakMap();
+
+/**
+ * @param {AbortSignal} signal
+ * @param {() => void} stop
+ */
+function listen(signal, stop) {
+  let entry = stopped.get(signal);
+  if (entry === undefined) {
+    const stops = new Set();
+    entry = { stops, onAbort: () => stops.forEach((stop) => stop()) };
+    stopped.set(signal, entry);
+  }
+  if (entry.stops.size === 0) signal.addEventListener('abort', entry.onAbort);
+  entry.stops.add(stop);
+  // It may have been aborted since the work was started.
+  if (signal.aborted) stop();
+}
+
+/**
+ * @param {AbortSignal} signal
+ * @param {() => void} stop
+ */
+function listenNoMore(signal, stop) {
+  const entry = stopped.get(signal);
+  entry?.stops.delete(stop);
+  if (entry?.stops.size === 0) signal.removeEventListener('abort', entry.onAbort);
+}
+
+module.exports = { follow, tell, watched };

@@ -1,0 +1,288 @@
+//! What a native function does. Its synchronous form and its promise read the same arguments and do the same
+//! [`Job`]; where the work of the promise is done is declared with the job.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::State;
+use super::arguments::{Arguments, Checked, Unchecked};
+use super::output::{Output, parts};
+use crate::error::{self, Reason};
+use crate::ops::metadata::IfCached;
+use crate::path::UserPath;
+use crate::resolve::Root;
+use crate::sys::node_api::{
+    Call, Deferred, Env, Exception, Function, Result, Settled, Task, Value, on_pool,
+};
+use crate::watch::Watch;
+
+/// A function, and its promise.
+pub struct Operation {
+    /// Does the work at once.
+    pub call: Function,
+    /// Starts it.
+    pub start: Function,
+}
+
+/// The operations `name => read`, where `read` makes a [`Job`] of the [`Arguments`].
+macro_rules! operations {
+    ($($name:literal => $read:expr,)*) => {
+        &[$($crate::node::job::Operation {
+            call: $crate::sys::node_api::Function {
+                name: $name,
+                body: |call| $crate::node::job::call(call, $read),
+            },
+            start: $crate::sys::node_api::Function {
+                name: $name,
+                body: |call| $crate::node::job::start(call, $read),
+            },
+        }),*]
+    };
+}
+pub(super) use operations;
+
+/// Work on a root, once all arguments hold.
+pub trait Job: Send + 'static {
+    /// Does it.
+    fn run(self, root: &Root) -> error::Result<Output>;
+
+    /// The answer, if nothing has to be waited for.
+    fn if_cached(&self, _root: &Root) -> IfCached<error::Result<Output>> {
+        IfCached::Wait(None)
+    }
+
+    /// Where a promise of it is worked for.
+    fn place(&self) -> Place {
+        Place::Pool
+    }
+
+    /// Does it, unless that takes long: see [`Place::PoolFirst`].
+    fn run_if_short(&self, _root: &Root) -> Option<error::Result<Output>> {
+        None
+    }
+}
+
+/// Where a promise is worked for.
+#[derive(Clone)]
+pub enum Place {
+    /// On libuv's pool, as that of `fs.promises`. Its few threads are shared, and an environment that ends waits
+    /// for them: for short work alone.
+    Pool,
+    /// On a thread of its own, which stops where its watch says so.
+    Thread(Arc<Watch>),
+    /// On the pool if it turns out to be short, else on a thread of its own.
+    PoolFirst(Arc<Watch>),
+}
+
+/// Work on the pool.
+pub fn pool<F, T>(run: F) -> impl Job
+where
+    F: FnOnce(&Root) -> error::Result<T> + Send + 'static,
+    T: Into<Output> + 'static,
+{
+    struct Pool<F>(F);
+    impl<F, T> Job for Pool<F>
+    where
+        F: FnOnce(&Root) -> error::Result<T> + Send + 'static,
+        T: Into<Output> + 'static,
+    {
+        fn run(self, root: &Root) -> error::Result<Output> {
+            (self.0)(root).map(Into::into)
+        }
+    }
+    Pool(run)
+}
+
+/// Work that [`Place`] says where to do. It is passed how much it may do, in bytes: what is more fails for
+/// [`Reason::TakesLong`].
+pub fn at<F, T>(place: Place, run: F) -> impl Job
+where
+    F: Fn(&Root, u64) -> error::Result<T> + Send + 'static,
+    T: Into<Output> + 'static,
+{
+    struct At<F>(Place, F);
+    impl<F, T> Job for At<F>
+    where
+        F: Fn(&Root, u64) -> error::Result<T> + Send + 'static,
+        T: Into<Output> + 'static,
+    {
+        fn run(self, root: &Root) -> error::Result<Output> {
+            (self.1)(root, u64::MAX).map(Into::into)
+        }
+
+        fn place(&self) -> Place {
+            self.0.clone()
+        }
+
+        fn run_if_short(&self, root: &Root) -> Option<error::Result<Output>> {
+            match (self.1)(root, SHORT) {
+                Err(error) if error.reason == Some(Reason::TakesLong) => None,
+                done => Some(done.map(Into::into)),
+            }
+        }
+    }
+    At(place, run)
+}
+
+/// What is read or copied on the pool at the most, in bytes. More takes longer than it takes to start a thread,
+/// and an environment that ends should not wait for it.
+pub const SHORT: u64 = 8 << 20;
+
+/// A question that the kernel may be able to answer from memory.
+pub struct Lookup<Ask, AskAndWait> {
+    /// What it is about.
+    pub path: UserPath,
+    /// Asks without waiting.
+    pub ask: Ask,
+    /// Asks.
+    pub ask_and_wait: AskAndWait,
+}
+
+impl<Ask, AskAndWait> Job for Lookup<Ask, AskAndWait>
+where
+    Ask: Fn(&Root, &UserPath) -> IfCached<error::Result<Output>> + Send + 'static,
+    AskAndWait: FnOnce(&Root, &UserPath) -> error::Result<Output> + Send + 'static,
+{
+    fn run(self, root: &Root) -> error::Result<Output> {
+        (self.ask_and_wait)(root, &self.path)
+    }
+
+    fn if_cached(&self, root: &Root) -> IfCached<error::Result<Output>> {
+        (self.ask)(root, &self.path)
+    }
+}
+
+/// Does a job at once: the value, or a negative errno, whose error `failure` tells.
+pub fn call<'s, J: Job>(
+    call: &Call<'s>,
+    read: impl FnOnce(&Arguments<'_, 's>) -> Checked<J>,
+) -> Result<Option<Value<'s>>> {
+    let state = call.env.kept::<State>()?;
+    let arguments = Arguments::new(call, &state);
+    let root = arguments.root()?;
+    match read(&arguments) {
+        Ok(job) => answer(call, &state, job.run(&root)),
+        Err(Unchecked::Failed(error)) => answer(call, &state, Err(*error)),
+        Err(Unchecked::Nonsense(exception)) => Err(exception),
+    }
+}
+
+/// Starts a job: its promise, or what [`call`] returns if it could be answered without waiting.
+pub fn start<'s, J: Job>(
+    call: &Call<'s>,
+    read: impl FnOnce(&Arguments<'_, 's>) -> Checked<J>,
+) -> Result<Option<Value<'s>>> {
+    let state = call.env.kept::<State>()?;
+    let arguments = Arguments::new(call, &state);
+    let root = arguments.root()?;
+    let job = match read(&arguments) {
+        Ok(job) => job,
+        Err(Unchecked::Failed(error)) => return answer(call, &state, Err(*error)),
+        Err(Unchecked::Nonsense(exception)) => return Err(exception),
+    };
+    let to_close = match job.if_cached(&root) {
+        IfCached::Answer(done) => return answer(call, &state, done),
+        IfCached::Wait(fd) => fd,
+    };
+    let place = job.place();
+    let task = Box::new(Work {
+        root,
+        job: Some(job),
+        is_short: matches!(place, Place::PoolFirst(_)),
+        to_close,
+        done: None,
+    });
+    let (deferred, promise) = call.env.promise()?;
+    match place {
+        Place::Pool | Place::PoolFirst(_) => on_pool(call.env, deferred, task)?,
+        Place::Thread(watch) => state.threads.start(call.env, deferred, task, watch)?,
+    }
+    Ok(Some(promise))
+}
+
+fn answer<'s>(
+    call: &Call<'s>,
+    state: &State,
+    done: error::Result<Output>,
+) -> Result<Option<Value<'s>>> {
+    match done {
+        Ok(output) => output.answer(call, state),
+        Err(error) => {
+            state.failure.replace(parts(&error));
+            call.env.number(f64::from(-error.errno)).map(Some)
+        }
+    }
+}
+
+/// Functions about calls.
+pub const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "failure",
+        body: |call| {
+            let parts = call.env.kept::<State>()?.failure.take();
+            call.env.string(&parts).map(Some)
+        },
+    },
+    Function {
+        name: "strerror",
+        body: |call| {
+            let errno = call.get(0).and_then(|value| call.env.as_number(value));
+            let errno = errno.ok_or(super::arguments::NONSENSE)? as i32;
+            let text = std::io::Error::from_raw_os_error(errno).to_string();
+            // Behind the text stands its number.
+            let text = text.split(" (os error").next().unwrap_or_default();
+            call.env.string(text.as_bytes()).map(Some)
+        },
+    },
+];
+
+/// A job on another thread. It keeps the root open until it is done.
+struct Work<J> {
+    root: Arc<Root>,
+    job: Option<J>,
+    /// Whether it is done on the pool, and goes on elsewhere if it takes long.
+    is_short: bool,
+    to_close: Option<OwnedFd>,
+    done: Option<error::Result<Output>>,
+}
+
+impl<J: Job> Task for Work<J> {
+    fn work(&mut self) {
+        self.to_close = None;
+        self.done = match self.is_short {
+            true => self
+                .job
+                .as_ref()
+                .and_then(|job| job.run_if_short(&self.root)),
+            false => self.job.take().map(|job| job.run(&self.root)),
+        };
+    }
+
+    fn settle<'s>(&mut self, env: Env<'s>) -> Result<Settled<'s>> {
+        match &mut self.done {
+            Some(Ok(output)) => {
+                let value = output.value(env, &*env.kept::<State>()?)?;
+                let value = value.map_or_else(|| env.undefined(), Ok)?;
+                Ok(Settled::Resolved(value))
+            }
+            Some(Err(error)) => Ok(Settled::Rejected(env.string(&parts(error))?)),
+            None if self.is_short && self.job.is_some() => Ok(Settled::Unfinished),
+            None => Err(Exception("the operation panicked")),
+        }
+    }
+
+    fn handed_over(&mut self) {
+        if let Some(Ok(output)) = self.done.take() {
+            output.handed_over();
+        }
+    }
+
+    fn go_on(mut self: Box<Self>, env: Env<'_>, promise: Deferred) {
+        self.is_short = false;
+        let place = self.job.as_ref().map(Job::place);
+        if let (Some(Place::PoolFirst(watch)), Ok(state)) = (place, env.kept::<State>()) {
+            // Nobody waits any more if that fails: the environment is ending.
+            let _ = state.threads.start(env, promise, self, watch);
+        }
+    }
+}

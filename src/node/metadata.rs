@@ -1,0 +1,113 @@
+//! Native functions about what a file is: its `stat`, its permissions, owners and times.
+
+use rustix::fs::{Access, Stat};
+
+use super::arguments::{Arguments, Checked};
+use super::job::{Job, Lookup, Operation, operations, pool};
+use super::output::{Output, Words};
+use crate::error;
+use crate::ops::metadata::{self, Owner};
+use crate::ops::realpath;
+use crate::path::UserPath;
+use crate::resolve::Root;
+
+/// These functions.
+pub const OPERATIONS: &[Operation] = operations! {
+    "stat" => |args| describe(args, metadata::stat, true),
+    "lstat" => |args| describe(args, metadata::lstat, false),
+    "statfs" => statfs,
+    "exists" => exists,
+    "access" => access,
+    "chmod" => chmod,
+    "chown" => |args| chown(args, metadata::chown),
+    "lchown" => |args| chown(args, metadata::lchown),
+    "utimes" => |args| utimes(args, metadata::utimes),
+    "lutimes" => |args| utimes(args, metadata::lutimes),
+    "realpath" => realpath,
+};
+
+/// Behind the root comes the array for the result: see [`Output::Words`].
+const BEHIND_WORDS: usize = 2;
+
+fn describe(
+    args: &Arguments<'_, '_>,
+    describe: fn(&Root, &UserPath) -> error::Result<Stat>,
+    follow: bool,
+) -> Checked<impl Job + use<>> {
+    let path = args.path(BEHIND_WORDS)?;
+    let (exact, throws) = (args.flag(BEHIND_WORDS + 1)?, args.flag(BEHIND_WORDS + 2)?);
+    let output = move |found: error::Result<Stat>| match found {
+        Ok(stat) => Ok(Words::of_stat(&stat, exact)),
+        // No entry.
+        Err(error) if error.errno == libc::ENOENT && !throws => Ok(Output::Flag(false)),
+        Err(error) => Err(error),
+    };
+    let ask = move |root: &Root, path: &UserPath| {
+        metadata::stat_if_cached(root, path, follow).map(output)
+    };
+    let ask_and_wait = move |root: &Root, path: &UserPath| output(describe(root, path));
+    Ok(Lookup {
+        path,
+        ask,
+        ask_and_wait,
+    })
+}
+
+fn statfs(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let (path, exact) = (args.path(BEHIND_WORDS)?, args.flag(BEHIND_WORDS + 1)?);
+    Ok(pool(move |root: &Root| {
+        Ok(Words::of_statfs(&metadata::statfs(root, &path)?, exact))
+    }))
+}
+
+fn exists(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let ask = |root: &Root, path: &UserPath| {
+        metadata::exists_if_cached(root, path).map(|found| Ok(Output::Flag(found)))
+    };
+    let ask_and_wait =
+        |root: &Root, path: &UserPath| Ok(Output::Flag(metadata::exists(root, path)));
+    Ok(Lookup {
+        path: args.path(1)?,
+        ask,
+        ask_and_wait,
+    })
+}
+
+fn access(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let (path, mode) = (args.path(1)?, args.number(2)?);
+    let mode = Access::from_bits_truncate(mode);
+    Ok(pool(move |root: &Root| metadata::access(root, &path, mode)))
+}
+
+fn chmod(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let (path, mode) = (args.path(1)?, args.mode(2)?);
+    Ok(pool(move |root: &Root| metadata::chmod(root, &path, mode)))
+}
+
+fn chown(
+    args: &Arguments<'_, '_>,
+    set: fn(&Root, &UserPath, Owner) -> error::Result<()>,
+) -> Checked<impl Job + use<>> {
+    let path = args.path(1)?;
+    let owner = Owner {
+        user: args.user(2)?,
+        group: args.group(3)?,
+    };
+    Ok(pool(move |root: &Root| set(root, &path, owner)))
+}
+
+fn utimes(
+    args: &Arguments<'_, '_>,
+    set: fn(&Root, &UserPath, &rustix::fs::Timestamps) -> error::Result<()>,
+) -> Checked<impl Job + use<>> {
+    let path = args.path(1)?;
+    let times = metadata::times(args.nanoseconds(2)?, args.nanoseconds(3)?);
+    Ok(pool(move |root: &Root| set(root, &path, &times)))
+}
+
+fn realpath(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let (path, form) = (args.path(1)?, args.form(2)?);
+    Ok(pool(move |root: &Root| {
+        Ok((realpath::realpath(root, &path)?, form))
+    }))
+}

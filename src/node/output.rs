@@ -1,0 +1,260 @@
+//! What an operation returns, and the value that a script gets for it.
+
+use std::io::Write;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+
+use rustix::fs::{Stat, StatFs};
+
+use super::{Native, State};
+use crate::error;
+use crate::ops::identity::Identity;
+use crate::ops::metadata::Nanoseconds;
+use crate::ops::tree::cursor::{Batch, Truncated};
+use crate::ops::tree::list::Names;
+use crate::resolve::Root;
+use crate::sys::node_api::{Call, Env, Result, Value};
+
+/// What an operation returns.
+pub enum Output {
+    /// `undefined`
+    Nothing,
+    /// A boolean.
+    Flag(bool),
+    /// A file descriptor. It is closed unless the script gets it.
+    Descriptor(OwnedFd),
+    /// Numbers of 64 bits, for [`WORDS`].
+    Words(Box<Words>),
+    /// A string or a Buffer.
+    Text(Vec<u8>, As),
+    /// A batch of a walk: its entries as a string or a Buffer, what truncated it, and whether it is the last.
+    Batch(Batch, As),
+    /// A handle of a root.
+    Root(Root),
+}
+
+/// The form of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum As {
+    /// A string. What is not UTF-8 becomes U+FFFD. A very long text comes as a Buffer all the same: Node has the
+    /// error for what is too long for a string.
+    String,
+    /// A Buffer.
+    Buffer,
+}
+
+/// The argument of a call that takes [`Output::Words`]: a `Float64Array` or a `BigUint64Array`, behind the root.
+const WORDS: usize = 1;
+
+/// V8 makes a string of that many bytes on every platform.
+const SURELY_A_STRING: usize = 1 << 27;
+
+impl Output {
+    /// The value of a synchronous call.
+    pub fn answer<'s>(mut self, call: &Call<'s>, state: &State) -> Result<Option<Value<'s>>> {
+        if let (Self::Words(words), Some(array)) = (&self, call.get(WORDS)) {
+            call.env.fill(array, words.as_slice())?;
+            return Ok(None);
+        }
+        let value = self.value(call.env, state)?;
+        self.handed_over();
+        Ok(value)
+    }
+
+    /// The value of a promise. What it stands for is the script's once it is [handed over](Self::handed_over).
+    pub fn value<'s>(&mut self, env: Env<'s>, state: &State) -> Result<Option<Value<'s>>> {
+        let value = match std::mem::replace(self, Self::Nothing) {
+            Self::Nothing => return Ok(None),
+            Self::Flag(flag) => env.boolean(flag),
+            Self::Descriptor(fd) => {
+                let value = env.number(f64::from(fd.as_raw_fd()));
+                *self = Self::Descriptor(fd);
+                value
+            }
+            Self::Words(words) => env.array_buffer(words.as_slice()),
+            Self::Text(bytes, form) => text(env, bytes, form),
+            Self::Batch(batch, form) => {
+                let truncated = match batch.truncated {
+                    None => "",
+                    Some(Truncated::Depth) => "maxDepth",
+                    Some(Truncated::Entries) => "maxEntries",
+                };
+                let entries = text(env, batch.names.into_bytes(), form)?;
+                let truncated = env.string(truncated.as_bytes())?;
+                env.array(&[entries, truncated, env.boolean(batch.is_last)?])
+            }
+            Self::Root(root) => state.handles.add(env, Native::root(root)),
+        };
+        value.map(Some)
+    }
+
+    /// Gives up what the value stands for.
+    pub fn handed_over(self) {
+        if let Self::Descriptor(fd) = self {
+            let _ = fd.into_raw_fd();
+        }
+    }
+}
+
+fn text<'s>(env: Env<'s>, bytes: Vec<u8>, form: As) -> Result<Value<'s>> {
+    match form {
+        As::String if bytes.len() <= SURELY_A_STRING => env.string(&bytes),
+        _ => env.buffer(bytes),
+    }
+}
+
+/// Numbers of 64 bits: doubles, or integers, in the order of `lib/words.js`.
+pub struct Words {
+    list: [u64; Self::MOST],
+    count: usize,
+}
+
+impl Words {
+    const MOST: usize = 16;
+
+    fn new() -> Self {
+        Self {
+            list: [0; Self::MOST],
+            count: 0,
+        }
+    }
+
+    fn push(&mut self, word: u64) {
+        if let Some(free) = self.list.get_mut(self.count) {
+            *free = word;
+            self.count += 1;
+        }
+    }
+
+    fn as_slice(&self) -> &[u64] {
+        &self.list[..self.count]
+    }
+
+    /// The fields of `stat`: as doubles, times in nanoseconds; or exact, times in seconds and nanoseconds.
+    pub fn of_stat(stat: &Stat, exact: bool) -> Output {
+        let fields = [
+            i128::from(stat.st_dev),
+            stat.st_ino.into(),
+            stat.st_mode.into(),
+            stat.st_nlink.into(),
+            stat.st_uid.into(),
+            stat.st_gid.into(),
+            stat.st_rdev.into(),
+            stat.st_size.into(),
+            stat.st_blksize.into(),
+            stat.st_blocks.into(),
+        ];
+        let times = [
+            (stat.st_atime, stat.st_atime_nsec),
+            (stat.st_mtime, stat.st_mtime_nsec),
+            (stat.st_ctime, stat.st_ctime_nsec),
+        ];
+        let mut words = Self::new();
+        for field in fields {
+            words.push(if exact { field as u64 } else { double(field) });
+        }
+        for (seconds, fraction) in times {
+            if exact {
+                words.push(seconds as u64);
+                words.push(fraction);
+            } else {
+                words.push(double(Nanoseconds::of(seconds, fraction).get()));
+            }
+        }
+        Output::Words(Box::new(words))
+    }
+
+    /// The fields of `statfs`.
+    pub fn of_statfs(stat: &StatFs, exact: bool) -> Output {
+        let fields = [
+            stat.f_type as i128,
+            stat.f_bsize as i128,
+            stat.f_blocks as i128,
+            stat.f_bfree as i128,
+            stat.f_bavail as i128,
+            stat.f_files as i128,
+            stat.f_ffree as i128,
+        ];
+        let mut words = Self::new();
+        for field in fields {
+            words.push(if exact { field as u64 } else { double(field) });
+        }
+        Output::Words(Box::new(words))
+    }
+}
+
+/// The bits of the double that is closest to `number`.
+fn double(number: i128) -> u64 {
+    // From 64 bits it takes one instruction.
+    let number = i64::try_from(number).map_or_else(|_| number as f64, |number| number as f64);
+    number.to_bits()
+}
+
+/// The parts of an error of `lib/errors.js`, with a NUL between them: errno, syscall, the name of the reason and
+/// its text, how many paths the call has, these paths, and those of entries in a tree.
+pub fn parts(error: &error::Error) -> Vec<u8> {
+    let paths = [&error.path, &error.dest].into_iter().flatten();
+    let (name, text) = match error.reason {
+        Some(reason) => (reason.name(), reason.text()),
+        None => ("", "".into()),
+    };
+    let mut parts = Vec::with_capacity(128);
+    // Writing to a list does not fail.
+    let _ = write!(
+        parts,
+        "{}\0{}\0{name}\0{text}\0{}",
+        -error.errno,
+        error.syscall,
+        paths.clone().count(),
+    );
+    for path in paths.chain(&error.entries) {
+        parts.push(0);
+        parts.extend_from_slice(path);
+    }
+    parts
+}
+
+impl From<()> for Output {
+    fn from((): ()) -> Self {
+        Self::Nothing
+    }
+}
+
+impl From<bool> for Output {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+}
+
+impl From<OwnedFd> for Output {
+    fn from(fd: OwnedFd) -> Self {
+        Self::Descriptor(fd)
+    }
+}
+
+impl From<Root> for Output {
+    fn from(root: Root) -> Self {
+        Self::Root(root)
+    }
+}
+
+impl From<Identity> for Output {
+    fn from(Identity { dev, ino, mount_id }: Identity) -> Self {
+        let mut words = Words::new();
+        for word in [dev, ino, mount_id] {
+            words.push(word);
+        }
+        Self::Words(Box::new(words))
+    }
+}
+
+impl From<(Names, As)> for Output {
+    fn from((names, form): (Names, As)) -> Self {
+        Self::Text(names.into_bytes(), form)
+    }
+}
+
+impl From<(Vec<u8>, As)> for Output {
+    fn from((bytes, form): (Vec<u8>, As)) -> Self {
+        Self::Text(bytes, form)
+    }
+}
