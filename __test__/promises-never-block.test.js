@@ -128,8 +128,10 @@ test('A removed file that a promise has found is closed on another thread', (t) 
         const root = new SandboxRoot(${JSON.stringify(dir)});
         const remover = spawn('sh', ['-c', 'sleep 0.2; rm ' + file], { stdio: 'ignore' });
         const removed = new Promise((resolve) => remover.on('exit', resolve));
+        // Loads what promises need.
+        const { promises } = root;
         mark(method);
-        const asked = root.promises[method]('file');
+        const asked = promises[method]('file');
         came.push(await asked.then((value) => value === false ? 'false' : 'found', ({ code }) => code));
         mark('between');
         await removed;
