@@ -21,6 +21,7 @@ use rustix::time::ClockId;
 use crate::at::{At, random_characters};
 use crate::error::{Failure, Reason, Result};
 use crate::path::{LONGEST, Leaf, RelPath, Unnamed, UserPath};
+use crate::ops::directory::is_empty;
 use crate::policy::{Allowed, Policy};
 use crate::retry;
 use crate::sys;
@@ -329,16 +330,66 @@ impl Root {
         let fd = match self.step(at, flags) {
             // The umask forbids even its owner to open it.
             Err(failure) if failure.errno == Errno::ACCESS => {
-                let handle = self.step(at, OFlags::PATH | OFlags::NOFOLLOW)?;
-                if rustix::fs::fstat(&handle)?.st_uid != rustix::process::geteuid().as_raw() {
-                    return Err(failure);
-                }
-                sys::fchmod_o_path(handle.as_fd(), Mode::RWXU)?;
-                self.step(at, flags)?
+                return self.made_unreadable_at(at, kind, before, flags, failure);
             }
             fd => fd?,
         };
-        let stat = rustix::fs::fstat(&fd)?;
+        match self.is_made(fd.as_fd(), at, kind, before)? {
+            true => Ok(fd),
+            false => Err(Errno::BUSY.into()),
+        }
+    }
+
+    /// The same for what its owner may not open, which `denied` says: it is given the mode that lets him.
+    fn made_unreadable_at(
+        &self,
+        at: At<'_>,
+        kind: FileType,
+        before: Moment,
+        flags: OFlags,
+        denied: Failure,
+    ) -> Result<OwnedFd, Failure> {
+        let handle = self.step(at, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let stat = rustix::fs::fstat(&handle)?;
+        if stat.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(denied);
+        }
+        // A umask takes bits away. A directory may have one of them from the one that it is in.
+        let is_closed = stat.st_mode & 0o5077 == 0;
+        if !is_closed || !self.is_made(handle.as_fd(), at, kind, before)? {
+            return Err(Errno::BUSY.into());
+        }
+        let inherited = Mode::from_raw_mode(stat.st_mode) & Mode::SGID;
+        sys::fchmod_o_path(handle.as_fd(), inherited | Mode::RWXU)?;
+        let opened = self.step(at, flags).and_then(|fd| {
+            let now = rustix::fs::fstat(&fd)?;
+            let is_same = (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino);
+            // Elsewhere than on a local file system, nothing tells its age.
+            let is_new = kind != FileType::Directory
+                || describes_from_memory(fd.as_fd())
+                || is_empty(fd.as_fd())?;
+            match is_same && is_new {
+                true => Ok(fd),
+                false => Err(Errno::BUSY.into()),
+            }
+        });
+        if opened.is_err() {
+            // It gets back what it had: it may be somebody's.
+            let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
+            let _ = sys::fchmod_o_path(handle.as_fd(), mode);
+        }
+        opened
+    }
+
+    /// Whether `fd`, opened by the name `at`, can be what was made under it since the moment `before`.
+    fn is_made(
+        &self,
+        fd: BorrowedFd<'_>,
+        at: At<'_>,
+        kind: FileType,
+        before: Moment,
+    ) -> Result<bool, Failure> {
+        let stat = rustix::fs::fstat(fd)?;
         let is_closed = |stat: &Stat| stat.st_mode & 0o077 == 0;
         let user = rustix::process::geteuid().as_raw();
         let mut is_ours = stat.st_uid == user && (kind != FileType::Directory || is_closed(&stat));
@@ -348,15 +399,10 @@ impl Root {
             is_ours = stat.st_uid == given.st_uid
                 && (kind != FileType::Directory || is_closed(&stat) || !is_closed(&given));
         }
-        let is_ours = is_ours
+        Ok(is_ours
             && FileType::from_raw_mode(stat.st_mode) == kind
             && (kind == FileType::Directory || stat.st_nlink == 1)
-            && !before.is_behind(fd.as_fd())?;
-        if is_ours {
-            Ok(fd)
-        } else {
-            Err(Errno::BUSY.into())
-        }
+            && !before.is_behind(fd)?)
     }
 
     /// What a directory, or a file, is that is made beside `at` for its owner alone, under a name that nobody
