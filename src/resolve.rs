@@ -12,6 +12,7 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
 use rustix::io::Errno;
@@ -20,8 +21,8 @@ use rustix::time::ClockId;
 
 use crate::at::{At, random_characters};
 use crate::error::{Failure, Reason, Result};
-use crate::path::{LONGEST, Leaf, RelPath, Unnamed, UserPath};
 use crate::ops::directory::is_empty;
+use crate::path::{LONGEST, Leaf, RelPath, Unnamed, UserPath};
 use crate::policy::{Allowed, Policy};
 use crate::retry;
 use crate::sys;
@@ -513,11 +514,13 @@ impl Root {
     ) -> Result<OwnedFd, Failure> {
         self.fd()?;
         // What is moved away while it is opened is no longer beneath `dir`; a mount stays one.
-        let again = |errno| is_passing(errno) || errno == Errno::XDEV;
         let resolve = self.policy.in_tree().resolve();
         let flags = flags | OFlags::CLOEXEC;
-        retry::on(again, || {
-            rustix::fs::openat2(dir, name, flags, mode, resolve)
+        opened(flags, || {
+            retry::on(
+                |errno| errno == Errno::XDEV,
+                || rustix::fs::openat2(dir, name, flags, mode, resolve),
+            )
         })
         .map_err(|errno| explained(dir, resolve, errno, name, flags))
     }
@@ -554,20 +557,26 @@ impl Root {
         let resolve = self.policy.resolve();
         let look_up = |resolve| rustix::fs::openat2(dir, path, flags, mode, resolve);
         let found = match self.policy.follows() {
-            false => retry::on(is_passing, || look_up(resolve)),
+            false => opened(flags, || look_up(resolve)),
             true => {
-                // A lease that somebody holds says the same as a storm of renames, and no rest helps. The
-                // path alone can be looked up then: each time, and not now and then as in a storm.
+                // A lease that somebody holds says the same as a storm of renames. The path alone can be
+                // looked up then: each time, and not now and then as in a storm.
                 let found = Cell::new(0);
-                let is_storm = || {
+                let patience = || {
                     let resolve = resolve | ResolveFlags::NO_XDEV;
                     let flags = flags & OFlags::NOFOLLOW | OFlags::PATH | OFlags::CLOEXEC;
                     let is_found = rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve);
                     found.set(is_found.map_or(0, |_| found.get() + 1));
-                    found.get() < ENOUGH_FOR_A_LEASE
+                    match found.get() < ENOUGH_FOR_A_LEASE {
+                        true => retry::FOR_A_STORM,
+                        false => retry::FOR_A_LEASE,
+                    }
                 };
-                let is_storm = || flags.contains(OFlags::PATH) || is_storm();
-                retry::with_backoff(is_passing, is_storm, || {
+                let patience = || match flags.contains(OFlags::PATH) {
+                    true => retry::FOR_A_STORM,
+                    false => patience(),
+                };
+                retry::with_backoff(is_passing, patience, || {
                     look_up_upwards(dir, path, resolve, look_up)
                 })
             }
@@ -583,6 +592,15 @@ const ENOUGH_FOR_A_LEASE: u32 = 8;
 /// what somebody has mounted over it.
 ///
 /// So no mount is crossed at first. If the path leads into one, it may, as long as nothing goes upwards;
+/// What `open` opens without following a symlink: only a lease that somebody holds makes that fail for long.
+fn opened(flags: OFlags, open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
+    let patience = match flags.contains(OFlags::PATH) {
+        true => Duration::ZERO,
+        false => retry::FOR_A_LEASE,
+    };
+    retry::with_backoff(is_passing, || patience, open)
+}
+
 /// else only where nothing is mounted over the root.
 fn look_up_upwards(
     root: BorrowedFd<'_>,

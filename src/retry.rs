@@ -10,7 +10,11 @@ pub const TRIES: u32 = 128;
 
 /// How long something is tried that a storm of renames elsewhere in the file system makes fail: a lookup
 /// with `..`, which says `EAGAIN` if anything was renamed meanwhile.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub const FOR_A_STORM: Duration = Duration::from_secs(1);
+
+/// How long the holder of a lease has to give it up: an open that does not wait asks for that, and says
+/// `EAGAIN`.
+pub const FOR_A_LEASE: Duration = Duration::from_millis(100);
 
 /// The longest rest between two tries.
 const LONGEST_REST: Duration = Duration::from_millis(1);
@@ -39,19 +43,21 @@ pub fn on<T>(again: impl Fn(Errno) -> bool, mut call: impl FnMut() -> Result<T>)
     call()
 }
 
-/// As [`on`], and then with growing rests for as long as it `is_storm`, until [`PATIENCE`] is at its end.
+/// As [`on`], and then with growing rests for as long as `patience` says.
 pub fn with_backoff<T>(
     again: impl Fn(Errno) -> bool,
-    is_storm: impl Fn() -> bool,
+    patience: impl Fn() -> Duration,
     mut call: impl FnMut() -> Result<T>,
 ) -> Result<T> {
     let mut done = on(&again, &mut call);
+    if done.is_ok() {
+        return done;
+    }
+    let begin = Instant::now();
     let mut backoff = Duration::from_micros(1);
-    let end = Instant::now() + PATIENCE;
     while let Err(errno) = done
         && again(errno)
-        && Instant::now() < end
-        && is_storm()
+        && begin.elapsed() < patience()
     {
         thread::sleep(backoff);
         backoff = (backoff * 2).min(LONGEST_REST);
@@ -79,7 +85,7 @@ mod tests {
         let mut calls = 0;
         let done: Result<()> = with_backoff(
             |errno| errno == Errno::AGAIN,
-            || true,
+            || FOR_A_LEASE,
             || {
                 calls += 1;
                 Err(Errno::AGAIN)
