@@ -435,6 +435,13 @@ impl Root {
         Content::checked(self.step(at, flags)?, flags, self.policy)
     }
 
+    /// The content of the file that has the name `at`, or of a new one that has no permissions. `flags` say how it
+    /// is opened.
+    pub fn content_or_new_at(&self, at: At<'_>, flags: OFlags) -> Result<Content, Failure> {
+        let flags = flags | OFlags::CREATE | OFlags::NONBLOCK | OFlags::NOCTTY;
+        Content::checked(self.for_change()?.step(at, flags)?, flags, self.policy)
+    }
+
     /// A new regular file called `at`; `flags` say how it is written to. Something there is `EEXIST`.
     pub fn create_at(&self, at: At<'_>, flags: OFlags, mode: Mode) -> Result<OwnedFd, Failure> {
         let (dir, name) = at.parts();
@@ -585,13 +592,6 @@ impl Root {
     }
 }
 
-/// How often in a row a path is found while its content is not opened, until a lease is taken for the cause.
-const ENOUGH_FOR_A_LEASE: u32 = 8;
-
-/// A lookup that may go upwards, by a `..` in the path or in a link: one that arrives at `root` would enter
-/// what somebody has mounted over it.
-///
-/// So no mount is crossed at first. If the path leads into one, it may, as long as nothing goes upwards;
 /// What `open` opens without following a symlink: only a lease that somebody holds makes that fail for long.
 fn opened(flags: OFlags, open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
     let patience = match flags.contains(OFlags::PATH) {
@@ -601,6 +601,13 @@ fn opened(flags: OFlags, open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result
     retry::with_backoff(is_passing, || patience, open)
 }
 
+/// How often in a row a path is found while its content is not opened, until a lease is taken for the cause.
+const ENOUGH_FOR_A_LEASE: u32 = 8;
+
+/// A lookup that may go upwards, by a `..` in the path or in a link: one that arrives at `root` would enter
+/// what somebody has mounted over it.
+///
+/// So no mount is crossed at first. If the path leads into one, it may, as long as nothing goes upwards;
 /// else only where nothing is mounted over the root.
 fn look_up_upwards(
     root: BorrowedFd<'_>,
