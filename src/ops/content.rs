@@ -273,7 +273,11 @@ impl Old {
 
 fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) -> Result<(), Failure> {
     while !data.is_empty() {
-        let written = on_intr(|| rustix::io::write(fd, data));
+        let written = on_intr(|| match rustix::io::write(fd, data) {
+            // Only a strange file system takes nothing, and then for ever.
+            Ok(0) => Err(Errno::IO),
+            written => written,
+        });
         let written = written.map_err(|errno| Failure::from(errno).at_descriptor("write"))?;
         data = data.get(written..).unwrap_or_default();
     }

@@ -316,7 +316,11 @@ impl Copier<'_> {
         let read = on_intr(|| rustix::io::pread(self.from, &mut *room, position))?;
         let mut rest = room.get(..read).unwrap_or_default();
         while !rest.is_empty() {
-            let written = on_intr(|| rustix::io::pwrite(self.to, rest, position))?;
+            let written = on_intr(|| match rustix::io::pwrite(self.to, rest, position) {
+                // Only a strange file system takes nothing, and then for ever.
+                Ok(0) => Err(Errno::IO),
+                written => written,
+            })?;
             rest = rest.get(written..).unwrap_or_default();
             position += written as u64;
         }
