@@ -12,7 +12,6 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
 use rustix::io::Errno;
@@ -24,7 +23,7 @@ use crate::error::{Failure, Reason, Result};
 use crate::ops::directory::is_empty;
 use crate::path::{LONGEST, Leaf, RelPath, Unnamed, UserPath};
 use crate::policy::{Allowed, Policy};
-use crate::retry;
+use crate::retry::{self, Cause};
 use crate::sys;
 
 /// A directory that nothing leaves: a descriptor, not a path.
@@ -569,21 +568,21 @@ impl Root {
                 // A lease that somebody holds says the same as a storm of renames. The path alone can be
                 // looked up then: each time, and not now and then as in a storm.
                 let found = Cell::new(0);
-                let patience = || {
+                let cause = || {
                     let resolve = resolve | ResolveFlags::NO_XDEV;
                     let flags = flags & OFlags::NOFOLLOW | OFlags::PATH | OFlags::CLOEXEC;
                     let is_found = rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve);
                     found.set(is_found.map_or(0, |_| found.get() + 1));
                     match found.get() < ENOUGH_FOR_A_LEASE {
-                        true => retry::FOR_A_STORM,
-                        false => retry::FOR_A_LEASE,
+                        true => Cause::Storm,
+                        false => Cause::Lease,
                     }
                 };
-                let patience = || match flags.contains(OFlags::PATH) {
-                    true => retry::FOR_A_STORM,
-                    false => patience(),
+                let cause = || match flags.contains(OFlags::PATH) {
+                    true => Cause::Storm,
+                    false => cause(),
                 };
-                retry::with_backoff(is_passing, patience, || {
+                retry::with_backoff(is_passing, cause, || {
                     look_up_upwards(dir, path, resolve, look_up)
                 })
             }
@@ -593,12 +592,16 @@ impl Root {
 }
 
 /// What `open` opens without following a symlink: only a lease that somebody holds makes that fail for long.
-fn opened(flags: OFlags, open: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
-    let patience = match flags.contains(OFlags::PATH) {
-        true => Duration::ZERO,
-        false => retry::FOR_A_LEASE,
-    };
-    retry::with_backoff(is_passing, || patience, open)
+fn opened(
+    flags: OFlags,
+    mut open: impl FnMut() -> Result<OwnedFd, Errno>,
+) -> Result<OwnedFd, Errno> {
+    match retry::on(is_passing, &mut open) {
+        Err(Errno::AGAIN) if !flags.contains(OFlags::PATH) => {
+            retry::with_backoff(|errno| errno == Errno::AGAIN, || Cause::Lease, open)
+        }
+        done => done,
+    }
 }
 
 /// How often in a row a path is found while its content is not opened, until a lease is taken for the cause.

@@ -10,11 +10,11 @@ pub const TRIES: u32 = 128;
 
 /// How long something is tried that a storm of renames elsewhere in the file system makes fail: a lookup
 /// with `..`, which says `EAGAIN` if anything was renamed meanwhile.
-pub const FOR_A_STORM: Duration = Duration::from_secs(1);
+const FOR_A_STORM: Duration = Duration::from_secs(1);
 
 /// How long the holder of a lease has to give it up: an open that does not wait asks for that, and says
 /// `EAGAIN`.
-pub const FOR_A_LEASE: Duration = Duration::from_millis(100);
+const FOR_A_LEASE: Duration = Duration::from_millis(100);
 
 /// The longest rest between two tries.
 const LONGEST_REST: Duration = Duration::from_millis(1);
@@ -43,10 +43,19 @@ pub fn on<T>(again: impl Fn(Errno) -> bool, mut call: impl FnMut() -> Result<T>)
     call()
 }
 
-/// As [`on`], and then with growing rests for as long as `patience` says.
+/// What makes a lookup say `EAGAIN` again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Renames elsewhere.
+    Storm,
+    /// The file has a lease.
+    Lease,
+}
+
+/// As [`on`], and then with growing rests, for as long as the `cause` is worth it.
 pub fn with_backoff<T>(
     again: impl Fn(Errno) -> bool,
-    patience: impl Fn() -> Duration,
+    cause: impl Fn() -> Cause,
     mut call: impl FnMut() -> Result<T>,
 ) -> Result<T> {
     let mut done = on(&again, &mut call);
@@ -57,11 +66,22 @@ pub fn with_backoff<T>(
     let mut backoff = Duration::from_micros(1);
     while let Err(errno) = done
         && again(errno)
-        && begin.elapsed() < patience()
     {
+        let cause = cause();
+        let patience = match cause {
+            Cause::Storm => FOR_A_STORM,
+            Cause::Lease => FOR_A_LEASE,
+        };
+        if begin.elapsed() >= patience {
+            break;
+        }
         thread::sleep(backoff);
         backoff = (backoff * 2).min(LONGEST_REST);
-        done = on(&again, &mut call);
+        // One of many tries gets through a storm. With a lease, none does until it is given up.
+        done = match cause {
+            Cause::Storm => on(&again, &mut call),
+            Cause::Lease => call(),
+        };
     }
     done
 }
@@ -85,7 +105,7 @@ mod tests {
         let mut calls = 0;
         let done: Result<()> = with_backoff(
             |errno| errno == Errno::AGAIN,
-            || FOR_A_LEASE,
+            || Cause::Storm,
             || {
                 calls += 1;
                 Err(Errno::AGAIN)
