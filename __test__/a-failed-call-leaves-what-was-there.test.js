@@ -78,6 +78,69 @@ test('what is made where the file of another was a moment ago is removed again i
   assert.deepStrictEqual(fs.readdirSync(dir), []);
 });
 
+test('what a symlink to nothing names, where the file of another was a moment ago, has the mode that was asked for', async (t) => {
+  if (noStrace) return t.skip(noStrace);
+  for (const symlinks of ['beneath', 'in-root']) {
+    const dir = small(t, { file: '', x: link('x1'), x1: link('file'), y: link('y1'), y1: link('made') });
+    fs.chownSync(path.join(dir, 'file'), NOBODY, NOBODY);
+    const body = (dir, symlinks) => {
+      const root = new SandboxRoot(dir, { symlinks });
+      process.umask(0);
+      console.log('go');
+      root.writeFile('x', 'content', { mode: 0o644 });
+    };
+    // The lookup that could create it comes late, when there is another link.
+    await hindered(t, ['openat2:delay_enter=600000:when=3'], body, [dir, symlinks], (line) => {
+      if (line === 'go') setTimeout(() => fs.renameSync(path.join(dir, 'y'), path.join(dir, 'x')), 200);
+    });
+    assert.deepStrictEqual(fs.readdirSync(dir).sort(), ['file', 'made', 'x', 'x1', 'y1']);
+    assert.strictEqual(fs.readFileSync(path.join(dir, 'made'), 'utf8'), 'content');
+    assert.strictEqual(fs.statSync(path.join(dir, 'made')).mode & 0o7777, 0o644);
+  }
+});
+
+/** A file system of libfuse renames a file that is open when it is removed. */
+test('where nothing can be renamed, what would have replaced a file is removed again', async (t) => {
+  const [source, dir] = [folder('source'), folder('no-renames')];
+  plant(source, { file: 'old', from: 'from' });
+  run('bindfs', '--rename-deny', source, dir);
+  t.after(() => run('umount', '--lazy', dir));
+  const root = new SandboxRoot(dir);
+  for (const [what, action] of Object.entries({
+    'writeFile of a new file': () => root.writeFile('new', 'new', { atomic: true }),
+    writeFile: () => root.writeFile('file', 'new', { atomic: true }),
+    'writeFile with a mode': () => root.writeFile('file', 'new', { atomic: true, mode: 0o600 }),
+    cp: () => root.cp('from', 'file'),
+  })) {
+    assert.throws(action, { code: 'EPERM' }, what);
+    assert.deepStrictEqual(fs.readdirSync(source).sort(), ['file', 'from'], what);
+    assert.strictEqual(fs.readFileSync(path.join(source, 'file'), 'utf8'), 'old', what);
+  }
+  root.close();
+});
+
+/** As some of FUSE can be. */
+test('a file system that takes nothing of what is written, and reports no error, is EIO', async (t) => {
+  if (noStrace) return t.skip(noStrace);
+  for (const [method, syscall] of [
+    ['writeFile', 'write'],
+    ['copyFile', 'pwrite64'],
+  ]) {
+    const dir = small(t, { source: 'content' });
+    const body = (dir, method) => {
+      try {
+        new SandboxRoot(dir)[method](...(method === 'copyFile' ? ['source', 'new'] : ['new', 'content']));
+      } catch ({ code }) {
+        return code;
+      }
+    };
+    const ofNew = ['-P', path.join(dir, 'new')];
+    const faults = [`${syscall}:retval=0`];
+    assert.strictEqual(await hindered(t, faults, body, [dir, method], () => {}, ofNew), 'EIO', method);
+    assert.deepStrictEqual(fs.readdirSync(dir), ['source']);
+  }
+});
+
 test('copyFile over a file that cannot be cut leaves its content and its mode', async (t) => {
   if (noStrace) return t.skip(noStrace);
   for (const code of ['EIO', 'ETXTBSY', 'EPERM']) {

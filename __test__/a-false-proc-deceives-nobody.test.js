@@ -6,9 +6,10 @@ const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
+const { spawnSync } = require('node:child_process');
 const { inChild } = require('./child');
 const { Outside } = require('./races/outside');
-const { plant, snapshot, tempDir, tool, withoutMounts } = require('./support');
+const { fifo, plant, snapshot, tempDir, tool, withoutMounts } = require('./support');
 
 /** A kernel on which each of the calls has to take the older way. */
 const oldKernel = () => [
@@ -102,6 +103,44 @@ async function callWithFalseProc(dir, how, used) {
   const after = await all();
   child?.kill();
   return { before, isFooled, after };
+}
+
+/**
+ * The same of the ACL of a FIFO, which goes along with a copy of it and cannot be asked for by a descriptor.
+ * `used`: as above.
+ */
+async function copyFifoWithFalseProc(dir, used) {
+  const { execFileSync } = require('node:child_process');
+  const root = new SandboxRoot(`${dir}/root`);
+  if (used) root.cp('fifo', 'before');
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', '/proc']);
+  fs.mkdirSync('/proc/self/fd', { recursive: true });
+  for (let fd = 0; fd < 100; fd += 1) fs.symlinkSync(`${dir}/victim`, `/proc/self/fd/${fd}`);
+  root.cp('fifo', 'copy');
+  const acl = (at) => execFileSync('getfacl', ['-cpn', at], { encoding: 'utf8' });
+  return { fooled: acl('/proc/self/fd/9'), copy: acl(`${dir}/root/copy`) };
+}
+
+for (const used of [false, true]) {
+  test(`with a tmpfs on /proc${used ? ' after the real one was in use' : ''}, a FIFO gets no ACL of another`, {
+    skip: withoutMounts || withoutAcls(),
+  }, async (t) => {
+    const dir = tempDir(t);
+    plant(dir, { root: { fifo: fifo() }, victim: { content: '', mode: 0o660 } });
+    fs.chmodSync(path.join(dir, 'root/fifo'), 0o660);
+    spawnSync('setfacl', ['-m', 'u:12345:rw-', path.join(dir, 'victim')]);
+    const { fooled, copy } = await inChild(t, copyFifoWithFalseProc, [dir, used], {
+      wrap: ['unshare', '--mount'],
+    });
+    assert.match(fooled, /^user:12345:rw-$/m, 'who is not wary is fooled, else this proves nothing');
+    assert.doesNotMatch(copy, /12345/);
+    assert.match(copy, /^other::---$/m);
+  });
+}
+
+/** Why no ACL can be set, or `false`. */
+function withoutAcls() {
+  return spawnSync('setfacl', ['--version']).status !== 0 && 'needs setfacl';
 }
 
 /** A root, and a victim beside it. */

@@ -6,6 +6,7 @@ const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
+const { spawnSync } = require('node:child_process');
 const { execFileSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
 const { inChild, start } = require('./child');
@@ -152,6 +153,25 @@ test('a file that is nothing but a hole is copied as one', (t) => {
 
 test('a file that ends in a hole keeps its length', (t) => {
   assertSparseCopy(t, 100 * GiB, { 0: 'first', [3 * GiB]: 'a little' });
+});
+
+test('room that is kept behind the end of a file does not make its holes content', (t) => {
+  const { root, at } = sandbox(t);
+  for (const size of [8 << 20, 64 << 10]) {
+    sparse(at('src'), size, { 0: 'first' });
+    // As xfs keeps it for whoever appends to a file.
+    const kept = ['--keep-size', '--offset', size, '--length', 2 * size, at('src')].map(String);
+    if (spawnSync('fallocate', kept).status !== 0) return t.skip('no room can be kept here');
+    assert.ok(fs.statSync(at('src')).blocks * 512 > size);
+    for (const method of ['copyFile', 'cp']) {
+      root[method]('src', method);
+      const { blocks, size: length } = fs.statSync(at(method));
+      assert.strictEqual(length, size);
+      assert.ok(blocks * 512 < size / 2, `${method} of ${size} bytes: ${blocks} blocks`);
+      root.unlink(method);
+    }
+    root.unlink('src');
+  }
 });
 
 test('positions beyond 2 and 4 GiB are met exactly', (t) => {

@@ -649,21 +649,26 @@ test('the rules let permissions be carried from file to file, narrow until the e
 test('the rules let the ACL of what cannot be read be asked for by its number, in a /proc that is known', () => {
   const handle = `openat2(18, "a", {flags=O_PATH|O_CLOEXEC, ${BENEATH}}, 24) = 20`;
   const get = 'getxattr("/proc/self/fd/20", "system.posix_acl_access", "", 256) = -1 ENODATA (No data)';
+  const looks = 'newfstatat(AT_FDCWD, "/proc/self/fd", {st_mode=S_IFDIR|0500, ...}, 0) = 0';
   const wrong = (lines, how) =>
     audit(lines.map(parse), { root: '18', method: 'cp', procfs: new Set(['9']), ...how }).complaints.join(
       '; ',
     );
-  for (const method of ['writeFile', 'cp', 'move']) assert.strictEqual(wrong([handle, get], { method }), '');
+  for (const method of ['writeFile', 'cp', 'move'])
+    assert.strictEqual(wrong([handle, looks, get], { method }), '');
   for (const [complaint, lines, how] of [
-    ['by a path of the host', [handle, get], { procfs: new Set() }],
-    ['by a path of the host', [handle, get], { procfs: null, method: 'copyFile' }],
-    ['by a path of the host', [handle, get.replace('self', '1')]],
-    ['by a path of the host', [handle, get.replace('/fd/', '/cwd/')]],
-    ['not a descriptor', [get]],
-    ['not a descriptor', [handle, get.replace('20"', '18"')]],
-    ['by its number', [handle.replace('O_PATH', 'O_RDONLY|O_NONBLOCK|O_NOCTTY'), get]],
-    ['an attribute that', [handle, get.replace('system.posix_acl_access', 'user.x')]],
-    ['nothing that this method needs', [handle, get], { method: 'copyFile' }],
+    ['by a path of the host', [handle, looks, get], { procfs: new Set() }],
+    ['by a path of the host', [handle, looks, get], { procfs: null, method: 'copyFile' }],
+    ['by a path of the host', [handle, looks, get.replace('self', '1')]],
+    ['by a path of the host', [handle, looks, get.replace('/fd/', '/cwd/')]],
+    ['not a descriptor', [looks, get]],
+    ['not a descriptor', [handle, looks, get.replace('20"', '18"')]],
+    ['by its number', [handle.replace('O_PATH', 'O_RDONLY|O_NONBLOCK|O_NOCTTY'), looks, get]],
+    ['an attribute that', [handle, looks, get.replace('system.posix_acl_access', 'user.x')]],
+    ['something else may be at /proc', [handle, get]],
+    ['something else may be at /proc', [looks, handle, get]],
+    ['a symlink is followed', [handle, looks.replace('self', '1'), get]],
+    ['nothing that this method needs', [handle, looks, get], { method: 'copyFile' }],
   ]) {
     assert.ok(wrong(lines, how).includes(complaint), `${complaint}: ${lines}\nbut: ${wrong(lines, how)}`);
   }

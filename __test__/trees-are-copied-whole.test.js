@@ -78,6 +78,29 @@ bothWays(
   },
 );
 
+test('directories hand their group down where those that they are made in do, whatever the umask', {
+  skip: !isRoot && 'needs root to be another user',
+}, (t) => {
+  const { root, at } = sandbox(t, { src: { sub: {} }, shared: {} });
+  for (const name of ['..', '.', 'src', 'src/sub']) fs.chmodSync(at(name), 0o755);
+  fs.chownSync(at('shared'), NOBODY, NOBODY);
+  fs.chmodSync(at('shared'), 0o2755);
+  for (const umask of [0o022, 0o200, 0o277, 0o400, 0o777]) {
+    const before = process.umask(umask);
+    process.setegid(NOBODY);
+    process.seteuid(NOBODY);
+    try {
+      root.cp('src', `shared/${umask}`, RECURSIVE);
+    } finally {
+      process.seteuid(0);
+      process.setegid(0);
+      process.umask(before);
+    }
+    for (const name of ['.', 'sub'])
+      assert.strictEqual(modeOf(at('shared', String(umask), name)), '2755', `${umask.toString(8)}: ${name}`);
+  }
+});
+
 bothWays(
   'one file, one link and one FIFO are copied without recursive, and a directory is not',
   async (t, of) => {

@@ -1,6 +1,7 @@
 'use strict';
 // root copies and moves into a directory of another user, who exchanges what was just made with something of
-// root's in the same directory: that keeps its mode and its owner.
+// root's in the same directory: that keeps its mode and its owner. So does what an ordinary user has there who copies
+// with a umask that forbids even the owner to read.
 
 const assert = require('node:assert');
 const fs = require('node:fs');
@@ -83,6 +84,63 @@ for (const kind of KINDS) {
       for (const code of codes) assert.match(code, /^(EBUSY|done)$/);
       assert.ok(codes.includes('EBUSY'), `the attacker was never in time: ${codes}, ${swaps} exchanges`);
       t.diagnostic(`${swaps} exchanges, ${codes}`);
+    });
+  }
+}
+
+/** Neither root nor the attacker. */
+const SOMEBODY = 12_345;
+
+/** What a umask makes look as if it had just been made, though it is not closed to others, or not empty. */
+const OF_SOMEBODY = {
+  'directory that they may not read': { made: 'directory', umask: 0o400, mode: 0o300 },
+  'directory that they may not write': { made: 'directory', umask: 0o022, mode: 0o500 },
+  'file that they may not read': { made: 'fifo', umask: 0o400, mode: 0o060 },
+};
+
+for (const kind of KINDS) {
+  for (const [what, { made, umask, mode }] of Object.entries(OF_SOMEBODY)) {
+    test(`${kind}: a ${made} that an ordinary user made is exchanged with a ${what}: that stays as it was`, async (t) => {
+      if (withoutAttaching()) return t.skip(withoutAttaching());
+      const dir = folderOn(t, kind);
+      const at = (...names) => path.join(dir, ...names);
+      plant(dir, { from: { source: made === 'fifo' ? fifo() : {} }, to: {} });
+      for (const shared of ['.', 'from', 'from/source', 'to']) fs.chmodSync(at(shared), 0o777);
+      const names = Array.from({ length: ROUNDS }, (_, i) => `victim${i}`);
+      const victims = names.map((name) => {
+        SECRETS[made === 'fifo' ? 'file' : 'directory'](at('to', name));
+        fs.chmodSync(at('to', name), mode);
+        fs.chownSync(at('to', name), SOMEBODY, SOMEBODY);
+        return fs.openSync(at('to', name));
+      });
+      t.after(() => victims.forEach((fd) => fs.closeSync(fd)));
+      const root = new SandboxRoot(dir);
+      t.after(() => root.close());
+      const codes = [];
+      const before = process.umask();
+      const asSomebody = () => {
+        process.setegid(SOMEBODY);
+        process.seteuid(SOMEBODY);
+        process.umask(umask);
+        try {
+          for (let i = 0; i < ROUNDS && codes.filter((code) => code === 'EBUSY').length < ENOUGH; i++) {
+            const copied = outcome(() => root.cp('from/source', `to/dest${i}`, { recursive: true }));
+            codes.push(copied.error?.code ?? 'done');
+          }
+        } finally {
+          process.umask(before);
+          process.seteuid(0);
+          process.setegid(0);
+        }
+      };
+      await swapping(t, at('to'), made, names, () => slowed(SLOWED, async () => asSomebody()));
+      const modes = victims.map((fd) => fs.fstatSync(fd).mode & 0o7777);
+      assert.deepStrictEqual(
+        modes,
+        names.map(() => mode),
+        `after ${codes}`,
+      );
+      assert.ok(codes.includes('EBUSY'), `the attacker was never in time: ${codes}`);
     });
   }
 }

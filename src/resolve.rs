@@ -20,9 +20,10 @@ use rustix::time::ClockId;
 
 use crate::at::{At, random_characters};
 use crate::error::{Failure, Reason, Result};
+use crate::ops::directory::is_empty;
 use crate::path::{LONGEST, Leaf, RelPath, Unnamed, UserPath};
 use crate::policy::{Allowed, Policy};
-use crate::retry;
+use crate::retry::{self, Cause};
 use crate::sys;
 
 /// A directory that nothing leaves: a descriptor, not a path.
@@ -346,16 +347,66 @@ impl Root {
         let fd = match self.step(at, flags) {
             // The umask forbids even its owner to open it.
             Err(failure) if failure.errno == Errno::ACCESS => {
-                let handle = self.step(at, OFlags::PATH | OFlags::NOFOLLOW)?;
-                if rustix::fs::fstat(&handle)?.st_uid != rustix::process::geteuid().as_raw() {
-                    return Err(failure);
-                }
-                sys::fchmod_o_path(handle.as_fd(), Mode::RWXU)?;
-                self.step(at, flags)?
+                return self.made_unreadable_at(at, kind, before, flags, failure);
             }
             fd => fd?,
         };
-        let stat = rustix::fs::fstat(&fd)?;
+        match self.is_made(fd.as_fd(), at, kind, before)? {
+            true => Ok(fd),
+            false => Err(Errno::BUSY.into()),
+        }
+    }
+
+    /// The same for what its owner may not open, which `denied` says: it is given the mode that lets him.
+    fn made_unreadable_at(
+        &self,
+        at: At<'_>,
+        kind: FileType,
+        before: Moment,
+        flags: OFlags,
+        denied: Failure,
+    ) -> Result<OwnedFd, Failure> {
+        let handle = self.step(at, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let stat = rustix::fs::fstat(&handle)?;
+        if stat.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(denied);
+        }
+        // A umask takes bits away. A directory may have one of them from the one that it is in.
+        let is_closed = stat.st_mode & 0o5077 == 0;
+        if !is_closed || !self.is_made(handle.as_fd(), at, kind, before)? {
+            return Err(Errno::BUSY.into());
+        }
+        let inherited = Mode::from_raw_mode(stat.st_mode) & Mode::SGID;
+        sys::fchmod_o_path(handle.as_fd(), inherited | Mode::RWXU)?;
+        let opened = self.step(at, flags).and_then(|fd| {
+            let now = rustix::fs::fstat(&fd)?;
+            let is_same = (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino);
+            // Elsewhere than on a local file system, nothing tells its age.
+            let is_new = kind != FileType::Directory
+                || describes_from_memory(fd.as_fd())
+                || is_empty(fd.as_fd())?;
+            match is_same && is_new {
+                true => Ok(fd),
+                false => Err(Errno::BUSY.into()),
+            }
+        });
+        if opened.is_err() {
+            // It gets back what it had: it may be somebody's.
+            let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
+            let _ = sys::fchmod_o_path(handle.as_fd(), mode);
+        }
+        opened
+    }
+
+    /// Whether `fd`, opened by the name `at`, can be what was made under it since the moment `before`.
+    fn is_made(
+        &self,
+        fd: BorrowedFd<'_>,
+        at: At<'_>,
+        kind: FileType,
+        before: Moment,
+    ) -> Result<bool, Failure> {
+        let stat = rustix::fs::fstat(fd)?;
         let is_closed = |stat: &Stat| stat.st_mode & 0o077 == 0;
         let user = rustix::process::geteuid().as_raw();
         let mut is_ours = stat.st_uid == user && (kind != FileType::Directory || is_closed(&stat));
@@ -365,15 +416,10 @@ impl Root {
             is_ours = stat.st_uid == given.st_uid
                 && (kind != FileType::Directory || is_closed(&stat) || !is_closed(&given));
         }
-        let is_ours = is_ours
+        Ok(is_ours
             && FileType::from_raw_mode(stat.st_mode) == kind
             && (kind == FileType::Directory || stat.st_nlink == 1)
-            && !before.is_behind(fd.as_fd())?;
-        if is_ours {
-            Ok(fd)
-        } else {
-            Err(Errno::BUSY.into())
-        }
+            && !before.is_behind(fd)?)
     }
 
     /// What a directory, or a file, is that is made beside `at` for its owner alone, under a name that nobody
@@ -403,6 +449,13 @@ impl Root {
     pub fn content_at(&self, at: At<'_>) -> Result<Content, Failure> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         Content::checked(self.step(at, flags)?, flags, self.policy)
+    }
+
+    /// The content of the file that has the name `at`, or of a new one that has no permissions. `flags` say how it
+    /// is opened.
+    pub fn content_or_new_at(&self, at: At<'_>, flags: OFlags) -> Result<Content, Failure> {
+        let flags = flags | OFlags::CREATE | OFlags::NONBLOCK | OFlags::NOCTTY;
+        Content::checked(self.for_change()?.step(at, flags)?, flags, self.policy)
     }
 
     /// A new regular file called `at`; `flags` say how it is written to. Something there is `EEXIST`.
@@ -484,11 +537,13 @@ impl Root {
     ) -> Result<OwnedFd, Failure> {
         self.fd()?;
         // What is moved away while it is opened is no longer beneath `dir`; a mount stays one.
-        let again = |errno| is_passing(errno) || errno == Errno::XDEV;
         let resolve = self.policy.in_tree().resolve();
         let flags = flags | OFlags::CLOEXEC;
-        retry::on(again, || {
-            rustix::fs::openat2(dir, name, flags, mode, resolve)
+        opened(flags, || {
+            retry::on(
+                |errno| errno == Errno::XDEV,
+                || rustix::fs::openat2(dir, name, flags, mode, resolve),
+            )
         })
         .map_err(|errno| explained(dir, resolve, errno, name, flags))
     }
@@ -525,25 +580,44 @@ impl Root {
         let resolve = self.policy.resolve();
         let look_up = |resolve| rustix::fs::openat2(dir, path, flags, mode, resolve);
         let found = match self.policy.follows() {
-            false => retry::on(is_passing, || look_up(resolve)),
+            false => opened(flags, || look_up(resolve)),
             true => {
-                // A lease that somebody holds says the same as a storm of renames, and no rest helps. The
-                // path alone can be looked up then: each time, and not now and then as in a storm.
+                // A lease that somebody holds says the same as a storm of renames. The path alone can be
+                // looked up then: each time, and not now and then as in a storm.
                 let found = Cell::new(0);
-                let is_storm = || {
+                let cause = || {
                     let resolve = resolve | ResolveFlags::NO_XDEV;
                     let flags = flags & OFlags::NOFOLLOW | OFlags::PATH | OFlags::CLOEXEC;
                     let is_found = rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve);
                     found.set(is_found.map_or(0, |_| found.get() + 1));
-                    found.get() < ENOUGH_FOR_A_LEASE
+                    match found.get() < ENOUGH_FOR_A_LEASE {
+                        true => Cause::Storm,
+                        false => Cause::Lease,
+                    }
                 };
-                let is_storm = || flags.contains(OFlags::PATH) || is_storm();
-                retry::with_backoff(is_passing, is_storm, || {
+                let cause = || match flags.contains(OFlags::PATH) {
+                    true => Cause::Storm,
+                    false => cause(),
+                };
+                retry::with_backoff(is_passing, cause, || {
                     look_up_upwards(dir, path, resolve, look_up)
                 })
             }
         };
         found.map_err(|errno| explained(dir, resolve, errno, path, flags))
+    }
+}
+
+/// What `open` opens without following a symlink: only a lease that somebody holds makes that fail for long.
+fn opened(
+    flags: OFlags,
+    mut open: impl FnMut() -> Result<OwnedFd, Errno>,
+) -> Result<OwnedFd, Errno> {
+    match retry::on(is_passing, &mut open) {
+        Err(Errno::AGAIN) if !flags.contains(OFlags::PATH) => {
+            retry::with_backoff(|errno| errno == Errno::AGAIN, || Cause::Lease, open)
+        }
+        done => done,
     }
 }
 

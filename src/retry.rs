@@ -10,7 +10,11 @@ pub const TRIES: u32 = 128;
 
 /// How long something is tried that a storm of renames elsewhere in the file system makes fail: a lookup
 /// with `..`, which says `EAGAIN` if anything was renamed meanwhile.
-const PATIENCE: Duration = Duration::from_secs(1);
+const FOR_A_STORM: Duration = Duration::from_secs(1);
+
+/// How long the holder of a lease has to give it up: an open that does not wait asks for that, and says
+/// `EAGAIN`.
+const FOR_A_LEASE: Duration = Duration::from_millis(100);
 
 /// The longest rest between two tries.
 const LONGEST_REST: Duration = Duration::from_millis(1);
@@ -39,23 +43,45 @@ pub fn on<T>(again: impl Fn(Errno) -> bool, mut call: impl FnMut() -> Result<T>)
     call()
 }
 
-/// As [`on`], and then with growing rests for as long as it `is_storm`, until [`PATIENCE`] is at its end.
+/// What makes a lookup say `EAGAIN` again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Renames elsewhere.
+    Storm,
+    /// The file has a lease.
+    Lease,
+}
+
+/// As [`on`], and then with growing rests, for as long as the `cause` is worth it.
 pub fn with_backoff<T>(
     again: impl Fn(Errno) -> bool,
-    is_storm: impl Fn() -> bool,
+    cause: impl Fn() -> Cause,
     mut call: impl FnMut() -> Result<T>,
 ) -> Result<T> {
     let mut done = on(&again, &mut call);
+    if done.is_ok() {
+        return done;
+    }
+    let begin = Instant::now();
     let mut backoff = Duration::from_micros(1);
-    let end = Instant::now() + PATIENCE;
     while let Err(errno) = done
         && again(errno)
-        && Instant::now() < end
-        && is_storm()
     {
+        let cause = cause();
+        let patience = match cause {
+            Cause::Storm => FOR_A_STORM,
+            Cause::Lease => FOR_A_LEASE,
+        };
+        if begin.elapsed() >= patience {
+            break;
+        }
         thread::sleep(backoff);
         backoff = (backoff * 2).min(LONGEST_REST);
-        done = on(&again, &mut call);
+        // One of many tries gets through a storm. With a lease, none does until it is given up.
+        done = match cause {
+            Cause::Storm => on(&again, &mut call),
+            Cause::Lease => call(),
+        };
     }
     done
 }
@@ -79,7 +105,7 @@ mod tests {
         let mut calls = 0;
         let done: Result<()> = with_backoff(
             |errno| errno == Errno::AGAIN,
-            || true,
+            || Cause::Storm,
             || {
                 calls += 1;
                 Err(Errno::AGAIN)

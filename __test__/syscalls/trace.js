@@ -211,6 +211,14 @@ const leaf = (arg) => unless(isLeaf(arg), 'not one name');
 const descriptor = (arg, state) => unless(isOfUse(arg, state), 'not a descriptor that it opened');
 const only = (methods, state) => unless(methods.includes(state.method), 'nothing that this method needs');
 
+/** Whether a call asks if what is at `/proc/self/fd` by now is what was known of it. */
+const looksAtProc = ({ name, args }) =>
+  name === 'newfstatat' && args[0] === 'AT_FDCWD' && args[1] === '"/proc/self/fd"' && args[3] === '0';
+
+/** For a call by a path of `/proc`: whether that is known to be procfs. */
+const knowsProc = ({ procfs, own }) =>
+  unless(procfs !== null && (procfs.size > 0 || [...own.values()].includes('proc')), 'by a path of the host');
+
 /** What the same thread did before `call`, the last first. */
 function* before(call, { calls }) {
   for (let i = calls.indexOf(call) - 1; i >= 0; i -= 1) if (calls[i].thread === call.thread) yield calls[i];
@@ -253,6 +261,9 @@ function makes(call, dir, name, state) {
 const onName =
   (...more) =>
   ({ args }, state) => [directory(args[0], state), leaf(args[1]), ...more.map((check) => check(args))];
+const describesName = onName(([, , , flags]) =>
+  unless(has(flags, 'AT_SYMLINK_NOFOLLOW'), 'a symlink is followed'),
+);
 const onDescriptor =
   (...more) =>
   ({ args }, state) => [descriptor(args[0], state), ...more.map((check) => check(args))];
@@ -582,7 +593,8 @@ const RULES = {
     ];
   },
   unlinkat: onName(),
-  newfstatat: onName(([, , , flags]) => unless(has(flags, 'AT_SYMLINK_NOFOLLOW'), 'a symlink is followed')),
+  newfstatat: (call, state) =>
+    looksAtProc(call) ? [only(THROUGH_PROC, state), knowsProc(state)] : describesName(call, state),
   symlinkat: (call, state) => makes(call, call.args[1], call.args[2], state),
   linkat: (call, state) => {
     const [from, name, to, newName, flags] = call.args;
@@ -631,7 +643,7 @@ const RULES = {
   ],
 
   fstat: ({ args: [fd] }, state) => [
-    ['above', 'strict root'].includes(state.own.get(fd)) ? null : directory(fd, state),
+    ['above', 'strict root'].includes(state.own.get(fd)) || ofProc(fd, state) ? null : directory(fd, state),
   ],
   fchmod({ args: [fd, mode] }, state) {
     const how = state.how.get(fd);
@@ -676,12 +688,17 @@ const RULES = {
     unless(state.method === 'move' && hasCrossed(state), 'attributes that nothing needs'),
   ],
   // By a path: there is no call for what is open with O_PATH alone.
-  getxattr({ args: [path, name] }, state) {
+  getxattr(call, state) {
+    const [path, name] = call.args;
     const fd = /^"\/proc\/self\/fd\/(\d+)"$/.exec(path)?.[1];
-    const isProcfs =
-      state.procfs !== null && (state.procfs.size > 0 || [...state.own.values()].includes('proc'));
+    const last = before(call, state).next().value;
     return [
-      unless(fd !== undefined && isProcfs, 'by a path of the host'),
+      unless(fd !== undefined, 'by a path of the host'),
+      knowsProc(state),
+      unless(
+        last !== undefined && (looksAtProc(last) || last.name === call.name),
+        'something else may be at /proc by now',
+      ),
       only(THROUGH_PROC, state),
       descriptor(fd, state),
       unless(state.how.get(fd)?.isPath, 'by its number, and not by its descriptor'),

@@ -41,7 +41,7 @@ const CP_FILE = `${SOURCE} openat2 fstat ${CONTENT} ${CP_GIVEN} close close`;
 // Where the first file of a tree shares no blocks, no other is asked for it.
 const CP_NEXT = CP_FILE.replace(CONTENT, '(ioctl|pread64 pwrite64)');
 const CP_LINK = 'openat2 fstat readlinkat symlinkat newfstatat close';
-const CP_MADE = 'mkdirat fstat openat2 fstat geteuid statx fstat getdents64( getdents64)? fstat fgetxattr';
+const CP_MADE = 'mkdirat fstat openat2 fstat geteuid statx getdents64( getdents64)? fstat fstat fgetxattr';
 const CP_DIRECTORY = `openat2 statx ${CP_MADE} getdents64`;
 const CP_DONE = `getdents64 ${CP_GIVEN} close close`;
 const CP_BELOW = [

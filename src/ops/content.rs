@@ -335,7 +335,11 @@ fn write_all(fd: BorrowedFd<'_>, mut data: &[u8], watch: &Watch) -> Result<(), F
     while !data.is_empty() {
         watch.check()?;
         let part = data.get(..AT_ONCE).unwrap_or(data);
-        let written = on_intr(|| rustix::io::write(fd, part));
+        let written = on_intr(|| match rustix::io::write(fd, part) {
+            // Only a strange file system takes nothing, and then for ever.
+            Ok(0) => Err(Errno::IO),
+            written => written,
+        });
         let written = written.map_err(|errno| Failure::from(errno).at_descriptor("write"))?;
         data = data.get(written..).unwrap_or_default();
     }

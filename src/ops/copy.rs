@@ -21,6 +21,9 @@ const COPY_AT_ONCE: usize = 16 << 20;
 /// always copied so: `copy_file_range` costs more to begin with.
 const READ_AT_ONCE: usize = 128 << 10;
 
+/// What most file systems take for the smallest content, in bytes.
+const BLOCK: u64 = 4096;
+
 /// How much is copied of a file that says it is empty, in bytes: some never end.
 const MOST_WITHOUT_LENGTH: u64 = i32::MAX as u64;
 
@@ -176,8 +179,11 @@ impl<'a> ContentCopier<'a> {
 fn copy_stretches(mut copier: Copier<'_>, stat: &Stat) -> Result<(), Failure> {
     let (from, to) = (copier.from, copier.to);
     let mut size = stat.st_size as u64;
-    // What takes as many blocks as it is long has no holes to be sought.
-    let is_dense = size > 0 && stat.st_blocks as u64 * 512 >= size;
+    // What takes as many blocks as it is long has no holes to be sought. With more blocks, some may be behind
+    // its end: a file system keeps room for what is going to be appended.
+    let is_dense = size > 0
+        && size <= READ_AT_ONCE as u64
+        && stat.st_blocks as u64 == size.div_ceil(BLOCK) * (BLOCK / 512);
     let mut position = 0;
     // Empty, or a file of /proc, which says so: only reading tells.
     while size == 0 {
@@ -317,7 +323,11 @@ impl Copier<'_> {
         let read = on_intr(|| rustix::io::pread(self.from, &mut *room, position))?;
         let mut rest = room.get(..read).unwrap_or_default();
         while !rest.is_empty() {
-            let written = on_intr(|| rustix::io::pwrite(self.to, rest, position))?;
+            let written = on_intr(|| match rustix::io::pwrite(self.to, rest, position) {
+                // Only a strange file system takes nothing, and then for ever.
+                Ok(0) => Err(Errno::IO),
+                written => written,
+            })?;
             rest = rest.get(written..).unwrap_or_default();
             position += written as u64;
         }

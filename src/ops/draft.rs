@@ -24,8 +24,14 @@ pub enum Taken {
 
 /// A file beside the name that it is to get.
 pub struct Draft<'a> {
-    at: At<'a>,
+    /// Closed before the name is removed: some file systems (of libfuse) rename a file that is open then.
     fd: OwnedFd,
+    name: Name<'a>,
+}
+
+/// The name that a draft is to get.
+struct Name<'a> {
+    at: At<'a>,
     /// The name that it has meanwhile, where the file system has no files without names.
     temporary: Option<Leaf<'static>>,
 }
@@ -42,13 +48,15 @@ impl<'a> Draft<'a> {
             }) => {}
             created => {
                 let temporary = None;
-                return created.map(|fd| Self { at, fd, temporary });
+                let name = Name { at, temporary };
+                return created.map(|fd| Self { fd, name });
             }
         }
         let create = |at: At<'_>| root.create_at(at, OFlags::WRONLY, mode);
         let (fd, leaf) = with_temporary_name(at, create)?;
         let temporary = Some(leaf);
-        Ok(Self { at, fd, temporary })
+        let name = Name { at, temporary };
+        Ok(Self { fd, name })
     }
 
     /// The file, to be written.
@@ -60,30 +68,31 @@ impl<'a> Draft<'a> {
     pub fn publish(mut self, taken: Taken) -> rustix::io::Result<()> {
         // A file system may say only at the end that what was written does not fit.
         sys::close(rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)?)?;
-        if self.temporary.is_none() {
-            match self.at.link_open_file(self.fd.as_fd()) {
+        let name = &mut self.name;
+        if name.temporary.is_none() {
+            match name.at.link_open_file(self.fd.as_fd()) {
                 Err(Errno::EXIST) if taken == Taken::Replace => {}
                 done => return done,
             }
             let link = |at: At<'_>| at.link_open_file(self.fd.as_fd());
-            self.temporary = Some(with_temporary_name(self.at, link)?.1);
+            name.temporary = Some(with_temporary_name(name.at, link)?.1);
         }
-        let Some(leaf) = &self.temporary else {
+        let Some(leaf) = &name.temporary else {
             return Ok(());
         };
-        let temporary = self.at.beside(leaf);
+        let temporary = name.at.beside(leaf);
         match taken {
-            Taken::Replace => temporary.rename(self.at, rustix::fs::RenameFlags::empty())?,
+            Taken::Replace => temporary.rename(name.at, rustix::fs::RenameFlags::empty())?,
             // Not by RENAME_NOREPLACE, which the file systems that come here seldom know. The
             // temporary name goes when this is dropped.
-            Taken::Refuse => return temporary.link(self.at),
+            Taken::Refuse => return temporary.link(name.at),
         }
-        self.temporary = None;
+        name.temporary = None;
         Ok(())
     }
 }
 
-impl Drop for Draft<'_> {
+impl Drop for Name<'_> {
     fn drop(&mut self) {
         if let Some(leaf) = &self.temporary {
             // Nothing can be done where it cannot be removed, and the error that led here is told.

@@ -4,7 +4,7 @@
 //! given them at the end: at no moment is it open to anybody who may not open both.
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use rustix::fs::{Gid, Mode, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
@@ -36,12 +36,10 @@ impl Permissions {
     /// alone. Without that, nobody but the owner keeps what he had.
     pub fn of_o_path(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Self, Errno> {
         let bits = permissions(stat);
-        // It makes sure that this is procfs.
-        if proc::self_fd().is_err() {
+        let Ok(path) = proc::path_of(fd) else {
             let bits = bits & Mode::RWXU;
             return Ok(Self { bits, acl: None });
-        }
-        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        };
         let acl = acl_of(|value| rustix::fs::getxattr(&path, ACCESS_ACL, value))?;
         Ok(Self { bits, acl })
     }

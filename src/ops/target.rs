@@ -174,18 +174,49 @@ fn open_old<'a>(
     }
     // In a sticky directory, fs.protected_regular may refuse the file of another to whoever would create
     // it. Only an open that may create is asked that.
-    if presence == Presence::Any && !is_ours(file.stat()) {
-        let again = open(flags | OFlags::CREATE)?;
-        if !is_same_file(again.stat(), file.stat()) {
-            // The other was removed meanwhile. What this call made has no permissions at all.
-            let stat = again.stat();
-            if is_ours(stat) && stat.st_size == 0 && stat.st_mode & 0o7777 == 0 {
-                discard(&place.root.entry(place.path, Errno::BUSY)?, stat);
-            }
-            return Ok(None);
-        }
+    if presence == Presence::Any && !is_ours(file.stat()) && !may_create(place, flags, file.stat())?
+    {
+        return Ok(None);
     }
     Ok(Some(File::Old(file)))
+}
+
+/// Opens the file `found` as whoever would create it. False if something else is there by now.
+///
+/// It is gone to name by name: if this makes a file, that has to be found again to be removed.
+fn may_create(place: Place<'_>, flags: OFlags, found: &Stat) -> Result<bool, Failure> {
+    let root = place.root;
+    let mut path = Cow::Borrowed(place.path);
+    for _ in 0..=MOST_SYMLINKS {
+        let entry = root.entry(&path, Errno::ISDIR)?;
+        match root.content_or_new_at(entry.at(), flags) {
+            Ok(again) if is_same_file(again.stat(), found) => return Ok(true),
+            Ok(again) => {
+                // What this call has made has no permissions at all.
+                let stat = again.stat();
+                if is_ours(stat) && stat.st_size == 0 && stat.st_mode & 0o7777 == 0 {
+                    discard(&entry, stat);
+                }
+                return Ok(false);
+            }
+            Err(failure) if failure.errno == Errno::LOOP && root.policy().follows() => {}
+            Err(failure) => return Err(failure),
+        }
+        match behind(&entry, &path)? {
+            Some(next) => path = Cow::Owned(next),
+            None => return Ok(false),
+        }
+    }
+    Err(Errno::LOOP.into())
+}
+
+/// The path that the symlink `entry` at `path` leads to; `None` if it is no symlink, or gone.
+fn behind(entry: &Entry<'_, '_>, path: &UserPath) -> Result<Option<UserPath>, Failure> {
+    match entry.at().readlink() {
+        Ok(target) => Ok(Some(target_of(path, target.as_bytes())?)),
+        Err(Errno::INVAL | Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 fn is_ours(stat: &Stat) -> bool {
@@ -233,11 +264,9 @@ fn create<'a>(
             return Ok(None);
         }
         // A symlink to nothing, which this root follows: what it names is made.
-        match entry.at().readlink() {
-            Ok(target) => path = Cow::Owned(target_of(&path, target.as_bytes())?),
-            // It is no symlink, or gone.
-            Err(Errno::INVAL | Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(errno.into()),
+        match behind(&entry, &path)? {
+            Some(next) => path = Cow::Owned(next),
+            None => return Ok(None),
         }
     }
     Err(Errno::LOOP.into())

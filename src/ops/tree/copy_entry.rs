@@ -395,11 +395,6 @@ impl<'a> EntryCopier<'a> {
             Ok(()) => {
                 let stat = rustix::fs::fstat(source)?;
                 let made = self.to.made_at(dest, FileType::Directory, before)?;
-                let now = Mode::from_raw_mode(rustix::fs::fstat(&made)?.st_mode);
-                if !now.contains(Mode::RWXU) {
-                    // The umask forbids even its owner to fill it.
-                    rustix::fs::fchmod(&made, Mode::RWXU)?;
-                }
                 if !directory::is_empty(made.as_fd())? {
                     // Another copy to the same place may have found it, as this finds what is there.
                     // Elsewhere than on a local file system it may as well be older than this copy.
@@ -407,6 +402,11 @@ impl<'a> EntryCopier<'a> {
                         true => Err(Errno::BUSY.into()),
                         false => Ok((self.to.directory_at(dest)?, None)),
                     };
+                }
+                let now = Mode::from_raw_mode(rustix::fs::fstat(&made)?.st_mode);
+                if !now.contains(Mode::RWXU) {
+                    // The umask forbids even its owner to fill it.
+                    rustix::fs::fchmod(&made, now & Mode::SGID | Mode::RWXU)?;
                 }
                 self.note_made(made.as_fd())?;
                 if self.keep.acl {

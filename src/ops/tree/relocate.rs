@@ -257,6 +257,9 @@ fn try_renaming(to: Place<'_>, at: At<'_>) -> Result<(), Failure> {
     let before = Moment::now();
     let tried = at.mkdir(Mode::RWXU).map_err(Failure::from).and_then(|()| {
         let dir = to.root.made_at(at, FileType::Directory, before)?;
+        if !directory::is_empty(dir.as_fd())? {
+            return Err(Errno::BUSY.into());
+        }
         let mode = Mode::from_raw_mode(rustix::fs::fstat(&dir)?.st_mode);
         if !mode.contains(Mode::RWXU) {
             rustix::fs::fchmod(&dir, Mode::RWXU)?;
