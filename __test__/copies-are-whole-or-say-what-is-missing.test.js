@@ -110,6 +110,28 @@ test('of many that vanish a hundred are named, and all are counted', async (t) =
   assert.strictEqual(Number(/(\d+) vanished/.exec(error.message)[1]), 150 - copied);
 });
 
+for (const kind of ['ext4', 'ext4 without types']) {
+  test(`${kind}: what the filter leaves out may vanish`, async (t) => {
+    if (withoutAttaching()) return t.skip(withoutAttaching());
+    const names = Array.from({ length: 40 }, (_, i) => `${i % 2 ? 'copied' : 'left out'} ${i}`);
+    const { dir, root, at } = scene(t, kind, { src: Object.fromEntries(names.map((name) => [name, name])) });
+    const copied = root.readdir('src').filter((name) => name.startsWith('copied'));
+    await attacked(
+      t,
+      SLOWED,
+      (dir, first) => {
+        until(() => exists(path.join(dir, 'dest', first)));
+        for (const name of fs.readdirSync(path.join(dir, 'src'))) {
+          if (name.startsWith('left out')) fs.unlinkSync(path.join(dir, 'src', name));
+        }
+      },
+      [dir, copied[0]],
+      () => root.cp('src', 'dest', { ...RECURSIVE, filter: (src) => !src.includes('left out') }),
+    );
+    assert.deepStrictEqual(fs.readdirSync(at('dest')).sort(), copied.sort());
+  });
+}
+
 // ---- Several names ----
 
 const directory = (at) => {
