@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
-const { WAYS, folder, folderOn, privately, run } = require('./mounts');
+const { WAYS, folder, folderOn, overlay, privately, run } = require('./mounts');
 const { attacked } = require('./races/slow');
 const { NOBODY, fifo, file, link, outcome, plant, snapshot, unprivileged } = require('./support');
 const { withoutAttaching } = require('./syscalls/strace');
@@ -109,6 +109,28 @@ test('of many that vanish a hundred are named, and all are counted', async (t) =
   const copied = fs.readdirSync(path.join(dir, 'dest/dir')).length;
   assert.strictEqual(Number(/(\d+) vanished/.exec(error.message)[1]), 150 - copied);
 });
+
+for (const kind of ['ext4', 'ext4 without types']) {
+  test(`${kind}: what the filter leaves out may vanish`, async (t) => {
+    if (withoutAttaching()) return t.skip(withoutAttaching());
+    const names = Array.from({ length: 40 }, (_, i) => `${i % 2 ? 'copied' : 'left out'} ${i}`);
+    const { dir, root, at } = scene(t, kind, { src: Object.fromEntries(names.map((name) => [name, name])) });
+    const copied = root.readdir('src').filter((name) => name.startsWith('copied'));
+    await attacked(
+      t,
+      SLOWED,
+      (dir, first) => {
+        until(() => exists(path.join(dir, 'dest', first)));
+        for (const name of fs.readdirSync(path.join(dir, 'src'))) {
+          if (name.startsWith('left out')) fs.unlinkSync(path.join(dir, 'src', name));
+        }
+      },
+      [dir, copied[0]],
+      () => root.cp('src', 'dest', { ...RECURSIVE, filter: (src) => !src.includes('left out') }),
+    );
+    assert.deepStrictEqual(fs.readdirSync(at('dest')).sort(), copied.sort());
+  });
+}
 
 // ---- Several names ----
 
@@ -421,3 +443,124 @@ test('an ordinary user preserves what they may', (t) => {
   assert.deepStrictEqual([copy.mine.mode, copy.mine.uid, copy.mine.attributes.length], ['104755', NOBODY, 1]);
   assert.deepStrictEqual([copy.roots.mode, copy.roots.uid, copy.roots.mtimeMs], ['100755', NOBODY, 1e9]);
 });
+
+for (const kind of ['ext4', 'tmpfs', 'xfs', 'btrfs']) {
+  test(`${kind}: a new file with the number of one that is gone is not taken for it`, async (t) => {
+    if (withoutAttaching()) return t.skip(withoutAttaching());
+    const { dir, root, at } = scene(t, kind, { src: {} });
+    for (let i = 0; i < 8; i++) {
+      plant(at('src'), { [`dir ${i}`]: { one: `old ${i}` } });
+      fs.linkSync(at('src', `dir ${i}`, 'one'), at('src', `dir ${i}`, 'other'));
+    }
+    const order = root.readdir('src');
+    const isSame = await attacked(
+      t,
+      SLOWED,
+      (dir, [first, next, ...others]) => {
+        const [src, last] = [path.join(dir, 'src'), path.join(dir, 'src', others.at(-1))];
+        until(() => exists(path.join(dir, 'dest', next)));
+        const { ino } = fs.statSync(path.join(src, first, 'one'));
+        for (const name of ['one', 'other']) fs.unlinkSync(path.join(src, first, name));
+        fs.writeFileSync(path.join(last, 'new'), 'new');
+        fs.linkSync(path.join(last, 'new'), path.join(last, 'newer'));
+        return fs.statSync(path.join(last, 'new')).ino === ino;
+      },
+      [dir, order],
+      () => root.cp('src', 'dest', { ...RECURSIVE, ignoreVanished: true }),
+    );
+    if (kind === 'ext4') assert.ok(isSame, 'the number is used again');
+    for (const name of ['new', 'newer']) {
+      assert.strictEqual(fs.readFileSync(at('dest', order.at(-1), name), 'utf8'), 'new');
+    }
+    const inodes = ['new', 'newer'].map((name) => fs.statSync(at('dest', order.at(-1), name)).ino);
+    assert.strictEqual(inodes[0], inodes[1]);
+  });
+}
+
+for (const kind of KINDS) {
+  test(`${kind}: a file with several names stays one while it gets and loses names`, async (t) => {
+    if (withoutAttaching()) return t.skip(withoutAttaching());
+    const { dir, root, at } = scene(t, kind, { src: {} });
+    for (let i = 0; i < 8; i++) plant(at('src'), { [`dir ${i}`]: {} });
+    const order = root.readdir('src');
+    fs.writeFileSync(at('src', order[0], 'name'), 'content');
+    for (const other of order.slice(1)) fs.linkSync(at('src', order[0], 'name'), at('src', other, 'name'));
+    await attacked(
+      t,
+      SLOWED,
+      (dir, order) => {
+        for (const [i, name] of order.slice(0, 5).entries()) {
+          until(() => exists(path.join(dir, 'dest', name, 'name')));
+          if (i % 2 === 0)
+            fs.linkSync(path.join(dir, 'src', order.at(-1), 'name'), path.join(dir, `more ${i}`));
+          else fs.unlinkSync(path.join(dir, `more ${i - 1}`));
+        }
+      },
+      [dir, order],
+      () => root.cp('src', 'dest', RECURSIVE),
+    );
+    const inodes = order.map((name) => fs.statSync(at('dest', name, 'name')).ino);
+    assert.strictEqual(new Set(inodes).size, 1);
+  });
+}
+
+// ---- Directories that are opened again ----
+
+test('what is removed from a directory of an overlay, once it was copied, hides nothing else in it', async (t) => {
+  if (withoutAttaching()) return t.skip(withoutAttaching());
+  const [layers, at] = [folder('layers'), folder('overlay')];
+  // A directory that both layers have is listed by them together; and not in one read.
+  const long = (i) => `${`${i} `.padEnd(200, '.')}long`;
+  const [lower, upper] = ['lower/src/wide', 'upper/up/src/wide'].map((dir) => path.join(layers, dir));
+  for (const dir of [lower, upper]) fs.mkdirSync(dir, { recursive: true });
+  fs.writeFileSync(path.join(lower, 'lower'), '');
+  for (let i = 0; i < 1000; i++) fs.writeFileSync(path.join(upper, long(i)), '');
+  const down = Array.from({ length: 24 }, () => 'down').join('/');
+  fs.mkdirSync(path.join(upper, down), { recursive: true });
+  overlay(at, path.join(layers, 'lower'), path.join(layers, 'upper'), 'redirect_dir=off');
+  const [root, dest] = [new SandboxRoot(at), folderOn(t, 'tmpfs')];
+  const to = new SandboxRoot(dest);
+  t.after(() => [root, to].forEach((root) => root.close()));
+  await attacked(
+    t,
+    ['mkdirat:delay_exit=20000'],
+    (at, dest, below) => {
+      until(() => exists(path.join(dest, 'dest/wide', below)));
+      const copied = fs.readdirSync(path.join(dest, 'dest/wide')).filter((name) => name.endsWith('long'));
+      for (const name of copied.slice(0, 100)) fs.unlinkSync(path.join(at, 'src/wide', name));
+    },
+    [at, dest, down.slice(0, -10)],
+    () => root.cp('src', 'dest', { ...RECURSIVE, to }),
+  );
+  const copied = new Set(fs.readdirSync(path.join(dest, 'dest/wide')));
+  assert.deepStrictEqual(
+    fs.readdirSync(path.join(at, 'src/wide')).filter((name) => !copied.has(name)),
+    [],
+  );
+});
+
+// ---- Copies that meet ----
+
+for (const kind of ['tmpfs', 'ext4', 'xfs', 'btrfs']) {
+  test(`${kind}: a directory into which another copy puts something at once gets its mode`, async (t) => {
+    if (withoutAttaching()) return t.skip(withoutAttaching());
+    const { dir, root, at } = scene(t, kind, { src: { a: { file: 'a' }, b: { file: 'b' } } });
+    for (const name of ['src', 'src/a', 'src/b']) fs.chmodSync(at(name), 0o755);
+    await attacked(
+      t,
+      ['mkdirat:delay_exit=20000'],
+      (dir) => {
+        for (const name of ['.', 'a', 'b']) {
+          until(() => exists(path.join(dir, 'dest', name)));
+          fs.writeFileSync(path.join(dir, 'dest', name, 'other'), 'other');
+        }
+      },
+      [dir],
+      () => root.cp('src', 'dest', RECURSIVE),
+    );
+    for (const name of ['.', 'a', 'b']) {
+      assert.ok(fs.existsSync(at('dest', name, 'other')));
+      assert.strictEqual((fs.statSync(at('dest', name)).mode & 0o7777).toString(8), '755', name);
+    }
+  });
+}

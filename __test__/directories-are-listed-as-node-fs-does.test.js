@@ -614,3 +614,27 @@ test("mounts: 'reject' lists a mount point, and does not enter it", { skip: !isR
     execFileSync('umount', [at('dir/mnt')]);
   }
 }); // biome-ignore format: a list
+
+for (const empty of ['those listed first', 'those listed last', 'all']) {
+  test(`every entry has its own directory, with many directories and files beside each other, empty: ${empty}`, async (t) => {
+    const dir = tempDir(t, memory);
+    // More than one read of the directory gives.
+    for (let i = 0; i < 5000; i++) fs.writeFileSync(`${dir}/file${i}`, '');
+    for (let i = 0; i < 40; i++) fs.mkdirSync(`${dir}/dir${i}`);
+    const root = new SandboxRoot(dir);
+    t.after(() => root.close());
+    const listed = root.readdir('.').filter((name) => name.startsWith('dir'));
+    const filled = {
+      'those listed first': listed.slice(20),
+      'those listed last': listed.slice(0, 20),
+      all: [],
+    };
+    for (const name of filled[empty]) fs.writeFileSync(`${dir}/${name}/inner`, '');
+    const expected = [...fs.readdirSync(dir), ...filled[empty].map((name) => `${name}/inner`)].sort();
+    const options = { recursive: true, withFileTypes: true };
+    for (const entries of [root.readdir('.', options), await root.promises.readdir('.', options)]) {
+      const paths = entries.map(({ parentPath, name }) => path.join(parentPath, name));
+      assert.deepStrictEqual(paths.sort(), expected);
+    }
+  });
+}

@@ -8,7 +8,7 @@ const net = require('node:net');
 const path = require('node:path');
 const { once } = require('node:events');
 const { SandboxRoot } = require('..');
-const { start } = require('./child');
+const { inChild, start } = require('./child');
 const { folder, folderOn, overlay, privately, run, volume } = require('./mounts');
 const { attacked, slowed } = require('./races/slow');
 const { FULL } = require('./sizes');
@@ -48,6 +48,15 @@ function plantTree(root, dir, { width = 8, files = 3 } = {}) {
 /** The contents of all files beneath some directories, sorted. */
 const contents = (...dirs) =>
   dirs.flatMap((dir) => Object.values(snapshot(dir)).flatMap(({ content }) => content ?? [])).sort();
+
+/** The error that `action` throws, or nothing. */
+function thrownBy(action) {
+  try {
+    action();
+  } catch (error) {
+    return error;
+  }
+}
 
 const attackedTest = (title, body) =>
   test(title, (t) => (withoutAttaching() ? t.skip(withoutAttaching()) : body(t)));
@@ -413,3 +422,86 @@ for (const flush of [true, false]) {
     assert.ok(lastOf(/\bsyncfs\(.* = 0/) > published && lastOf(/\bsyncfs\(/) < removed);
   });
 }
+
+attackedTest(
+  'a directory that gets the name of the source at the last moment is where its owner finds it, or named',
+  async (t) => {
+    const { source, dest, from, to } = scene(t, 'ext4');
+    plant(source, { tree: { file: 'moved' }, theirs: { file: 'precious' } });
+    let error;
+    await attacked(
+      t,
+      ['renameat2:delay_enter=100000:delay_exit=100000'],
+      (source, dest) => {
+        const [tree, theirs] = ['tree', 'theirs'].map((name) => path.join(source, name));
+        until(() => exists(path.join(dest, 'tree')));
+        fs.renameSync(tree, path.join(source, 'elsewhere'));
+        fs.renameSync(theirs, tree);
+        until(() => !exists(tree));
+        fs.mkdirSync(tree);
+      },
+      [source, dest],
+      () => (error = thrownBy(() => from.move('tree', 'tree', { to }))),
+    );
+    assert.strictEqual(error?.code, 'EBUSY');
+    const hidden = fs.readdirSync(source).filter((name) => name.startsWith('.'));
+    assert.strictEqual(hidden.length, 1);
+    assert.deepStrictEqual(error.entries, hidden);
+    assert.strictEqual(fs.readFileSync(path.join(source, hidden[0], 'file'), 'utf8'), 'precious');
+  },
+);
+
+attackedTest('a move takes no directory for a part of its copy that it did not make', async (t) => {
+  const { source, dest, from, to } = scene(t, 'ext4');
+  const order = plantTree(from, source);
+  const before = snapshot(source);
+  let error;
+  await attacked(
+    t,
+    SLOWED,
+    (dest, first, later) => {
+      const at = until(() => hidden(dest, (at) => exists(path.join(at, first))));
+      fs.mkdirSync(path.join(at, later));
+    },
+    [dest, order[0], order[5]],
+    () => (error = thrownBy(() => from.move('tree', 'dest', { to }))),
+  );
+  assert.strictEqual(error?.code, 'EEXIST');
+  assert.deepStrictEqual(snapshot(source), before);
+  assert.ok(!fs.existsSync(path.join(dest, 'dest')));
+  assert.deepStrictEqual(
+    error.entries.map((at) => at.split('/')[1]),
+    [order[5]],
+  );
+});
+
+test('a move without descriptors to spare leaves nothing beside the destination', async (t) => {
+  const { source, dest } = scene(t, 'ext4');
+  const dirs = Array.from({ length: 40 }, (_, i) => [`dir ${i}`, { file: 'content' }]);
+  plant(source, { tree: Object.fromEntries(dirs) });
+  const body = (source, dest) => {
+    const [from, to] = [source, dest].map((dir) => new SandboxRoot(dir));
+    const spare = [];
+    for (;;) {
+      try {
+        spare.push(fs.openSync('/dev/null'));
+      } catch {
+        break;
+      }
+    }
+    const errors = [];
+    for (;;) {
+      fs.closeSync(spare.pop());
+      try {
+        from.move('tree', 'tree', { to });
+        return errors;
+      } catch ({ code, entries }) {
+        errors.push({ code, entries });
+      }
+    }
+  };
+  const errors = await inChild(t, body, [source, dest], { limits: { n: 100 } });
+  assert.ok(errors.length > 5);
+  for (const error of errors) assert.deepStrictEqual(error, { code: 'EMFILE' });
+  assert.deepStrictEqual([fs.readdirSync(source), fs.readdirSync(dest)], [[], ['tree']]);
+});

@@ -8,7 +8,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { SandboxRoot } = require('..');
 const { folderOn, privately } = require('./mounts');
-const { slowed, swapping } = require('./races/slow');
+const { attacked, slowed, swapping } = require('./races/slow');
 const { NOBODY, fifo, link, outcome, plant } = require('./support');
 const { withoutAttaching } = require('./syscalls/strace');
 
@@ -143,4 +143,46 @@ for (const kind of KINDS) {
       assert.ok(codes.includes('EBUSY'), `the attacker was never in time: ${codes}`);
     });
   }
+}
+
+for (const kind of KINDS) {
+  test(`${kind}: nothing is moved into a directory of another user, who exchanges all that is made`, async (t) => {
+    if (withoutAttaching()) return t.skip(withoutAttaching());
+    const [dir, elsewhere] = [folderOn(t, kind), folderOn(t, kind === 'tmpfs' ? 'ext4' : 'tmpfs')];
+    plant(elsewhere, { source: { file: 'secret' } });
+    fs.chownSync(dir, NOBODY, NOBODY);
+    const [from, to] = [elsewhere, dir].map((at) => new SandboxRoot(at));
+    t.after(() => [from, to].forEach((root) => root.close()));
+    let error;
+    const theirs = await attacked(
+      t,
+      ['mkdirat:delay_exit=40000'],
+      (dir, nobody) => {
+        // Whatever is made meanwhile is out of the way at once, and a directory of the other user in its place.
+        const theirs = [];
+        for (const end = performance.now() + 1500; performance.now() < end; rest(0.1)) {
+          const at = hidden(dir, (at) => exists(at) && fs.lstatSync(at).uid === 0);
+          if (at === undefined || !fs.lstatSync(at).isDirectory()) continue;
+          const other = path.join(dir, `theirs ${theirs.length}`);
+          fs.mkdirSync(other, { mode: 0o700 });
+          fs.chownSync(other, nobody, nobody);
+          fs.renameSync(at, path.join(dir, `made ${theirs.length}`));
+          fs.renameSync(other, at);
+          theirs.push(at);
+        }
+        return theirs;
+      },
+      [dir, NOBODY],
+      () => ({ error } = outcome(() => from.move('source', 'dest', { to, overwrite: true }))),
+    );
+    assert.ok(theirs.length > 0, 'the attacker was in time');
+    assert.strictEqual(error?.code, 'EBUSY');
+    for (const at of theirs) {
+      assert.deepStrictEqual(
+        [fs.readdirSync(at), fs.statSync(at).uid, fs.statSync(at).mode & 0o777],
+        [[], NOBODY, 0o700],
+      );
+    }
+    assert.ok(!fs.existsSync(path.join(dir, 'dest')));
+  });
 }

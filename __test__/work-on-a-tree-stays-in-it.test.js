@@ -8,6 +8,7 @@ const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const { SandboxRoot } = require('..');
 const { folderOn, privately, run, WAYS } = require('./mounts');
+const { inChild } = require('./child');
 const { attacked } = require('./races/slow');
 const { NOBODY, POLICIES, outcome, plant, snapshot } = require('./support');
 const { withoutAttaching } = require('./syscalls/strace');
@@ -184,4 +185,33 @@ for (const kind of ['tmpfs', 'ext4', 'btrfs', 'overlayfs', 'bindfs']) {
       }
     });
   }
+}
+
+for (const depth of [4, 40]) {
+  test(`a move ends, and names what it cannot remove ${depth} levels down`, async (t) => {
+    const [source, dest] = [folderOn(t, 'ext4'), folderOn(t, 'tmpfs')];
+    const way = Array.from({ length: depth }, (_, i) => `d${i % 10}`).join('/');
+    const [below, beside] = [path.join(source, 'tree', way), path.join(source, 'tree/d0/e0')];
+    for (const dir of [below, beside]) fs.mkdirSync(dir, { recursive: true });
+    for (const dir of [below, beside, path.dirname(below)])
+      fs.writeFileSync(path.join(dir, 'file'), 'content');
+    run('chattr', '+i', path.join(below, 'file'));
+    try {
+      const body = (source, dest) => {
+        try {
+          new SandboxRoot(source).move('tree', 'tree', { to: new SandboxRoot(dest) });
+        } catch ({ code, entries }) {
+          return { code, entries };
+        }
+      };
+      const error = await inChild(t, body, [source, dest], { timeout: 20_000 });
+      assert.deepStrictEqual(error, { code: 'EPERM', entries: [`tree/${way}/file`] });
+    } finally {
+      run('chattr', '-R', '-i', source);
+    }
+    assert.deepStrictEqual(fs.readdirSync(source), ['tree']);
+    const files = (dir) => Object.keys(snapshot(dir)).filter((at) => at.endsWith('file'));
+    assert.deepStrictEqual(files(source), [`tree/${way}/file`]);
+    assert.strictEqual(files(dest).length, 3);
+  });
 }

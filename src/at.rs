@@ -158,6 +158,15 @@ impl<'a> At<'a> {
         Ok(found.stx_attributes.contains(StatxAttributes::APPEND))
     }
 
+    /// Whether nobody but the user of this process, and root, can put something else under this name.
+    pub fn is_in_own_directory(self) -> Result<bool> {
+        let stat = rustix::fs::fstat(self.dir)?;
+        let mode = Mode::from_raw_mode(stat.st_mode);
+        let others_write = mode.intersects(Mode::WGRP | Mode::WOTH);
+        let is_own = [0, rustix::process::geteuid().as_raw()].contains(&stat.st_uid);
+        Ok(is_own && (mode.contains(Mode::SVTX) || !others_write))
+    }
+
     /// Why the open directory `fd` does not get this name: linkat(2) links no directory.
     pub fn why_not_linked(self, fd: BorrowedFd<'_>) -> Errno {
         match on_intr(|| rustix::fs::linkat(fd, c"", self.dir, self.name(), AtFlags::EMPTY_PATH)) {

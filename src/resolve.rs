@@ -412,7 +412,7 @@ impl Root {
         let mut is_ours = stat.st_uid == user && (kind != FileType::Directory || is_closed(&stat));
         if !is_ours {
             // Some file systems say themselves whom a file belongs to, and who may use it.
-            let given = self.given_at(at, kind)?;
+            let given = self.given_at(at)?;
             is_ours = stat.st_uid == given.st_uid
                 && (kind != FileType::Directory || is_closed(&stat) || !is_closed(&given));
         }
@@ -422,20 +422,14 @@ impl Root {
             && !before.is_behind(fd)?)
     }
 
-    /// What a directory, or a file, is that is made beside `at` for its owner alone, under a name that nobody
-    /// foresees.
-    fn given_at(&self, at: At<'_>, kind: FileType) -> Result<Stat, Failure> {
+    /// What a file is that is made beside `at` for its owner alone: described by the descriptor that made it, since
+    /// others see its name too.
+    fn given_at(&self, at: At<'_>) -> Result<Stat, Failure> {
         let leaf = Leaf::temporary(random_characters()?)?;
         let at = at.beside(&leaf);
-        // It is empty, and hidden if it stays.
-        if kind == FileType::Directory {
-            at.mkdir(Mode::RWXU)?;
-            let stat = at.lstat();
-            let _ = at.rmdir();
-            return Ok(stat?);
-        }
         let fd = self.create_at(at, OFlags::WRONLY, Mode::RUSR | Mode::WUSR)?;
         let stat = rustix::fs::fstat(&fd);
+        // It is empty, and hidden if it stays.
         let _ = at.unlink();
         Ok(stat?)
     }

@@ -465,10 +465,15 @@ impl Visitor for Copy<'_> {
         if self.copier.record.is_of_move {
             return Err(source_changed());
         }
+        let way = joined(way, name.to_bytes());
+        // Where a listing tells no types, it may vanish before the filter's answer is looked up.
+        if is_left_out(self.options, &way) {
+            return Ok(());
+        }
         let mut vanished = self.vanished.lock().unwrap_or_else(PoisonError::into_inner);
         vanished.count += 1;
         if vanished.ways.len() < MOST_ENTRIES {
-            vanished.ways.push(joined(way, name.to_bytes()));
+            vanished.ways.push(way);
         }
         Ok(())
     }

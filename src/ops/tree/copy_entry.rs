@@ -20,7 +20,7 @@ use crate::ops::metadata::{chown_fd, utimes_fd};
 use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::is_same_file;
 use crate::ops::tree::levels::Id;
-use crate::ops::tree::record::{Listed, Record, State};
+use crate::ops::tree::record::{Identity, Listed, Record, State};
 use crate::ops::tree::walk::Down;
 use crate::resolve::{Content, Moment, Root};
 use crate::retry::{TRIES, rest};
@@ -107,7 +107,7 @@ impl Source<'_> {
 /// The files copied so far that have more names, which may come yet.
 #[derive(Default)]
 pub struct Links {
-    first: HashMap<(Id, Option<State>), Linked>,
+    first: HashMap<Identity, Linked>,
     /// The directories of the copy: each its parent and its name in it. The first is the top.
     directories: Vec<(usize, CString)>,
 }
@@ -243,7 +243,8 @@ impl<'a> EntryCopier<'a> {
             return Err(Errno::ISDIR.into());
         }
         let then = self.state_of(content.fd(), content.stat())?;
-        self.first_or_link(source, &then, content.stat(), dest, |copier| {
+        let original = (content.fd(), content.stat());
+        self.first_or_link(source, &then, original, dest, |copier| {
             copier.new_file(&content, dest)
         })?;
         if !self.record.is_of_move {
@@ -345,7 +346,7 @@ impl<'a> EntryCopier<'a> {
         }
         let target = at::readlink(symlink.as_fd(), c"")?;
         let then = self.state_of(symlink.as_fd(), &stat)?;
-        self.first_or_link(source, &then, &stat, dest, |copier| {
+        self.first_or_link(source, &then, (symlink.as_fd(), &stat), dest, |copier| {
             copier.make(dest, &stat, |at| {
                 let before = Moment::now();
                 at.symlink(&target)?;
@@ -365,7 +366,7 @@ impl<'a> EntryCopier<'a> {
         let permissions = Permissions::of_o_path(handle.as_fd(), &stat)?;
         let original = Original { stat, permissions };
         let then = self.state_of(handle.as_fd(), &stat)?;
-        self.first_or_link(source, &then, &stat, dest, |copier| {
+        self.first_or_link(source, &then, (handle.as_fd(), &stat), dest, |copier| {
             copier.make(dest, &stat, |at| {
                 let before = Moment::now();
                 at.mkfifo(Mode::RUSR | Mode::WUSR)?;
@@ -394,14 +395,19 @@ impl<'a> EntryCopier<'a> {
         match dest.mkdir(Mode::RWXU) {
             Ok(()) => {
                 let stat = rustix::fs::fstat(source)?;
-                let made = self.to.made_at(dest, FileType::Directory, before)?;
-                if !directory::is_empty(made.as_fd())? {
-                    // Another copy to the same place may have found it, as this finds what is there.
-                    // Elsewhere than on a local file system it may as well be older than this copy.
-                    return match self.record.is_of_move || !self.to.is_local() {
-                        true => Err(Errno::BUSY.into()),
-                        false => Ok((self.to.directory_at(dest)?, None)),
-                    };
+                let made = match self.to.made_at(dest, FileType::Directory, before) {
+                    // It is not what was made.
+                    Err(failure) if failure.errno == Errno::BUSY => return Err(failure),
+                    made => or_discard(made, dest, FileType::Directory)?,
+                };
+                // Another copy to the same place may have found it, as this finds what is there. Elsewhere than
+                // on a local file system it may as well be older than this copy.
+                let is_shared = || {
+                    let may_be = !self.record.is_of_move && self.to.is_local();
+                    Ok::<_, Errno>(may_be && dest.is_in_own_directory()?)
+                };
+                if !directory::is_empty(made.as_fd())? && !is_shared()? {
+                    return Err(Errno::BUSY.into());
                 }
                 let now = Mode::from_raw_mode(rustix::fs::fstat(&made)?.st_mode);
                 if !now.contains(Mode::RWXU) {
@@ -418,6 +424,8 @@ impl<'a> EntryCopier<'a> {
                 }
                 Ok((made, Some(Original::of(source, &stat)?)))
             }
+            // All of the copy of a move is new: these are two names that the file system takes for one.
+            Err(Errno::EXIST) if self.record.is_of_move => Err(Errno::EXIST.into()),
             Err(Errno::EXIST) => match self.to.directory_at(dest) {
                 // A symlink, too, is no directory to copy into.
                 Err(failure) if failure.errno == Errno::LOOP => Err(Errno::NOTDIR.into()),
@@ -433,13 +441,13 @@ impl<'a> EntryCopier<'a> {
         self.record.made(id)
     }
 
-    /// Copies a file by `copy`; one with several names once, and the copy gets the other names. `copy` gives
-    /// back what it made, if it made something.
+    /// Copies the open file `original` by `copy`; one with several names once, and the copy gets the other names.
+    /// `copy` gives back what it made, if it made something.
     fn first_or_link(
         &mut self,
         source: Source<'_>,
         then: &State,
-        original: &Stat,
+        original: (BorrowedFd<'_>, &Stat),
         dest: At<'_>,
         copy: impl FnOnce(&mut Self) -> Result<Option<Id>, Failure>,
     ) -> Result<(), Failure> {
@@ -449,10 +457,10 @@ impl<'a> EntryCopier<'a> {
         let links = Arc::clone(&self.links);
         // Held for as long as the first copy is made: another thread may come to another name of it.
         let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
-        // Other file systems give one number to several files.
-        let id = (then.id, (!self.from.is_local()).then(|| then.as_named()));
+        let (fd, stat) = original;
+        let id = Identity::of(fd, then, self.from.is_local())?;
         if let Some(first) = links.first.get(&id)
-            && self.link(first, &links, original, dest)?
+            && self.link(first, &links, stat, dest)?
         {
             return Ok(());
         }
@@ -639,11 +647,16 @@ fn discard_unless(finished: Result<(), Failure>, at: At<'_>, id: Id) -> Result<I
 fn or_discard<T>(finished: Result<T, Failure>, at: At<'_>, kind: FileType) -> Result<T, Failure> {
     let is_ours = |stat: Stat| {
         let user = rustix::process::geteuid().as_raw();
-        kind_of(&stat) == kind && (stat.st_uid, stat.st_nlink) == (user, 1)
+        let has_other_names = kind != FileType::Directory && stat.st_nlink > 1;
+        kind_of(&stat) == kind && stat.st_uid == user && !has_other_names
     };
     if finished.is_err() && at.lstat().is_ok_and(is_ours) {
         // The error is what the caller gets.
-        let _ = at.unlink();
+        let _ = match kind {
+            // One with something in it stays.
+            FileType::Directory => at.rmdir(),
+            _ => at.unlink(),
+        };
     }
     finished
 }

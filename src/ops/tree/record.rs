@@ -75,9 +75,10 @@ impl State {
         self.names > 1
     }
 
-    /// What a file with several names is recognised by: some file systems give the same number to several files.
-    pub fn as_named(&self) -> Self {
+    /// The same whatever names it has, and whenever it got them.
+    fn by_any_name(&self) -> Self {
         Self {
+            names: 0,
             changed: (0, 0),
             ..*self
         }
@@ -109,6 +110,34 @@ impl State {
             changed: time(statx.stx_ctime),
         })
     }
+}
+
+/// What a file with several names is recognised by as long as a copy is made.
+#[derive(PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// Its number, and when it was born: the number of a file that is gone is given to another.
+    Born(Id, Option<(i64, u32)>),
+    /// What it is: this file system may give one number to several files, or tell another birth once a file is
+    /// changed.
+    Is(State),
+}
+
+impl Identity {
+    /// That of the open file `fd`, which is `state`. `is_local`: its file system is one that keeps numbers and
+    /// births.
+    pub fn of(fd: BorrowedFd<'_>, state: &State, is_local: bool) -> Result<Self> {
+        match is_local {
+            true => Ok(Self::Born(state.id, birth_of(fd)?)),
+            false => Ok(Self::Is(state.by_any_name())),
+        }
+    }
+}
+
+/// When the open file `fd` was made, if its file system says.
+fn birth_of(fd: BorrowedFd<'_>) -> Result<Option<(i64, u32)>> {
+    let statx = on_intr(|| rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME))?;
+    let is_known = statx.stx_mask & StatxFlags::BTIME.bits() != 0;
+    Ok(is_known.then_some((statx.stx_btime.tv_sec, statx.stx_btime.tv_nsec)))
 }
 
 /// What a file with several names was.
@@ -269,11 +298,7 @@ impl Record {
     fn stamp(&self, entry: Listed<'_>, state: &State) -> u64 {
         let state = match lock(&self.named).contains_key(&state.id) || state.names > 1 {
             // When it was changed is known for all of its names.
-            true => State {
-                names: 0,
-                changed: (0, 0),
-                ..*state
-            },
+            true => state.by_any_name(),
             false => *state,
         };
         self.hasher.hash_one((entry.parent, entry.name, state))
@@ -281,9 +306,7 @@ impl Record {
 
     /// A directory changes when what is in it is removed. When it was born does not change.
     fn directory_stamp(&self, entry: Listed<'_>, fd: BorrowedFd<'_>) -> Result<u64> {
-        let statx = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME)?;
-        let knows_birth = statx.stx_mask & StatxFlags::BTIME.bits() != 0;
-        let birth = knows_birth.then_some((statx.stx_btime.tv_sec, statx.stx_btime.tv_nsec));
+        let birth = birth_of(fd)?;
         let stat = rustix::fs::fstat(fd)?;
         let permitted = (stat.st_mode, stat.st_uid, stat.st_gid);
         let id = Id::from(&stat);

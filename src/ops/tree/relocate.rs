@@ -164,7 +164,7 @@ fn remove_source(
     left: &mut Vec<Vec<u8>>,
 ) -> Result<(), Failure> {
     let leaf = match is_directory {
-        true => set_aside(old, id)?,
+        true => set_aside(path, old, id, left)?,
         false => None,
     };
     let at = leaf.as_ref().map_or(old, |leaf| old.beside(leaf));
@@ -172,18 +172,20 @@ fn remove_source(
         return Ok(());
     };
     *left = kept.paths;
-    if let Some(leaf) = &leaf
-        && put_back(at, old).is_err()
-        && let Ok(hidden) = path.beside(leaf)
-    {
-        // Something else has its name by now.
-        *left = vec![hidden.as_bytes().to_vec()];
+    if let Some(leaf) = &leaf {
+        put_back(path, leaf, old, left);
     }
     Err(kept.failure.unwrap_or(source_changed()))
 }
 
 /// Gives the directory `id`, which is at `old`, a hidden name beside it; `None` where it stays where it is.
-fn set_aside(old: At<'_>, id: Id) -> Result<Option<Leaf<'static>>, Failure> {
+/// `left`: what has a hidden name now and is something else.
+fn set_aside(
+    path: &UserPath,
+    old: At<'_>,
+    id: Id,
+    left: &mut Vec<Vec<u8>>,
+) -> Result<Option<Leaf<'static>>, Failure> {
     let rename = |flags| with_temporary_name(old, |at| old.rename(at, flags));
     let renamed = match rename(RenameFlags::NOREPLACE) {
         // The file system does not know the flag; nobody guesses the name.
@@ -196,22 +198,29 @@ fn set_aside(old: At<'_>, id: Id) -> Result<Option<Leaf<'static>>, Failure> {
         // overlayfs renames no directory that has a part in a lower layer.
         Err(_) => return Ok(None),
     };
-    let at = old.beside(&leaf);
-    match at.lstat() {
+    match old.beside(&leaf).lstat() {
         Ok(stat) if Id::from(&stat) == id => Ok(Some(leaf)),
         _ => {
             // Somebody had put it there in between.
-            let _ = put_back(at, old);
+            put_back(path, &leaf, old, left);
             Err(source_changed())
         }
     }
 }
 
-/// Gives `at` the name `old` again, unless something else has it by now.
-fn put_back(at: At<'_>, old: At<'_>) -> rustix::io::Result<()> {
-    match at.rename(old, RenameFlags::NOREPLACE) {
+/// Gives what is called `leaf` the name `old` again, which is called by its `path`. Where something else has that
+/// by now, `leaf` is all that is `left`.
+fn put_back(path: &UserPath, leaf: &Leaf<'_>, old: At<'_>, left: &mut Vec<Vec<u8>>) {
+    let at = old.beside(leaf);
+    let renamed = match at.rename(old, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL) if old.is_gone() => at.rename(old, RenameFlags::empty()),
-        done => done,
+        renamed => renamed,
+    };
+    if renamed.is_err()
+        && !at.is_gone()
+        && let Ok(hidden) = path.beside(leaf)
+    {
+        *left = vec![hidden.as_bytes().to_vec()];
     }
 }
 

@@ -4,6 +4,7 @@
 //! Each entry is compared with the record before it is removed by its name. Between the two calls somebody
 //! may put another in its place: the kernel removes by name alone.
 
+use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -82,6 +83,8 @@ struct Directory {
     pending: Vec<CString>,
     /// Whether something in it is left.
     keeps: bool,
+    /// Directories in it that are left: none is entered twice when the listing begins anew.
+    left: HashSet<CString>,
     /// How often its end was reached and something was still in it.
     tries: u32,
 }
@@ -132,11 +135,26 @@ impl Removal<'_> {
         }
     }
 
+    /// Takes down that the directory `name` in the innermost level is left.
+    fn keep_directory(&mut self, failure: Option<Failure>, name: CString) {
+        self.keep(failure, Some(&name));
+        self.never_again(name);
+    }
+
+    /// The directory `name` in the innermost level is not entered again.
+    fn never_again(&mut self, name: CString) {
+        if let Some(level) = self.levels.innermost_mut() {
+            level.state.keeps = true;
+            level.state.left.insert(name);
+        }
+    }
+
     fn enter(&mut self, name: CString, fd: OwnedFd, id: Id) {
         let state = Directory {
             id,
             pending: Vec::new(),
             keeps: false,
+            left: HashSet::new(),
             tries: 0,
         };
         if let Err(errno) = self.levels.enter(Level::new(name, fd, state)) {
@@ -170,18 +188,22 @@ impl Removal<'_> {
             match outcome {
                 Outcome::Gone => {}
                 Outcome::Entered(fd, id) => self.enter(name, fd, id),
-                Outcome::Kept(failure) => self.keep(failure, Some(&name)),
+                Outcome::Kept(failure) => self.keep_directory(failure, name),
             }
             return;
         }
         let mut directories = Vec::new();
         let mut kept = Vec::new();
         let (root, guard) = (self.root, self.guard);
+        let left = &level.state.left;
         let read = match level.fd() {
             Some(dir) => self.listing.read(dir, |name, kind| {
                 let Some(leaf) = Leaf::listed(name) else {
                     return Ok::<_, Errno>(());
                 };
+                if left.contains(name) {
+                    return Ok(());
+                }
                 if kind == FileType::Directory {
                     directories.push(name.to_owned());
                     return Ok(());
@@ -227,19 +249,19 @@ impl Removal<'_> {
             }
             return;
         }
+        if above == Above::Reopened
+            && let Some(level) = self.levels.innermost_mut()
+        {
+            // It is listed again, and so is what it had pending.
+            level.state.pending.clear();
+        }
         if left.state.keeps {
-            if let Some(level) = self.levels.innermost_mut() {
-                level.state.keeps = true;
-            }
+            self.never_again(left.name);
             return;
         }
         let removed = match (self.levels.innermost_mut(), Leaf::listed(&left.name)) {
             (None, _) => remove_empty(self.top, left.state.id),
             (Some(level), Some(leaf)) => {
-                if above == Above::Reopened {
-                    // It is listed again, and so is what it had pending.
-                    level.state.pending.clear();
-                }
                 let done = level
                     .fd()
                     .map(|fd| remove_empty(At::new(fd, &leaf), left.state.id));
@@ -251,8 +273,7 @@ impl Removal<'_> {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(Errno::NOTEMPTY | Errno::EXIST) => self.look_again(left),
             Err(errno) => {
-                let name = left.name;
-                self.keep(Some(Failure::from(errno).at("rmdir")), Some(&name));
+                self.keep_directory(Some(Failure::from(errno).at("rmdir")), left.name);
             }
         }
     }
@@ -268,7 +289,7 @@ impl Removal<'_> {
         };
         let name = level.name.clone();
         if let Err(errno) = rewound.and_then(|()| self.levels.enter(level)) {
-            self.keep(Some(Failure::from(errno).at("rmdir")), Some(&name));
+            self.keep_directory(Some(Failure::from(errno).at("rmdir")), name);
         }
     }
 

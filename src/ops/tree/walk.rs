@@ -1,6 +1,6 @@
 //! Going through a tree: what `readdir`, `walk` and `cp` go by.
 //!
-//! A symlink is found and never entered. A directory is read in batches, and the
+//! A symlink is found and never entered. On a local file system a directory is read in batches, and the
 //! subdirectories of a batch are visited before the next one is read: the memory for it is bounded by the depth.
 
 use std::ffi::{CStr, CString};
@@ -133,11 +133,19 @@ impl Found<'_> {
 /// What is known of a directory on the way down.
 #[derive(Default)]
 struct Below {
-    /// Directories of the last bufferful that are still to be entered, the next one last.
+    /// Directories that were read and are still to be entered, the next one last.
     pending: Vec<CString>,
     /// Where the next bufferful begins, for when the directory has to be opened again.
     position: u64,
     ended: bool,
+}
+
+impl Below {
+    /// Whether the directory is read to its end before anything in it is entered. Where it is opened again later,
+    /// its names are counted anew on some file systems, and whatever was removed meanwhile would hide others.
+    fn reads_on(&self, root: &Root) -> bool {
+        !self.ended && !root.is_local()
+    }
 }
 
 /// A way through a tree, a step at a time.
@@ -213,7 +221,7 @@ impl Walk {
         let Some(level) = self.levels.innermost_mut() else {
             return Ok(());
         };
-        if self.is_shared || level.state.pending.len() < MANY {
+        if self.is_shared || level.state.reads_on(root) || level.state.pending.len() < MANY {
             return Ok(());
         }
         let Some(part) = visitor.part() else {
@@ -295,7 +303,9 @@ impl Walk {
         watch
             .check()
             .map_err(|errno| stopped(errno.into(), &self.way, b""))?;
-        if let Some(name) = level.state.pending.pop() {
+        if !level.state.reads_on(root)
+            && let Some(name) = level.state.pending.pop()
+        {
             let entered = self.enter(root, visitor, &name);
             entered.map_err(|failure| stopped(failure, &self.way, name.to_bytes()))?;
         } else if !level.state.ended
@@ -333,8 +343,10 @@ impl Walk {
                 Broken::Listing(errno) => stopped(errno.into(), way, b""),
             })?;
             directories.reverse();
+            let mut pending = std::mem::take(&mut level.state.pending);
+            pending.append(&mut directories);
             level.state = Below {
-                pending: directories,
+                pending,
                 position: self.listing.position(),
                 ended: read == Read::End,
             };
