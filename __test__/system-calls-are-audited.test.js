@@ -748,7 +748,7 @@ test('the rules let a thread give up its capabilities for access, and take them 
   }
 }); // biome-ignore format: a table
 
-test('the rules let the file system of a new root be asked for, and of nothing else', () => {
+test('the rules let the file system of a new root be asked for, and of what is copied, and of nothing else', () => {
   const ask = (fd) => `fstatfs(${fd}, {f_type=TMPFS_MAGIC, f_bsize=4096, ...}) = 0`;
   const made = 'openat(AT_FDCWD, "/tmp/x", O_RDONLY|O_CLOEXEC|O_PATH|O_DIRECTORY) = 20';
   const beneath = `openat2(18, "a", {flags=O_PATH|O_DIRECTORY|O_CLOEXEC, ${BENEATH}}, 24) = 20`;
@@ -758,8 +758,16 @@ test('the rules let the file system of a new root be asked for, and of nothing e
   const complaint = 'by a descriptor not of /proc';
   assert.ok(wrong([made, ask(18)], { method: 'constructor' }).includes(complaint));
   assert.ok(wrong([beneath, ask(18)], { method: 'openRoot', root: '18' }).includes(complaint));
-  for (const method of ['stat', 'rm', 'cp', 'isAt', 'copyFile'])
+  for (const method of ['stat', 'rm', 'isAt', 'copyFile'])
     assert.ok(wrong([beneath, ask(20)], { method, root: '18' }).includes(complaint), method);
+  for (const method of ['cp', 'move']) {
+    assert.ok(!wrong([beneath, ask(20)], { method, root: '18' }).includes(complaint), method);
+    assert.match(
+      wrong([beneath, ask(17)], { method, root: '18' }),
+      /not a descriptor that it opened/,
+      method,
+    );
+  }
 });
 
 test('the rules find what a program does by path, as it is traced', { skip }, (t) => {

@@ -123,7 +123,7 @@ impl Root {
     }
 
     fn at(fd: OwnedFd, policy: Policy) -> Self {
-        let describes_from_memory = describes_from_memory(fd.as_fd());
+        let describes_from_memory = is_local(fd.as_fd());
         Self {
             fd: Some(fd),
             policy,
@@ -134,11 +134,6 @@ impl Root {
     /// This root, closed. What it allows stays as it was.
     pub fn closed(&self) -> Self {
         Self { fd: None, ..*self }
-    }
-
-    /// Whether it is on a local file system, which gives each file an inode number of its own.
-    pub fn is_local(&self) -> bool {
-        self.describes_from_memory
     }
 
     /// Whether this root has been closed.
@@ -610,16 +605,17 @@ impl Moment {
         let statx = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME)?;
         let made = Self(statx.stx_btime.tv_sec, statx.stx_btime.tv_nsec.into());
         let is_known = statx.stx_mask & StatxFlags::BTIME.bits() != 0;
-        Ok(is_known && (made.0, made.1) < (self.0, self.1) && describes_from_memory(fd))
+        Ok(is_known && (made.0, made.1) < (self.0, self.1) && is_local(fd))
     }
 }
 
-/// Whether the file system of `root` answers `fstat` from memory, once a file has been looked up. Others
-/// may ask a server or a daemon: network file systems, FUSE, and overlays of these.
-fn describes_from_memory(root: BorrowedFd<'_>) -> bool {
+/// Whether `fd` is on a local file system: it answers `fstat` from memory, once a file has been looked up, and
+/// gives each file an inode number of its own. Others may ask a server or a daemon: network file systems,
+/// FUSE, and overlays of these.
+pub(crate) fn is_local(fd: BorrowedFd<'_>) -> bool {
     // As in statfs(2): btrfs, ext2 to ext4, tmpfs, xfs.
     const LOCAL: [u32; 4] = [0x9123_683E, 0xEF53, 0x0102_1994, 0x5846_5342];
-    rustix::fs::fstatfs(root).is_ok_and(|found| LOCAL.contains(&(found.f_type as u32)))
+    rustix::fs::fstatfs(fd).is_ok_and(|found| LOCAL.contains(&(found.f_type as u32)))
 }
 
 /// The directory at a path of the host, which is trusted: its links are followed.

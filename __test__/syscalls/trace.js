@@ -736,11 +736,12 @@ const RULES = {
     return [complaint];
   },
 
-  // What kind of file system a new root is on; and what makes sure that /proc is procfs, and the calls
-  // made there.
+  // What kind of file system a new root is on, or a file with several names that is copied; and what makes
+  // sure that /proc is procfs, and the calls made there.
   fstatfs({ args: [fd] }, state) {
     const isNewRoot = state.own.get(fd) === (state.method === 'constructor' ? 'root' : 'file');
     if (['constructor', 'openRoot'].includes(state.method) && isNewRoot) return [];
+    if (['cp', 'move'].includes(state.method) && !ofProc(fd, state)) return [descriptor(fd, state)];
     return [inProc(fd, state)];
   },
   readlinkat: ({ args: [fd, name] }, state) => {

@@ -22,7 +22,7 @@ use crate::ops::target::is_same_file;
 use crate::ops::tree::levels::Id;
 use crate::ops::tree::record::{Listed, Record, State};
 use crate::ops::tree::walk::Down;
-use crate::resolve::{Content, Moment, Root};
+use crate::resolve::{Content, Moment, Root, is_local};
 use crate::retry::{TRIES, rest};
 use crate::sys;
 use crate::watch::Watch;
@@ -243,7 +243,8 @@ impl<'a> EntryCopier<'a> {
             return Err(Errno::ISDIR.into());
         }
         let then = self.state_of(content.fd(), content.stat())?;
-        self.first_or_link(source, &then, content.stat(), dest, |copier| {
+        let original = (content.fd(), content.stat());
+        self.first_or_link(source, &then, original, dest, |copier| {
             copier.new_file(&content, dest)
         })?;
         if !self.record.is_of_move {
@@ -345,7 +346,8 @@ impl<'a> EntryCopier<'a> {
         }
         let target = at::readlink(symlink.as_fd(), c"")?;
         let then = self.state_of(symlink.as_fd(), &stat)?;
-        self.first_or_link(source, &then, &stat, dest, |copier| {
+        let original = (symlink.as_fd(), &stat);
+        self.first_or_link(source, &then, original, dest, |copier| {
             copier.make(dest, &stat, |at| {
                 let before = Moment::now();
                 at.symlink(&target)?;
@@ -365,7 +367,8 @@ impl<'a> EntryCopier<'a> {
         let permissions = Permissions::of_o_path(handle.as_fd(), &stat)?;
         let original = Original { stat, permissions };
         let then = self.state_of(handle.as_fd(), &stat)?;
-        self.first_or_link(source, &then, &stat, dest, |copier| {
+        let fifo = (handle.as_fd(), &stat);
+        self.first_or_link(source, &then, fifo, dest, |copier| {
             copier.make(dest, &stat, |at| {
                 let before = Moment::now();
                 at.mkfifo(Mode::RUSR | Mode::WUSR)?;
@@ -403,7 +406,7 @@ impl<'a> EntryCopier<'a> {
                 if !directory::is_empty(made.as_fd())? {
                     // Another copy to the same place may have found it, as this finds what is there.
                     // Elsewhere than on a local file system it may as well be older than this copy.
-                    return match self.record.is_of_move || !self.to.is_local() {
+                    return match self.record.is_of_move || !is_local(made.as_fd()) {
                         true => Err(Errno::BUSY.into()),
                         false => Ok((self.to.directory_at(dest)?, None)),
                     };
@@ -439,7 +442,7 @@ impl<'a> EntryCopier<'a> {
         &mut self,
         source: Source<'_>,
         then: &State,
-        original: &Stat,
+        (fd, original): (BorrowedFd<'_>, &Stat),
         dest: At<'_>,
         copy: impl FnOnce(&mut Self) -> Result<Option<Id>, Failure>,
     ) -> Result<(), Failure> {
@@ -449,8 +452,8 @@ impl<'a> EntryCopier<'a> {
         let links = Arc::clone(&self.links);
         // Held for as long as the first copy is made: another thread may come to another name of it.
         let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
-        // Other file systems give one number to several files.
-        let id = (then.id, (!self.from.is_local()).then(|| then.as_named()));
+        // Other file systems give one number to several files. What is mounted in a local one may be such.
+        let id = (then.id, (!is_local(fd)).then(|| then.as_named()));
         if let Some(first) = links.first.get(&id)
             && self.link(first, &links, original, dest)?
         {
