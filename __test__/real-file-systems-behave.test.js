@@ -416,11 +416,11 @@ const DEPTH = 60;
 
 /**
  * A tree of 2,000 entries: a directory that is not read at once, many small ones, and a deep one. On FUSE, where each
- * of them takes long, of half as many: still more names than are read at once.
+ * of them takes long, of fewer: with longer names there are still more than are read at once.
  */
 function large(at, { flags }) {
-  const [full, small] = flags ? [1000, 100] : [600, 30];
-  const long = 'with a long name '.repeat(6);
+  const [full, small, words] = flags ? [1000, 100, 6] : [300, 30, 14];
+  const long = 'with a long name '.repeat(words);
   fs.mkdirSync(path.join(at, 'full'));
   for (let i = 0; i < full; i++) fs.writeFileSync(path.join(at, 'full', `${i} ${long}`), '');
   for (let i = 0; i < small; i++) {
