@@ -152,3 +152,29 @@ test('where all belongs to another user, a directory that is open is not taken f
   );
   assert.deepStrictEqual(modes, ['755', '700']);
 });
+
+for (const [face, call] of WAYS) {
+  test(`where what is made belongs to another user, a move that may not fill it says so and names it, ${face}`, async (t) => {
+    const [behind, dir, elsewhere] = ['behind', 'bindfs', 'elsewhere'].map(folder);
+    for (const at of [behind, elsewhere]) fs.chmodSync(at, 0o777);
+    run('bindfs', '-o', 'attr_timeout=0', '--force-user=12', '--force-group=34', behind, dir);
+    t.after(() => run('umount', '--lazy', dir));
+    const [from, to] = [elsewhere, dir].map((at) => new SandboxRoot(at));
+    t.after(() => [from, to].forEach((root) => root.close()));
+    await unprivileged(async () => {
+      plant(elsewhere, { tree: { file: 'content' }, pipe: fifo() });
+      const before = snapshot(elsewhere);
+      for (const name of ['tree', 'pipe']) {
+        for (const overwrite of [false, true]) {
+          const there = fs.readdirSync(behind);
+          const moving = call(from, 'move', name, 'moved', { to, overwrite });
+          const { code, entries } = await moving.catch((error) => error);
+          const left = fs.readdirSync(behind).filter((name) => !there.includes(name));
+          assert.deepStrictEqual([code, entries], ['EACCES', left], `${name}, ${overwrite}`);
+          for (const name of left) assert.match(name, /^\.openat2-[\w-]{12}$/);
+          assert.deepStrictEqual(snapshot(elsewhere), before);
+        }
+      }
+    });
+  });
+}
