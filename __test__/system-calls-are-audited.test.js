@@ -20,7 +20,7 @@ const {
   tool,
   withoutMounts,
 } = require('./support');
-const { audit, parse, trace, traceBeside } = require('./syscalls/trace');
+const { audit, inOrder, parse, trace, traceBeside } = require('./syscalls/trace');
 const { WIDE, prepare } = require('./syscalls/audited');
 const { ASKED_FIRST, ONLY_SYNC, OPENS, WAYS } = require('./syscalls/ways');
 const { withoutStrace } = require('./syscalls/strace');
@@ -769,6 +769,23 @@ test('the rules let the file system of a new root be asked for, and of what is c
     );
   }
 });
+
+test('a descriptor that two threads have one after the other is in order, whatever the clock says', () => {
+  const call = (at, thread, line) => ({ ...parse(line), at, thread });
+  const opened = (at, thread) => call(at, thread, `openat2(18, "a", {flags=O_PATH|O_CLOEXEC, ${BENEATH}}, 24) = 20`);
+  const close = (at, thread) => call(at, thread, 'close(20) = 0');
+  const used = (at, thread) => call(at, thread, 'fstat(20, {st_mode=S_IFREG|0644, ...}) = 0');
+  const threads = (...calls) => inOrder(calls).map(({ name, thread }) => `${name} ${thread}`);
+  // Strace was late: the other thread has closed it before.
+  assert.deepStrictEqual(threads(opened(1, 'a'), opened(2, 'b'), close(3, 'a'), used(4, 'b'), close(5, 'b')), [
+    'openat2 a', 'close a', 'openat2 b', 'fstat b', 'close b',
+  ]);
+  // What is handed over is left as it is; and so is what is used before that.
+  for (const calls of [
+    [opened(1, 'a'), close(2, 'b'), opened(3, 'a'), used(4, 'a'), close(5, 'b')],
+    [opened(1, 'a'), opened(2, 'b'), used(3, 'b'), close(4, 'a')],
+  ]) assert.deepStrictEqual(threads(...calls), calls.map(({ name, thread }) => `${name} ${thread}`));
+}); // biome-ignore format: a table
 
 test('the rules find what a program does by path, as it is traced', { skip }, (t) => {
   const dir = tempDir(t);

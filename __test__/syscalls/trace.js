@@ -35,7 +35,7 @@ function traced(dir, [, command], { status, error, stdout, stderr }) {
     callsOf(fs.readFileSync(path.join(dir, name), 'utf8')).map((call) => ({ ...call, thread: name })),
   );
   for (const name of threads) fs.rmSync(path.join(dir, name));
-  return { stdout, sections: sections(calls.sort((a, b) => a.at - b.at)) };
+  return { stdout, sections: sections(inOrder(calls)) };
 }
 
 /** Runs Node with `args` under strace; its output, and for each mark the calls that follow it. */
@@ -75,6 +75,34 @@ function callsOf(text) {
 }
 
 const opensOne = ({ name, args }) => name.startsWith('open') || args[1] === 'F_DUPFD_CLOEXEC';
+
+/**
+ * The calls of all threads, as they were made. When strace has to wait, it tells too early that a descriptor was
+ * opened. A number is given again when it was closed: what opens it comes behind that, and before the next call of
+ * its thread.
+ */
+function inOrder(calls) {
+  const ordered = calls.sort((a, b) => a.at - b.at);
+  const open = new Set();
+  for (let i = 0; i < ordered.length; i += 1) {
+    const call = ordered[i];
+    const number = String(call.result);
+    if (call.name === 'close') open.delete(call.args[0]);
+    else if (opensOne(call) && call.result >= 0 && open.has(number)) {
+      const behind = ordered.slice(i + 1, i + 1 + NEAR);
+      const closed = behind.findIndex(
+        ({ name, args, thread }) => thread === call.thread || (name === 'close' && args[0] === number),
+      );
+      if (closed === -1 || behind[closed].thread === call.thread) continue;
+      ordered.splice(i + 1 + closed + 1, 0, call);
+      ordered.splice(i, 1);
+      i -= 1;
+    } else if (opensOne(call) && call.result >= 0) open.add(number);
+  }
+  return ordered;
+}
+/** So many calls of other threads are made, at the most, before it shows that a descriptor was opened. */
+const NEAR = 1000;
 
 /** The calls behind each mark, up to the next one; `elsewhere`: not on the thread that made the mark. */
 function sections(calls) {
@@ -845,4 +873,4 @@ const inProc = (arg, state) => unless(ofProc(arg, state), 'by a descriptor not o
 const numberOfOurs = (name, state) =>
   unless(state.own.get(text(name)) === 'file', 'not the number of what it opened');
 
-module.exports = { audit, callsOf, mark, parse, sections, trace, traceBeside };
+module.exports = { audit, callsOf, inOrder, mark, parse, sections, trace, traceBeside };
