@@ -73,13 +73,11 @@ test('what is written and has no room in memory fails, and the file stays', { sk
     'a wide string': (of, { wide }) => of.writeFile('file', wide),
   };
   const expected = { code: 'ENOMEM', syscall: 'write', message: 'ENOMEM: not enough memory, write' };
-  for (const [name, came] of await inLittleMemory(t, tempDir(t, memory), calls, make)) {
-    assert.deepStrictEqual(came, expected, name);
-  }
   // Here Node makes the bytes, and the error where it cannot.
   const encoded = { 'a string in Latin-1': (of, { text }) => of.writeFile('file', text, 'latin1') };
-  for (const [name, came] of await inLittleMemory(t, tempDir(t, memory), encoded, make)) {
-    assert.match(came.message, /memory|allocation/i, name);
+  for (const [name, came] of await inLittleMemory(t, tempDir(t, memory), { ...calls, ...encoded }, make)) {
+    if (name.includes('Latin-1')) assert.match(came.message, /memory|allocation/i, name);
+    else assert.deepStrictEqual(came, expected, name);
   }
 });
 
@@ -101,16 +99,14 @@ test('a path or a word of any length is refused, in little memory', { skip }, as
     'the target of a symlink': (of, { text }) => of.symlink(text, 'link'),
     'a prefix': (of, { text }) => of.mkdtemp(text),
   };
-  for (const [name, { code }] of await inLittleMemory(t, tempDir(t, memory), paths, make)) {
-    assert.strictEqual(code, 'ENAMETOOLONG', name);
-  }
   const words = {
     'an encoding': (of, { text }) => of.readdir('.', text),
     'a flag': (of, { text }) => of.open('file', text),
     'an option': (of, { text }) => of.copyFile('file', 'new', null, { reflink: text }),
   };
-  for (const [name, { code }] of await inLittleMemory(t, tempDir(t, memory), words, make)) {
-    assert.strictEqual(code, 'ERR_INVALID_ARG_VALUE', name);
+  for (const [name, { code }] of await inLittleMemory(t, tempDir(t, memory), { ...paths, ...words }, make)) {
+    const isWord = Object.keys(words).some((word) => name.startsWith(`${word},`));
+    assert.strictEqual(code, isWord ? 'ERR_INVALID_ARG_VALUE' : 'ENAMETOOLONG', name);
   }
 });
 

@@ -519,7 +519,7 @@ test('walk is rejected with what readdir is rejected with', async (t) => {
 });
 
 test('walk holds few descriptors, wide or deep, and none once it is over', async (t) => {
-  const { dir, root } = sandbox(t);
+  const { dir, root } = sandbox(t, {}, memory);
   for (let i = 0; i < 2000; i++) plant(dir, { [`wide${i}`]: { a: { b: {} } } });
   fs.mkdirSync(`${dir}/deep`);
   dig(`${dir}/deep`, 2000);

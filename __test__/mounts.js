@@ -37,8 +37,9 @@ function run(command, ...args) {
 function privately(file) {
   if (process.env[HOME] !== undefined) {
     arrive(process.env[HOME]);
-    return (title, action) =>
-      nodeTest(title, async (t) => {
+    return (title, ...rest) => {
+      const action = rest.pop();
+      return nodeTest(title, ...rest, async (t) => {
         try {
           await action(t);
         } catch (error) {
@@ -46,6 +47,7 @@ function privately(file) {
           t.skip(error.message);
         }
       });
+    };
   }
   const noRoot = !isRoot && 'needs root to mount';
   const reason =

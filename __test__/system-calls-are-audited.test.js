@@ -20,7 +20,7 @@ const {
   tool,
   withoutMounts,
 } = require('./support');
-const { audit, parse, trace } = require('./syscalls/trace');
+const { audit, inOrder, parse, trace, traceBeside } = require('./syscalls/trace');
 const { WIDE, prepare } = require('./syscalls/audited');
 const { ASKED_FIRST, ONLY_SYNC, OPENS, WAYS } = require('./syscalls/ways');
 const { withoutStrace } = require('./syscalls/strace');
@@ -28,7 +28,7 @@ const { withoutStrace } = require('./syscalls/strace');
 const skip = withoutStrace();
 
 /** What audited.js did under strace: for each call what came of it, and what is wrong with it. */
-function audited(
+async function audited(
   t,
   {
     method,
@@ -46,7 +46,7 @@ function audited(
   prepare(dir, options);
   fs.chmodSync(dir, 0o755);
   const program = [path.join(__dirname, 'syscalls/audited.js'), dir, JSON.stringify(options)];
-  const { stdout, sections } = trace(dir, program, how);
+  const { stdout, sections } = await traceBeside(dir, program, how);
   return JSON.parse(stdout).map((result, i) => {
     const rules = { symlinks, mounts };
     const constructed = audit(sections.get(`constructor-${i}`), { method: 'constructor', ...rules });
@@ -753,7 +753,7 @@ test('the rules let a thread give up its capabilities for access, and take them 
   }
 }); // biome-ignore format: a table
 
-test('the rules let the file system of a new root be asked for, and of nothing else', () => {
+test('the rules let the file system of a new root be asked for, and of what is copied, and of nothing else', () => {
   const ask = (fd) => `fstatfs(${fd}, {f_type=TMPFS_MAGIC, f_bsize=4096, ...}) = 0`;
   const made = 'openat(AT_FDCWD, "/tmp/x", O_RDONLY|O_CLOEXEC|O_PATH|O_DIRECTORY) = 20';
   const beneath = `openat2(18, "a", {flags=O_PATH|O_DIRECTORY|O_CLOEXEC, ${BENEATH}}, 24) = 20`;
@@ -763,9 +763,34 @@ test('the rules let the file system of a new root be asked for, and of nothing e
   const complaint = 'by a descriptor not of /proc';
   assert.ok(wrong([made, ask(18)], { method: 'constructor' }).includes(complaint));
   assert.ok(wrong([beneath, ask(18)], { method: 'openRoot', root: '18' }).includes(complaint));
-  for (const method of ['stat', 'rm', 'cp', 'isAt', 'copyFile'])
+  for (const method of ['stat', 'rm', 'isAt', 'copyFile'])
     assert.ok(wrong([beneath, ask(20)], { method, root: '18' }).includes(complaint), method);
+  for (const method of ['cp', 'move']) {
+    assert.ok(!wrong([beneath, ask(20)], { method, root: '18' }).includes(complaint), method);
+    assert.match(
+      wrong([beneath, ask(17)], { method, root: '18' }),
+      /not a descriptor that it opened/,
+      method,
+    );
+  }
 });
+
+test('a descriptor that two threads have one after the other is in order, whatever the clock says', () => {
+  const call = (at, thread, line) => ({ ...parse(line), at, thread });
+  const opened = (at, thread) => call(at, thread, `openat2(18, "a", {flags=O_PATH|O_CLOEXEC, ${BENEATH}}, 24) = 20`);
+  const close = (at, thread) => call(at, thread, 'close(20) = 0');
+  const used = (at, thread) => call(at, thread, 'fstat(20, {st_mode=S_IFREG|0644, ...}) = 0');
+  const threads = (...calls) => inOrder(calls).map(({ name, thread }) => `${name} ${thread}`);
+  // Strace was late: the other thread has closed it before.
+  assert.deepStrictEqual(threads(opened(1, 'a'), opened(2, 'b'), close(3, 'a'), used(4, 'b'), close(5, 'b')), [
+    'openat2 a', 'close a', 'openat2 b', 'fstat b', 'close b',
+  ]);
+  // What is handed over is left as it is; and so is what is used before that.
+  for (const calls of [
+    [opened(1, 'a'), close(2, 'b'), opened(3, 'a'), used(4, 'a'), close(5, 'b')],
+    [opened(1, 'a'), opened(2, 'b'), used(3, 'b'), close(4, 'a')],
+  ]) assert.deepStrictEqual(threads(...calls), calls.map(({ name, thread }) => `${name} ${thread}`));
+}); // biome-ignore format: a table
 
 test('the rules find what a program does by path, as it is traced', { skip }, (t) => {
   const dir = tempDir(t);
@@ -845,140 +870,156 @@ const ROOTS = [
   ...POLICIES.map((symlinks) => ({ symlinks, mounts: 'reject', brief: !FULL })),
 ];
 
-for (const how of ROOTS) {
-  const { later = false, brief = false, ...options } = how;
-  const what = `every ${later ? 'promise' : 'call'}, ${JSON.stringify(options)},`;
-  test(`${what} keeps to the rules`, { skip }, async (t) => {
-    const results = audited(t, how);
-    const audible = Object.keys(WAYS).filter((method) => !later || !ONLY_SYNC.includes(method));
-    for (const method of audible) {
-      await t.test(`${method} makes no other system calls than it says`, () => {
-        for (const { what, calls, syscalls } of results.filter((result) => result.method === method)) {
-          if (syscalls === undefined) continue;
-          // Where mounts are refused, it takes more to look at a name.
-          if (options.mounts === 'reject') continue;
-          // What a kernel does not have is made up for in another way: see below.
-          if (calls.some(({ name, errno }) => name === 'fchmodat2' && errno === 'ENOSYS')) continue;
-          const made = calls.map(({ name }) => name).join(' ');
-          const expected = new RegExp(`^${syscalls}$`);
-          assert.match(made, expected, `${method}: ${what}`);
-        }
-      });
-      await t.test(`${method} breaks no rule`, (t) => {
-        const mine = results.filter((result) => result.method === method);
-        const complaints = mine.flatMap(({ what, complaints }) =>
-          complaints.map((text) => `${what}: ${text}`),
-        );
-        assert.deepStrictEqual(complaints, []);
-        t.diagnostic(`${mine.length} calls, ${mine.filter(({ error }) => error).length} of them errors`);
-      });
-      await t.test(`${method} leaves nothing open`, () => {
-        for (const { what, error, left, fd } of results.filter((result) => result.method === method)) {
-          const expected = fd === undefined ? [] : [fd];
-          // The root that was made is the caller's.
-          if (MAKES_ROOTS.includes(method) && error === undefined) assert.strictEqual(left.length, 1, what);
-          else assert.deepStrictEqual(left, expected, what);
-        }
-      });
-    }
-    if (later) {
-      await t.test('what the kernel has in its cache is told on the thread that calls', () => {
-        for (const method of Object.keys(ASKED_FIRST)) {
-          const asked = results
-            .filter(({ calls, ...result }) => result.method === method && calls.some(isLookup))
-            .map(({ what, calls }) => {
-              // Behind who asks.
-              const [first, ...rest] = calls.slice(calls.findIndex(isLookup));
-              return { what, first, rest };
-            });
-          for (const { what, first, rest } of asked) {
-            assert.ok(first.line.includes('RESOLVE_CACHED') && !first.elsewhere, `${method}: ${what}`);
-            // An answer is not sought again; whatever else is said, another thread finds out.
-            const isTold = first.result >= 0 || first.errno === 'ENOENT';
-            for (const call of rest) assert.strictEqual(call.elsewhere, !isTold, `${method}: ${what}`);
-          }
-          assert.ok(
-            asked.some(({ first }) => first.result >= 0),
-            `${method} was never answered at once`,
-          );
-        }
-      });
-    }
-    if (!brief) {
-      await t.test('a tree with many directories beside each other is shared by two threads', () => {
-        const wide = results.filter(({ what }) => what === WIDE);
-        assert.deepStrictEqual(
-          wide.map(({ method, error }) => [method, error]),
-          [
-            ['rm', undefined],
-            ['readdir', undefined],
-            ['cp', undefined],
-          ],
-        );
-        for (const { method, calls } of wide) {
-          const threads = new Set(calls.map(({ thread }) => thread)).size;
-          // Of what is removed, each takes the next: a thread that comes late may find nothing left.
-          assert.ok(threads === 2 || (method === 'rm' && threads === 1), `${method}: ${threads}`);
-        }
-      });
-    }
-    await t.test('calls that succeed are among them, and calls that fail', () => {
+/** A rename elsewhere makes a lookup with `..` say EAGAIN: it is made again. */
+const isPassing = ({ errno, line }) =>
+  errno === 'EAGAIN' && /"[^"]*\.\.[^"]*"/.test(line) && !line.includes('RESOLVE_CACHED');
+const namesOf = (calls) =>
+  calls
+    .filter((call) => !isPassing(call))
+    .map(({ name }) => name)
+    .join(' ');
+
+/** What strace slows down is gone through two at a time. */
+const BESIDE = { skip, concurrency: 2 };
+
+test('every call under every policy', BESIDE, async (whole) => {
+  const each = ROOTS.map((how) => {
+    const { later = false, brief = false, ...options } = how;
+    const what = `every ${later ? 'promise' : 'call'}, ${JSON.stringify(options)},`;
+    return whole.test(`${what} keeps to the rules`, async (t) => {
+      const results = await audited(t, how);
+      const audible = Object.keys(WAYS).filter((method) => !later || !ONLY_SYNC.includes(method));
       for (const method of audible) {
-        const errors = new Set(
-          results.filter((result) => result.method === method).map(({ error }) => error),
-        );
-        assert.ok(errors.has(undefined), `${method} never succeeded`);
-        const fails = ['constructor', ...methods].includes(method) && !NEVER_FAILS.includes(method);
-        if (fails && !brief) assert.ok(errors.size > 2, `${method} hardly failed`);
+        await t.test(`${method} makes no other system calls than it says`, () => {
+          for (const { what, calls, syscalls } of results.filter((result) => result.method === method)) {
+            if (syscalls === undefined) continue;
+            // Where mounts are refused, it takes more to look at a name.
+            if (options.mounts === 'reject') continue;
+            // What a kernel does not have is made up for in another way: see below.
+            if (calls.some(({ name, errno }) => name === 'fchmodat2' && errno === 'ENOSYS')) continue;
+            assert.match(namesOf(calls), new RegExp(`^${syscalls}$`), `${method}: ${what}`);
+          }
+        });
+        await t.test(`${method} breaks no rule`, (t) => {
+          const mine = results.filter((result) => result.method === method);
+          const complaints = mine.flatMap(({ what, complaints }) =>
+            complaints.map((text) => `${what}: ${text}`),
+          );
+          assert.deepStrictEqual(complaints, []);
+          t.diagnostic(`${mine.length} calls, ${mine.filter(({ error }) => error).length} of them errors`);
+        });
+        await t.test(`${method} leaves nothing open`, () => {
+          for (const { what, error, left, fd } of results.filter((result) => result.method === method)) {
+            const expected = fd === undefined ? [] : [fd];
+            // The root that was made is the caller's.
+            if (MAKES_ROOTS.includes(method) && error === undefined) assert.strictEqual(left.length, 1, what);
+            else assert.deepStrictEqual(left, expected, what);
+          }
+        });
       }
-      assert.ok(OPENS.every((method) => results.some((result) => result.method === method && result.fd > 2)));
-      // Symlinks were met, and followed or not.
-      const link = results.find(({ method, what }) => method === 'openRead' && what === 'a symlink');
-      assert.strictEqual(link.error, options.symlinks === 'reject' ? 'ELOOP' : undefined);
+      if (later) {
+        await t.test('what the kernel has in its cache is told on the thread that calls', () => {
+          for (const method of Object.keys(ASKED_FIRST)) {
+            const asked = results
+              .filter(({ calls, ...result }) => result.method === method && calls.some(isLookup))
+              .map(({ what, calls }) => {
+                // Behind who asks.
+                const [first, ...rest] = calls.slice(calls.findIndex(isLookup));
+                return { what, first, rest };
+              });
+            for (const { what, first, rest } of asked) {
+              assert.ok(first.line.includes('RESOLVE_CACHED') && !first.elsewhere, `${method}: ${what}`);
+              // An answer is not sought again; whatever else is said, another thread finds out.
+              const isTold = first.result >= 0 || first.errno === 'ENOENT';
+              for (const call of rest) assert.strictEqual(call.elsewhere, !isTold, `${method}: ${what}`);
+            }
+            assert.ok(
+              asked.some(({ first }) => first.result >= 0),
+              `${method} was never answered at once`,
+            );
+          }
+        });
+      }
+      if (!brief) {
+        await t.test('a tree with many directories beside each other is shared by two threads', () => {
+          const wide = results.filter(({ what }) => what === WIDE);
+          assert.deepStrictEqual(
+            wide.map(({ method, error }) => [method, error]),
+            [
+              ['rm', undefined],
+              ['readdir', undefined],
+              ['cp', undefined],
+            ],
+          );
+          for (const { method, calls } of wide) {
+            const threads = new Set(calls.map(({ thread }) => thread)).size;
+            // Of what is removed, each takes the next: a thread that comes late may find nothing left.
+            assert.ok(threads === 2 || (method === 'rm' && threads === 1), `${method}: ${threads}`);
+          }
+        });
+      }
+      await t.test('calls that succeed are among them, and calls that fail', () => {
+        for (const method of audible) {
+          const errors = new Set(
+            results.filter((result) => result.method === method).map(({ error }) => error),
+          );
+          assert.ok(errors.has(undefined), `${method} never succeeded`);
+          const fails = ['constructor', ...methods].includes(method) && !NEVER_FAILS.includes(method);
+          if (fails && !brief) assert.ok(errors.size > 2, `${method} hardly failed`);
+        }
+        assert.ok(
+          OPENS.every((method) => results.some((result) => result.method === method && result.fd > 2)),
+        );
+        // Symlinks were met, and followed or not.
+        const link = results.find(({ method, what }) => method === 'openRead' && what === 'a symlink');
+        assert.strictEqual(link.error, options.symlinks === 'reject' ? 'ELOOP' : undefined);
+      });
     });
   });
-}
+  await Promise.all(each);
+});
 
-for (const symlinks of POLICIES) {
-  for (const mounts of ['allow', 'reject']) {
-    for (const later of [false, true]) {
-      const what = `every ${later ? 'promise' : 'call'} across mounts, ${JSON.stringify({ symlinks, mounts })},`;
-      test(`${what} keeps to the rules`, { skip: skip || withoutMounts }, (t) => {
-        const wrapper = ['unshare', '--mount'];
-        const results = audited(t, { symlinks, mounts, later, mounted: true, wrapper });
-        for (const { method, what, calls, complaints, left, fd, syscalls, error } of results) {
-          const where = `${method}: ${what}`;
-          assert.deepStrictEqual(complaints, [], where);
-          assert.deepStrictEqual(left, fd === undefined ? [] : [fd], where);
-          if (mounts === 'reject') {
-            // It is not reached, nor is a root that something covers left.
-            if (method !== 'readdir' && !what.startsWith('a way up') && !/below/.test(what))
-              assert.ok(
-                ['EACCES', 'EXDEV', 'EBUSY'].includes(error) || method === 'cp',
-                `${where}: ${error}`,
-              );
-            continue;
+test('every call across mounts', { ...BESIDE, skip: skip || withoutMounts }, async (whole) => {
+  const each = [];
+  for (const symlinks of POLICIES) {
+    for (const mounts of ['allow', 'reject']) {
+      for (const later of [false, true]) {
+        const what = `every ${later ? 'promise' : 'call'} across mounts, ${JSON.stringify({ symlinks, mounts })},`;
+        const one = whole.test(`${what} keeps to the rules`, async (t) => {
+          const wrapper = ['unshare', '--mount'];
+          const results = await audited(t, { symlinks, mounts, later, mounted: true, wrapper });
+          for (const { method, what, calls, complaints, left, fd, syscalls, error } of results) {
+            const where = `${method}: ${what}`;
+            assert.deepStrictEqual(complaints, [], where);
+            assert.deepStrictEqual(left, fd === undefined ? [] : [fd], where);
+            if (mounts === 'reject') {
+              // It is not reached, nor is a root that something covers left.
+              if (method !== 'readdir' && !what.startsWith('a way up') && !/below/.test(what))
+                assert.ok(
+                  ['EACCES', 'EXDEV', 'EBUSY'].includes(error) || method === 'cp',
+                  `${where}: ${error}`,
+                );
+              continue;
+            }
+            if (syscalls !== undefined) {
+              assert.match(namesOf(calls), new RegExp(`^(${syscalls})$`), where);
+            }
+            if (/covered root/.test(what) && symlinks !== 'reject' && !/^(below|on a mount)/.test(what))
+              assert.strictEqual(error, 'EACCES', where);
           }
-          if (syscalls !== undefined) {
-            // A rename elsewhere makes a lookup with `..` say EAGAIN: it is made again.
-            const isPassing = ({ errno, line }) =>
-              errno === 'EAGAIN' && /"[^"]*\.\.[^"]*"/.test(line) && !line.includes('RESOLVE_CACHED');
-            const made = calls.filter((call) => !isPassing(call));
-            assert.match(made.map(({ name }) => name).join(' '), new RegExp(`^(${syscalls})$`), where);
+          const moved = results.filter(({ method, error }) => method === 'move' && error === undefined);
+          if (mounts === 'allow') {
+            assert.ok(moved.length >= 6);
+            for (const name of ['flistxattr', 'fchmod', 'F_DUPFD_CLOEXEC'])
+              assert.ok(moved.some(({ calls }) => calls.some(({ line }) => line.includes(name))));
           }
-          if (/covered root/.test(what) && symlinks !== 'reject' && !/^(below|on a mount)/.test(what))
-            assert.strictEqual(error, 'EACCES', where);
-        }
-        const moved = results.filter(({ method, error }) => method === 'move' && error === undefined);
-        if (mounts === 'allow') {
-          assert.ok(moved.length >= 6);
-          for (const name of ['flistxattr', 'fchmod', 'F_DUPFD_CLOEXEC'])
-            assert.ok(moved.some(({ calls }) => calls.some(({ line }) => line.includes(name))));
-        }
-      });
+        });
+        each.push(one);
+      }
     }
   }
-}
+  await Promise.all(each);
+});
 
 const WHO = 'getresuid getresgid capget';
 for (const [who, more, before, after] of [
@@ -991,9 +1032,11 @@ for (const [who, more, before, after] of [
   ],
 ]) {
   for (const method of ['access', 'exists']) {
-    test(`${method} keeps to the rules for ${who}`, { skip: skip || (!isRoot && 'needs root') }, (t) => {
+    test(`${method} keeps to the rules for ${who}`, {
+      skip: skip || (!isRoot && 'needs root'),
+    }, async (t) => {
       const wrapper = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', ...more];
-      const results = audited(t, { method, brief: true, wrapper });
+      const results = await audited(t, { method, brief: true, wrapper });
       for (const { what, calls, complaints, left, syscalls } of results) {
         assert.deepStrictEqual([...complaints, ...left], [], what);
         const made = calls.map(({ name }) => name).join(' ');
@@ -1005,9 +1048,9 @@ for (const [who, more, before, after] of [
   }
 }
 
-test('a lease differs from a storm of renames: the path is found each time', { skip }, (t) => {
+test('a lease differs from a storm of renames: the path is found each time', { skip }, async (t) => {
   const inject = ['openat2:error=EAGAIN:when=2..129'];
-  const results = audited(t, { method: 'readFile', brief: true, symlinks: 'beneath', inject });
+  const results = await audited(t, { method: 'readFile', brief: true, symlinks: 'beneath', inject });
   assert.deepStrictEqual(
     results.flatMap(({ complaints, left }) => [...complaints, ...left]),
     [],
@@ -1028,22 +1071,22 @@ function costsOneMore(results, syscalls) {
 }
 
 for (const code of ['ENOSYS', 'EPERM']) {
-  test(`chmod keeps to the rules where fchmodat2 is ${code}`, { skip }, (t) => {
+  test(`chmod keeps to the rules where fchmodat2 is ${code}`, { skip }, async (t) => {
     const wrapper = [tool('seccomp'), '--deny', `fchmodat2=${code}`, '--'];
-    const results = audited(t, { method: 'chmod', brief: true, procfs: new Set(), wrapper });
+    const results = await audited(t, { method: 'chmod', brief: true, procfs: new Set(), wrapper });
     costsOneMore(results, 'openat2 fchmodat2 fchmodat close');
   });
 }
 
-test('utimes keeps to the rules where utimensat takes no descriptor', { skip }, (t) => {
+test('utimes keeps to the rules where utimensat takes no descriptor', { skip }, async (t) => {
   const inject = ['utimensat:error=EINVAL:when=1+2'];
-  const results = audited(t, { method: 'utimes', brief: true, procfs: new Set(), inject });
+  const results = await audited(t, { method: 'utimes', brief: true, procfs: new Set(), inject });
   costsOneMore(results, 'openat2 utimensat utimensat close');
 });
 
-test('writeFile keeps to the rules where no link is made of a descriptor', { skip }, (t) => {
+test('writeFile keeps to the rules where no link is made of a descriptor', { skip }, async (t) => {
   const inject = ['linkat:error=ENOENT:when=1+2'];
-  const results = audited(t, { method: 'writeFile', brief: true, procfs: new Set(), inject });
+  const results = await audited(t, { method: 'writeFile', brief: true, procfs: new Set(), inject });
   const complaints = results.flatMap(({ complaints, left }) => [...complaints, ...left]);
   assert.deepStrictEqual(complaints, []);
   const { calls } = results.find(({ what }) => what === 'over another in one step');

@@ -436,7 +436,7 @@ test('close() while work is running lets it end, and later calls are EBADF', asy
   assert.strictEqual(entriesIn(at('second')), before);
 });
 
-const LONG = FULL ? 400_000 : 200_000;
+const LONG = FULL ? 400_000 : 120_000;
 
 /** What a process or a worker is to do that ends once the work is seen to be under way. */
 const ENDINGS = {

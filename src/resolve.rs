@@ -141,7 +141,7 @@ impl Root {
     }
 
     fn at(fd: OwnedFd, policy: Policy) -> Self {
-        let describes_from_memory = describes_from_memory(fd.as_fd());
+        let describes_from_memory = is_local(fd.as_fd());
         Self {
             fd: Some(fd),
             policy,
@@ -154,7 +154,7 @@ impl Root {
         Self { fd: None, ..*self }
     }
 
-    /// Whether it is on a local file system, which gives each file an inode number of its own.
+    /// Whether the directory itself is on a local file system: see [`is_local`].
     pub fn is_local(&self) -> bool {
         self.describes_from_memory
     }
@@ -382,9 +382,8 @@ impl Root {
             let now = rustix::fs::fstat(&fd)?;
             let is_same = (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino);
             // Elsewhere than on a local file system, nothing tells its age.
-            let is_new = kind != FileType::Directory
-                || describes_from_memory(fd.as_fd())
-                || is_empty(fd.as_fd())?;
+            let is_new =
+                kind != FileType::Directory || is_local(fd.as_fd()) || is_empty(fd.as_fd())?;
             match is_same && is_new {
                 true => Ok(fd),
                 false => Err(Errno::BUSY.into()),
@@ -695,16 +694,17 @@ impl Moment {
         let statx = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME)?;
         let made = Self(statx.stx_btime.tv_sec, statx.stx_btime.tv_nsec.into());
         let is_known = statx.stx_mask & StatxFlags::BTIME.bits() != 0;
-        Ok(is_known && (made.0, made.1) < (self.0, self.1) && describes_from_memory(fd))
+        Ok(is_known && (made.0, made.1) < (self.0, self.1) && is_local(fd))
     }
 }
 
-/// Whether the file system of `root` answers `fstat` from memory, once a file has been looked up. Others
-/// may ask a server or a daemon: network file systems, FUSE, and overlays of these.
-fn describes_from_memory(root: BorrowedFd<'_>) -> bool {
+/// Whether `fd` is on a local file system: it answers `fstat` from memory, once a file has been looked up, and
+/// gives each file an inode number of its own. Others may ask a server or a daemon: network file systems,
+/// FUSE, and overlays of these.
+pub(crate) fn is_local(fd: BorrowedFd<'_>) -> bool {
     // As in statfs(2): btrfs, ext2 to ext4, tmpfs, xfs.
     const LOCAL: [u32; 4] = [0x9123_683E, 0xEF53, 0x0102_1994, 0x5846_5342];
-    rustix::fs::fstatfs(root).is_ok_and(|found| LOCAL.contains(&(found.f_type as u32)))
+    rustix::fs::fstatfs(fd).is_ok_and(|found| LOCAL.contains(&(found.f_type as u32)))
 }
 
 /// The directory at a path of the host, which is trusted: its links are followed.

@@ -3,7 +3,8 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { spawnSync } = require('node:child_process');
+const { once } = require('node:events');
+const { spawn, spawnSync } = require('node:child_process');
 const { ASKED_FIRST } = require('./ways');
 
 /** A program marks its trace by looking for files that do not exist, in this folder. */
@@ -12,18 +13,21 @@ const MARKERS = '/openat2-marker/';
 /** What the running program does shows in its trace between this and the next mark. */
 const mark = (text) => void fs.existsSync(MARKERS + text);
 
-/** Runs Node with `args` under strace; its output, and for each mark the calls that follow it. */
-function trace(dir, args, { wrapper = [], inject = [] } = {}) {
+/** The command that runs Node with `args` under strace, which writes to files in `dir`. */
+function underStrace(dir, args, { wrapper = [], inject = [] }) {
   const file = path.join(dir, 'trace');
   const options = ['-ff', '-ttt', '-T', '-s', '16384', '-e', 'signal=none', '-o', file];
   const faults = inject.flatMap((fault) => ['-e', `inject=${fault}`]);
   const patience = ['timeout', '120'];
-  const command = ['strace', ...options, ...faults, ...patience, ...wrapper, process.execPath, ...args];
+  const command = [...options, ...faults, ...patience, ...wrapper, process.execPath, ...args];
   // Work on the pool is done by one thread: what it costs to start others is nobody's business.
-  const env = { ...process.env, UV_THREADPOOL_SIZE: '1' };
-  const ran = spawnSync(command[0], command.slice(1), { encoding: 'utf8', maxBuffer: 1 << 28, env });
-  if (ran.status === 124) throw new Error('a call hangs');
-  if (ran.status !== 0) throw new Error(`${command.join(' ')}: ${ran.error ?? ran.stderr}`);
+  return ['strace', command, { env: { ...process.env, UV_THREADPOOL_SIZE: '1' } }];
+}
+
+/** The output of such a command, and for each mark the calls that follow it. */
+function traced(dir, [, command], { status, error, stdout, stderr }) {
+  if (status === 124) throw new Error('a call hangs');
+  if (status !== 0) throw new Error(`${command.join(' ')}: ${error ?? stderr}`);
   // One file a thread: no line is interrupted by that of another. One thread makes the marks, and
   // starts what others do; the times tell the order.
   const threads = fs.readdirSync(dir).filter((name) => name.startsWith('trace.'));
@@ -31,7 +35,28 @@ function trace(dir, args, { wrapper = [], inject = [] } = {}) {
     callsOf(fs.readFileSync(path.join(dir, name), 'utf8')).map((call) => ({ ...call, thread: name })),
   );
   for (const name of threads) fs.rmSync(path.join(dir, name));
-  return { stdout: ran.stdout, sections: sections(calls.sort((a, b) => a.at - b.at)) };
+  return { stdout, sections: sections(inOrder(calls)) };
+}
+
+/** Runs Node with `args` under strace; its output, and for each mark the calls that follow it. */
+function trace(dir, args, how = {}) {
+  const [strace, command, options] = underStrace(dir, args, how);
+  const ran = spawnSync(strace, command, { encoding: 'utf8', maxBuffer: 1 << 28, ...options });
+  return traced(dir, [strace, command], ran);
+}
+
+/** The same while others run. */
+async function traceBeside(dir, args, how = {}) {
+  const [strace, command, options] = underStrace(dir, args, how);
+  const child = spawn(strace, command, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  const ran = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr']) {
+    child[stream].setEncoding('utf8').on('data', (text) => {
+      ran[stream] += text;
+    });
+  }
+  [ran.status] = await once(child, 'close');
+  return traced(dir, [strace, command], ran);
 }
 
 /** The calls of one thread and when each was made, without those of the runtime. */
@@ -50,6 +75,34 @@ function callsOf(text) {
 }
 
 const opensOne = ({ name, args }) => name.startsWith('open') || args[1] === 'F_DUPFD_CLOEXEC';
+
+/**
+ * The calls of all threads, as they were made. When strace has to wait, it tells too early that a descriptor was
+ * opened. A number is given again when it was closed: what opens it comes behind that, and before the next call of
+ * its thread.
+ */
+function inOrder(calls) {
+  const ordered = calls.sort((a, b) => a.at - b.at);
+  const open = new Set();
+  for (let i = 0; i < ordered.length; i += 1) {
+    const call = ordered[i];
+    const number = String(call.result);
+    if (call.name === 'close') open.delete(call.args[0]);
+    else if (opensOne(call) && call.result >= 0 && open.has(number)) {
+      const behind = ordered.slice(i + 1, i + 1 + NEAR);
+      const closed = behind.findIndex(
+        ({ name, args, thread }) => thread === call.thread || (name === 'close' && args[0] === number),
+      );
+      if (closed === -1 || behind[closed].thread === call.thread) continue;
+      ordered.splice(i + 1 + closed + 1, 0, call);
+      ordered.splice(i, 1);
+      i -= 1;
+    } else if (opensOne(call) && call.result >= 0) open.add(number);
+  }
+  return ordered;
+}
+/** So many calls of other threads are made, at the most, before it shows that a descriptor was opened. */
+const NEAR = 1000;
 
 /** The calls behind each mark, up to the next one; `elsewhere`: not on the thread that made the mark. */
 function sections(calls) {
@@ -753,11 +806,12 @@ const RULES = {
     return [complaint];
   },
 
-  // What kind of file system a new root is on; and what makes sure that /proc is procfs, and the calls
-  // made there.
+  // What kind of file system a new root is on, or a file with several names that is copied; and what makes
+  // sure that /proc is procfs, and the calls made there.
   fstatfs({ args: [fd] }, state) {
     const isNewRoot = state.own.get(fd) === (state.method === 'constructor' ? 'root' : 'file');
     if (['constructor', 'openRoot'].includes(state.method) && isNewRoot) return [];
+    if (['cp', 'move'].includes(state.method) && !ofProc(fd, state)) return [descriptor(fd, state)];
     return [inProc(fd, state)];
   },
   readlinkat: ({ args: [fd, name] }, state) => {
@@ -836,4 +890,4 @@ const inProc = (arg, state) => unless(ofProc(arg, state), 'by a descriptor not o
 const numberOfOurs = (name, state) =>
   unless(state.own.get(text(name)) === 'file', 'not the number of what it opened');
 
-module.exports = { audit, callsOf, mark, parse, sections, trace };
+module.exports = { audit, callsOf, inOrder, mark, parse, sections, trace, traceBeside };

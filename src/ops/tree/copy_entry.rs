@@ -22,7 +22,7 @@ use crate::ops::target::is_same_file;
 use crate::ops::tree::levels::Id;
 use crate::ops::tree::record::{Identity, Listed, Record, State};
 use crate::ops::tree::walk::Down;
-use crate::resolve::{Content, Moment, Root};
+use crate::resolve::{Content, Moment, Root, is_local};
 use crate::retry::{TRIES, rest};
 use crate::sys;
 use crate::watch::Watch;
@@ -403,7 +403,7 @@ impl<'a> EntryCopier<'a> {
                 // Another copy to the same place may have found it, as this finds what is there. Elsewhere than
                 // on a local file system it may as well be older than this copy.
                 let is_shared = || {
-                    let may_be = !self.record.is_of_move && self.to.is_local();
+                    let may_be = !self.record.is_of_move && is_local(made.as_fd());
                     Ok::<_, Errno>(may_be && dest.is_in_own_directory()?)
                 };
                 if !directory::is_empty(made.as_fd())? && !is_shared()? {
@@ -458,7 +458,8 @@ impl<'a> EntryCopier<'a> {
         // Held for as long as the first copy is made: another thread may come to another name of it.
         let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
         let (fd, stat) = original;
-        let id = Identity::of(fd, then, self.from.is_local())?;
+        // What is mounted in a local file system may be no such.
+        let id = Identity::of(fd, then, is_local(fd))?;
         if let Some(first) = links.first.get(&id)
             && self.link(first, &links, stat, dest)?
         {

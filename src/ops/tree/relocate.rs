@@ -10,7 +10,7 @@ use crate::at::At;
 use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::copy::Reflink;
 use crate::ops::directory;
-use crate::ops::draft::{temporary_name, with_temporary_name};
+use crate::ops::draft::{Draft, temporary_name, with_temporary_name};
 use crate::ops::entry;
 use crate::ops::tree::copy::{CopyTreeOptions, Job, Source, not_into_itself, source_changed};
 use crate::ops::tree::copy_entry::{Existing, Keep, kind_of};
@@ -334,7 +334,14 @@ fn publish(
 fn flush(root: &Root, at: At<'_>, record: &Record) -> Result<(), Failure> {
     let synced = match record.sync() {
         Some(synced) => synced,
-        None => rustix::fs::syncfs(root.directory_of(at)?),
+        None => match root.directory_of(at) {
+            // A directory that may not be read. A new file in it will do.
+            Err(failure) if failure.errno == Errno::ACCESS => {
+                let draft = Draft::new(root, at, Mode::RUSR | Mode::WUSR)?;
+                rustix::fs::syncfs(draft.fd())
+            }
+            directory => rustix::fs::syncfs(directory?),
+        },
     };
     synced.map_err(|errno| Failure::from(errno).at_descriptor("fsync"))
 }

@@ -1,0 +1,188 @@
+'use strict';
+// A file with several names, which changes while a tree is copied: the names stay one file where the file system
+// tells files apart by their numbers, and are copied one by one where it does not, or makes no links.
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { SandboxRoot } = require('..');
+const { inChild } = require('./child');
+const { WAYS, folder, folderOn, privately, run } = require('./mounts');
+const { attacked } = require('./races/slow');
+const { codeOf, fifo, link, plant, snapshot, tool } = require('./support');
+const { withoutAttaching } = require('./syscalls/strace');
+
+const test = privately(__filename);
+
+const RECURSIVE = { recursive: true };
+/** Each open is followed by a rest, in microseconds. */
+const SLOWED = ['openat2:delay_exit=2500'];
+const NAMES = Array.from({ length: 8 }, (_, i) => `name ${i}`);
+/** As long as the old content and as what is appended: one write. */
+const LINE = 'one line of a log\n';
+
+function scene(t, kind, target = kind) {
+  const [dir, elsewhere] = [kind, target].map((kind) => folderOn(t, kind));
+  const [root, to] = [dir, elsewhere].map((at) => new SandboxRoot(at));
+  t.after(() => [root, to].forEach((root) => root.close()));
+  return { dir, elsewhere, root, to };
+}
+
+/** What others do to the file meanwhile: `log` is one of its names, and `beside` has room for others. */
+const CHANGES = {
+  'a logger appends to it': (log) => fs.appendFileSync(log, 'one line of a log\n'),
+  'it gets another name': (log, beside) => fs.linkSync(log, path.join(beside, 'another')),
+  'one of its names is moved away': (_, beside) =>
+    fs.renameSync(path.join(beside, 'outside'), path.join(beside, 'elsewhere')),
+  'one of its names is removed': (_, beside) => fs.unlinkSync(path.join(beside, 'outside')),
+  'its mode changes': (log) => fs.chmodSync(log, 0o600),
+  'its time changes': (log) => fs.utimesSync(log, 1, 2),
+};
+
+/**
+ * Makes such a file for each of the changes in `dir`, and does `action(i)` while the file with the number `i`
+ * changes between its names. The copy comes to be in `copies`, in a directory of that number.
+ */
+async function changing(t, dir, copies, changes, action) {
+  for (const i of changes.keys()) {
+    plant(dir, { [i]: { src: { log: {} }, beside: {} } });
+    const [first, ...others] = NAMES.map((name) => path.join(dir, `${i}/src/log`, name));
+    fs.writeFileSync(first, LINE);
+    for (const name of [...others, path.join(dir, `${i}/beside/outside`)]) fs.linkSync(first, name);
+    fs.mkdirSync(path.join(copies, `${i}`));
+  }
+  await attacked(
+    t,
+    SLOWED,
+    `(dir, copies, names) => {
+      for (const [i, change] of [${changes.map(([, change]) => change)}].entries()) {
+        const copy = path.join(copies, String(i));
+        const logs = () => fs.readdirSync(copy).map((name) => path.join(copy, name, 'log'));
+        const log = until(() => logs().find((log) => fs.readdirSync(log).length > 0));
+        change(path.join(dir, i + '/src/log', names[0]), path.join(dir, i + '/beside'));
+        if (exists(log) && fs.readdirSync(log).length === names.length) throw new Error('it came too late');
+      }
+    }`,
+    [dir, copies, NAMES],
+    () => [...changes.keys()].forEach(action),
+  );
+}
+
+/** The only content that a copy of the log may have. */
+const isWhole = (content) => content === LINE || content === LINE + LINE;
+const inodes = (dir) => new Set(NAMES.map((name) => fs.statSync(path.join(dir, name)).ino));
+
+for (const kind of ['tmpfs', 'ext4', 'xfs', 'btrfs', 'overlayfs', 'bindfs']) {
+  test(`${kind}: cp of a file with several names that changes between them`, async (t) => {
+    if (withoutAttaching()) return t.skip(withoutAttaching());
+    const { dir, elsewhere, root, to } = scene(t, kind, 'tmpfs');
+    // On most of them one change will do.
+    const changes = Object.entries(CHANGES).slice(0, ['ext4', 'overlayfs'].includes(kind) ? undefined : 1);
+    await changing(t, dir, elsewhere, changes, (i) => root.cp(`${i}/src`, `${i}/copy`, { ...RECURSIVE, to }));
+    for (const [i, [title]] of changes.entries()) {
+      const copy = path.join(elsewhere, `${i}/copy/log`);
+      assert.deepStrictEqual(fs.readdirSync(copy).sort(), [...NAMES].sort());
+      // Elsewhere a file that changed counts as another.
+      const most = ['overlayfs', 'bindfs'].includes(kind) ? 2 : 1;
+      assert.ok(inodes(copy).size <= most, `${title}: ${inodes(copy).size} files`);
+      for (const { content } of Object.values(snapshot(copy))) assert.ok(isWhole(content), content);
+    }
+  });
+
+  if (['overlayfs', 'bindfs'].includes(kind)) continue;
+  const changes = Object.entries(CHANGES).slice(0, kind === 'ext4' ? undefined : 1);
+  test(`${kind}: move of a file with several names that changes between them is EBUSY, and all stays`, async (t) => {
+    if (withoutAttaching()) return t.skip(withoutAttaching());
+    const { dir, elsewhere, root, to } = scene(t, kind, kind === 'tmpfs' ? 'ext4' : 'tmpfs');
+    const codes = [];
+    const move = (i) => codes.push(codeOf(() => root.move(`${i}/src`, `${i}/moved`, { to })));
+    await changing(t, dir, elsewhere, changes, move);
+    for (const [i, [title]] of changes.entries()) {
+      assert.strictEqual(codes[i], 'EBUSY', title);
+      assert.deepStrictEqual(fs.readdirSync(path.join(elsewhere, `${i}`)), []);
+      const log = path.join(dir, `${i}/src/log`);
+      assert.strictEqual(inodes(log).size, 1);
+      assert.ok(isWhole(fs.readFileSync(path.join(log, NAMES[5]), 'utf8')));
+    }
+  });
+}
+
+for (const [face, call] of WAYS) {
+  for (const nested of [false, true]) {
+    const where = nested ? ', mounted in a local one' : '';
+    test(`files that a file system gives one number stay two${where}, ${face}`, async (t) => {
+      const [top, behind] = ['top', 'behind'].map(folder);
+      // bindfs shows the numbers of what is behind it, and one device.
+      for (const name of ['a', 'b']) {
+        const at = path.join(behind, name);
+        fs.mkdirSync(at);
+        run('mount', '-t', 'tmpfs', 'tmpfs', at);
+        t.after(() => run('umount', '--lazy', at));
+        fs.writeFileSync(path.join(at, 'one'), `content of ${name}`.repeat(name === 'a' ? 1 : 2));
+        fs.linkSync(path.join(at, 'one'), path.join(at, 'two'));
+      }
+      const at = path.join(top, 'mounted');
+      fs.mkdirSync(at);
+      run('bindfs', '-o', 'attr_timeout=0', behind, at);
+      t.after(() => run('umount', '--lazy', at));
+      const [a, b] = ['a', 'b'].map((name) => fs.statSync(path.join(at, name, 'one')));
+      assert.deepStrictEqual([a.dev, a.ino], [b.dev, b.ino], 'the file system makes no difference');
+
+      const elsewhere = folderOn(t, 'tmpfs');
+      const [root, to] = [nested ? top : at, elsewhere].map((at) => new SandboxRoot(at));
+      await call(root, 'cp', '.', 'copy', { ...RECURSIVE, to });
+      [root, to].forEach((root) => root.close());
+      const copy = path.join(elsewhere, nested ? 'copy/mounted' : 'copy');
+      for (const name of ['a', 'b']) {
+        const [one, two] = ['one', 'two'].map((file) => path.join(copy, name, file));
+        assert.strictEqual(fs.readFileSync(two, 'utf8'), fs.readFileSync(path.join(at, name, 'one'), 'utf8'));
+        assert.strictEqual(fs.statSync(one).ino, fs.statSync(two).ino);
+      }
+    });
+  }
+}
+
+/** Copies and moves, over what is there too, where no link can be made. */
+async function withoutLinks(dir, elsewhere, face) {
+  const [root, to] = [dir, elsewhere].map((at) => new SandboxRoot(at));
+  const of = face === 'sync' ? root : root.promises;
+  let refused;
+  try {
+    await of.link('tree/file', 'tree/another');
+  } catch ({ code }) {
+    refused = code;
+  }
+  await of.cp('tree', 'copy', { recursive: true });
+  await of.cp('tree', 'copied', { recursive: true, preserve: true, to });
+  await of.move('tree', 'moved', { to });
+  return refused;
+}
+
+for (const code of ['EPERM', 'EOPNOTSUPP', 'ENOSYS']) {
+  for (const [face] of WAYS) {
+    test(`where links are refused with ${code}, each name is copied and moved, ${face}`, async (t) => {
+      const { dir, elsewhere } = scene(t, 'ext4', 'tmpfs');
+      plant(dir, { tree: { file: 'content', soft: link('file'), pipe: fifo(), dir: {} } });
+      for (const name of ['file', 'soft', 'pipe']) {
+        fs.linkSync(path.join(dir, 'tree', name), path.join(dir, 'tree/dir', name));
+      }
+      // The names are files of their own, and all else is as it was.
+      const alone = (tree) =>
+        Object.entries(tree).map(([at, entry]) => [at, { ...entry, nlink: at === 'dir' ? entry.nlink : 1 }]);
+      const before = alone(snapshot(path.join(dir, 'tree')));
+      const wrap = [tool('seccomp'), '--deny', `linkat=${code}`, '--'];
+      const refused = await inChild(t, withoutLinks, [dir, elsewhere, face], { wrap });
+      assert.strictEqual(refused, code === 'EOPNOTSUPP' ? 'ENOTSUP' : code);
+      for (const at of [
+        path.join(dir, 'copy'),
+        ...['copied', 'moved'].map((at) => path.join(elsewhere, at)),
+      ]) {
+        assert.deepStrictEqual(Object.entries(snapshot(at)), before, at);
+      }
+      assert.deepStrictEqual(
+        [fs.readdirSync(dir), fs.readdirSync(elsewhere).sort()],
+        [['copy'], ['copied', 'moved']],
+      );
+    });
+  }
+}
