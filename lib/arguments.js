@@ -4,6 +4,7 @@
 const { constants } = require('node:fs');
 const { isUint8Array } = require('node:util/types');
 const { invalidType, invalidValue, outOfRange } = require('./errors.js');
+const { isRoot } = require('./handles.js');
 
 const { Buffer } = globalThis;
 const { isInteger, MAX_SAFE_INTEGER } = Number;
@@ -179,35 +180,43 @@ function openFlags(value, name, byDefault) {
 /** Options of a caller: own ones alone, since what is inherited may be somebody else's. */
 class Options {}
 Object.setPrototypeOf(Options.prototype, null);
+/** @type {Record<string, unknown>} */
+const NONE = Object.freeze(new Options());
 
 /**
  * The options of a caller, each read once: a getter may give something else the next time.
  *
  * @param {unknown} value
+ * @param {readonly string[]} known those that the call has: another one is refused, since it may be a misspelt limit
+ * @param {readonly string[]} [harmless] those that Node's function of this name has, and that mean nothing here
  * @returns {Record<string, unknown>}
  */
-function options(value) {
+function options(value, known, harmless) {
   if (value == null) return NONE;
-  if (typeof value !== 'object') throw invalidType('options', 'of type object', value);
+  if (typeof value !== 'object' || isRoot(value)) throw invalidType('options', 'of type object', value);
   const given = /** @type {Record<string, unknown>} */ (value);
   const own = /** @type {Record<string, unknown>} */ (new Options());
   const names = keys(given);
   for (let i = 0; i < names.length; i++) {
     const name = /** @type {string} */ (names[i]);
+    if (!isAmong(known, name)) {
+      if (harmless !== undefined && isAmong(harmless, name)) continue;
+      throw invalidValue('options', `has a key that is none of: ${known.join(', ')}`, name);
+    }
     own[name] = given[name];
   }
   return own;
 }
-/** @type {Record<string, unknown>} */
-const NONE = Object.freeze(new Options());
 
 /**
  * The same, where an encoding may stand for them.
  *
  * @param {unknown} value
+ * @param {readonly string[]} known
+ * @param {readonly string[]} [harmless]
  * @returns {Record<string, unknown>}
  */
-function optionsOrEncoding(value) {
+function optionsOrEncoding(value, known, harmless) {
   if (typeof value === 'string') {
     const own = /** @type {Record<string, unknown>} */ (new Options());
     own.encoding = value;
@@ -216,7 +225,16 @@ function optionsOrEncoding(value) {
   if (value != null && typeof value !== 'object') {
     throw invalidType('options', 'of type string or an instance of Object', value);
   }
-  return options(value);
+  return options(value, known, harmless);
+}
+
+/**
+ * @param {readonly string[]} list
+ * @param {string} name
+ */
+function isAmong(list, name) {
+  for (let i = 0; i < list.length; i++) if (list[i] === name) return true;
+  return false;
 }
 
 /**
@@ -272,14 +290,10 @@ const DEFAULT_POLICY = { symlinks: REJECT, mounts: 0, hardlinks: 0, readonly: fa
  * @returns {Policy}
  */
 function policy(value, base) {
-  const given = options(value);
+  const given = options(value, KEYS);
   for (const key in given) {
-    let isKnown = false;
-    for (let i = 0; i < KEYS.length; i++) isKnown ||= KEYS[i] === key;
-    if (!isKnown) throw invalidValue('options', `has a key that is none of: ${KEYS.join(', ')}`, key);
-    if (given[key] === null) {
-      throw invalidType(`options.${key}`, key === 'readonly' ? 'of type boolean' : 'of type string', null);
-    }
+    if (given[key] !== null) continue;
+    throw invalidType(`options.${key}`, key === 'readonly' ? 'of type boolean' : 'of type string', null);
   }
   return {
     symlinks: word(given.symlinks, 'options.symlinks', SYMLINKS, base.symlinks),

@@ -20,7 +20,7 @@ export interface Operations {
     hardlinks: number,
     readonly: boolean,
   ): Answer;
-  identity(root: Handle, words: BigUint64Array): Answer;
+  identity(root: Handle, words: ArrayBuffer): Answer;
   isAt(root: Handle, hostPath: Path): Answer;
 
   mkdir(root: Handle, path: Path, recursive: boolean, mode: number): Answer;
@@ -32,9 +32,9 @@ export interface Operations {
   readlink(root: Handle, path: Path, asBuffer: boolean): Answer;
   mkdtemp(root: Handle, prefix: Path, asBuffer: boolean): Answer;
 
-  stat(root: Handle, words: ArrayBufferView, path: Path, bigint: boolean, throws: boolean): Answer;
-  lstat(root: Handle, words: ArrayBufferView, path: Path, bigint: boolean, throws: boolean): Answer;
-  statfs(root: Handle, words: ArrayBufferView, path: Path, bigint: boolean): Answer;
+  stat(root: Handle, words: ArrayBuffer, path: Path, bigint: boolean, throws: boolean): Answer;
+  lstat(root: Handle, words: ArrayBuffer, path: Path, bigint: boolean, throws: boolean): Answer;
+  statfs(root: Handle, words: ArrayBuffer, path: Path, bigint: boolean): Answer;
   exists(root: Handle, path: Path): Answer;
   access(root: Handle, path: Path, mode: number): Answer;
   chmod(root: Handle, path: Path, mode: number): Answer;

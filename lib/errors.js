@@ -3,7 +3,6 @@
 
 const { native } = require('./native.js');
 
-const { apply } = Reflect;
 /** Loaded with the first error. */
 const util = () => require('node:util');
 
@@ -112,13 +111,17 @@ function systemError(error, { errno, syscall, reason, reasonText, path, dest, en
  * Checks the arguments of a call. What it throws has a stack that begins at the method.
  *
  * @template T
- * @param {(...args: any[]) => T} read
- * @param {unknown} self
- * @param {unknown[]} args
+ * @param {(a?: any, b?: any, c?: any, d?: any, e?: any, self?: any) => T} read
+ * @param {unknown} [a]
+ * @param {unknown} [b]
+ * @param {unknown} [c]
+ * @param {unknown} [d]
+ * @param {unknown} [e]
+ * @param {unknown} [self] the root that the call is about
  * @returns {T}
  */
-function checked(read, self, args) {
-  return apply(read, self, args);
+function checked(read, a, b, c, d, e, self) {
+  return read(a, b, c, d, e, self);
 }
 
 /**

@@ -1,45 +1,18 @@
 'use strict';
-// The class of a root, without its methods: what it holds, and who may ask for that.
+// What a root holds, and who may ask for that.
 
-const { load, native } = require('./native.js');
-const check = require('./arguments.js');
-const { Failure, checked, invalidThis, invalidType, messageOf, systemError } = require('./errors.js');
+const { invalidThis, invalidType } = require('./errors.js');
 
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./arguments.js').Policy} Policy */
-
-/** What no script can get hold of: only `rootOf` makes a root of a handle. */
-class Opened {
-  /**
-   * @param {Handle} handle
-   * @param {Policy} policy
-   */
-  constructor(handle, policy) {
-    this.handle = handle;
-    this.policy = policy;
-  }
-}
-
-/**
- * @param {unknown} root
- * @param {unknown} options
- */
-function open(root, options) {
-  const path = check.path(root, 'root');
-  const allowed = check.policy(options, check.DEFAULT_POLICY);
-  load();
-  const { symlinks, mounts, hardlinks, readonly } = allowed;
-  const handle = native.open(path, symlinks, mounts, hardlinks, readonly);
-  return typeof handle === 'number' ? new Failure(native.failure()) : new Opened(handle, allowed);
-}
 
 /** @type {(value: unknown) => Handle | undefined} */
 let handleIn;
 /** @type {(value: unknown) => Policy} */
 let policyOf;
 
-/** A directory that no operation leaves. The handle is native: whoever has none has no root. */
-class SandboxRoot {
+/** What has the native handle of a root in a private field: no script can make one, or read it. */
+class Holder {
   /** @type {Handle} */
   #handle;
   /** @type {Policy} */
@@ -48,18 +21,16 @@ class SandboxRoot {
   static {
     handleIn = (value) =>
       typeof value === 'object' && value !== null && #handle in value ? value.#handle : undefined;
-    policyOf = (value) => /** @type {SandboxRoot} */ (value).#policy;
+    policyOf = (value) => /** @type {Holder} */ (value).#policy;
   }
 
   /**
-   * @param {unknown} root
-   * @param {unknown} [options]
+   * @param {Handle} handle
+   * @param {Policy} policy
    */
-  constructor(root, options) {
-    const opened = root instanceof Opened ? root : checked(open, undefined, [root, options]);
-    if (opened instanceof Failure) throw systemError(new Error(messageOf(opened)), opened);
-    this.#handle = opened.handle;
-    this.#policy = opened.policy;
+  constructor(handle, policy) {
+    this.#handle = handle;
+    this.#policy = policy;
   }
 }
 
@@ -75,23 +46,21 @@ function handleOf(value) {
   return handle;
 }
 
-/**
- * @param {Handle} handle
- * @param {Policy} policy
- */
-const rootOf = (handle, policy) => new SandboxRoot(new Opened(handle, policy));
+/** @param {unknown} value */
+const isRoot = (value) => handleIn(value) !== undefined;
 
 /**
- * The root that the second path of a call is beneath, if the option `to` names another one.
+ * The root that the second path of a call is beneath, if the options name one. An option that is there and no root,
+ * `undefined` included, would mean another root than the caller thinks.
  *
  * @param {Record<string, unknown>} options
  * @returns {Handle | undefined}
  */
-function second({ to }) {
-  if (to == null) return undefined;
-  const handle = handleIn(to);
-  if (handle === undefined) throw invalidType('options.to', 'an instance of SandboxRoot', to);
+function second(options) {
+  if (!('to' in options)) return undefined;
+  const handle = handleIn(options.to);
+  if (handle === undefined) throw invalidType('options.to', 'an instance of SandboxRoot', options.to);
   return handle;
 }
 
-module.exports = { SandboxRoot, handleOf, policyOf, rootOf, second };
+module.exports = { Holder, handleOf, isRoot, policyOf, second };

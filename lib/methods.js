@@ -4,12 +4,45 @@
 const { constants } = require('node:fs');
 const check = require('./arguments.js');
 const { invalidType, invalidValue } = require('./errors.js');
-const { policyOf, rootOf, second } = require('./handles.js');
+const { second } = require('./handles.js');
 const results = require('./results.js');
 const { watched } = require('./watch.js');
 
 /** @typedef {import('./root.js').Method} Method */
 /** @typedef {import('./root.js').Job} Job */
+
+// ---- Options: those that each method has ----
+
+const NAMES = ['encoding', 'signal'];
+const TWO_ROOTS = ['to', 'signal'];
+const STAT = ['bigint', 'throwIfNoEntry', 'signal'];
+const STATFS = ['bigint', 'signal'];
+const READ = ['encoding', 'maxBytes', 'flag', 'signal'];
+const APPEND = ['encoding', 'mode', 'flag', 'flush', 'signal'];
+const WRITE = [...APPEND, 'atomic'];
+const COPY_FILE = ['exclusive', 'reflink', 'to', 'signal', 'onProgress'];
+const READDIR = ['encoding', 'recursive', 'withFileTypes', 'signal', 'onProgress'];
+const REMOVE = ['signal', 'onProgress'];
+const MOVE = ['overwrite', 'flush', 'to', 'signal', 'onProgress'];
+const COPY = [
+  'to',
+  'recursive',
+  'force',
+  'errorOnExist',
+  'filter',
+  'preserve',
+  'preserveTimestamps',
+  'verbatimSymlinks',
+  'dereference',
+  'reflink',
+  'ignoreVanished',
+  'signal',
+  'onProgress',
+];
+
+/** What Node's functions have, too, and what it does no harm to ignore. */
+const REMOVE_OF_NODE = ['maxRetries', 'retryDelay'];
+const COPY_OF_NODE = ['mode'];
 
 // ---- Names: making, removing, renaming and linking ----
 
@@ -25,8 +58,9 @@ const EXCHANGE = 2;
 const renameWith = (existing) => (oldPath, newPath, options) => {
   const from = check.path(oldPath, 'oldPath');
   const dest = check.path(newPath, 'newPath');
-  const to = second(check.options(options));
-  return { run: (native, root) => native.rename(root, from, dest, existing, to) };
+  const given = check.options(options, TWO_ROOTS);
+  const to = second(given);
+  return { watched: watched(given), run: (native, root) => native.rename(root, from, dest, existing, to) };
 };
 
 /** @type {Record<string, Method>} */
@@ -61,8 +95,9 @@ const entries = {
   link(oldPath, newPath, options) {
     const from = check.path(oldPath, 'oldPath');
     const dest = check.path(newPath, 'newPath');
-    const to = second(check.options(options));
-    return { run: (native, root) => native.link(root, from, dest, to) };
+    const given = check.options(options, TWO_ROOTS);
+    const to = second(given);
+    return { watched: watched(given), run: (native, root) => native.link(root, from, dest, to) };
   },
 
   symlink(target, newPath) {
@@ -73,14 +108,16 @@ const entries = {
 
   readlink(path, options) {
     const at = check.path(path, 'path');
-    const asBuffer = check.asBuffers(check.optionsOrEncoding(options).encoding);
-    return { run: (native, root) => native.readlink(root, at, asBuffer) };
+    const given = check.optionsOrEncoding(options, NAMES);
+    const asBuffer = check.asBuffers(given.encoding);
+    return { watched: watched(given), run: (native, root) => native.readlink(root, at, asBuffer) };
   },
 
   mkdtemp(prefix, options) {
     const at = check.path(prefix, 'prefix');
-    const asBuffer = check.asBuffers(check.optionsOrEncoding(options).encoding);
-    return { run: (native, root) => native.mkdtemp(root, at, asBuffer) };
+    const given = check.optionsOrEncoding(options, NAMES);
+    const asBuffer = check.asBuffers(given.encoding);
+    return { watched: watched(given), run: (native, root) => native.mkdtemp(root, at, asBuffer) };
   },
 };
 
@@ -94,17 +131,17 @@ const describe = (name) => (path, options) => {
   const at = check.path(path, 'path');
   if (options === undefined) {
     return {
-      run: (native, root) => native[name](root, results.doubles, at, false, true),
+      run: (native, root) => native[name](root, results.shared, at, false, true),
       result: results.stats,
     };
   }
-  const given = check.options(options);
+  const given = check.options(options, STAT);
   const bigint = check.flag(given.bigint, 'options.bigint');
   const throws = check.flag(given.throwIfNoEntry, 'options.throwIfNoEntry', true);
-  const array = bigint ? results.integers : results.doubles;
   const result = bigint ? results.bigStats : results.stats;
   return {
-    run: (native, root) => native[name](root, array, at, bigint, throws),
+    watched: watched(given),
+    run: (native, root) => native[name](root, results.shared, at, bigint, throws),
     // No entry is `false`.
     result: (answer) => (answer === false ? undefined : result(answer)),
   };
@@ -140,10 +177,11 @@ const metadata = {
 
   statfs(path, options) {
     const at = check.path(path, 'path');
-    const bigint = check.flag(check.options(options).bigint, 'options.bigint');
-    const array = bigint ? results.integers : results.doubles;
+    const given = check.options(options, STATFS);
+    const bigint = check.flag(given.bigint, 'options.bigint');
     return {
-      run: (native, root) => native.statfs(root, array, at, bigint),
+      watched: watched(given),
+      run: (native, root) => native.statfs(root, results.shared, at, bigint),
       result: (answer) => results.statfs(answer, bigint),
     };
   },
@@ -180,8 +218,9 @@ const metadata = {
 
   realpath(path, options) {
     const at = check.path(path, 'path');
-    const asBuffer = check.asBuffers(check.optionsOrEncoding(options).encoding);
-    return { run: (native, root) => native.realpath(root, at, asBuffer) };
+    const given = check.optionsOrEncoding(options, NAMES);
+    const asBuffer = check.asBuffers(given.encoding);
+    return { watched: watched(given), run: (native, root) => native.realpath(root, at, asBuffer) };
   },
 };
 
@@ -216,11 +255,12 @@ function dataOf(data, encoding) {
 
 /**
  * @param {number} byDefault how the file is opened
+ * @param {readonly string[]} known its options
  * @returns {Method}
  */
-const writeWith = (byDefault) => (path, data, options) => {
+const writeWith = (byDefault, known) => (path, data, options) => {
   const at = check.path(path, 'path');
-  const given = check.optionsOrEncoding(options);
+  const given = check.optionsOrEncoding(options, known);
   const encoding = check.encoding(given.encoding, 'utf8');
   if (encoding === 'buffer') throw invalidValue('encoding', 'is invalid encoding', encoding);
   const written = dataOf(data, encoding);
@@ -234,6 +274,7 @@ const writeWith = (byDefault) => (path, data, options) => {
     throw invalidValue('options.atomic', "cannot be true unless 'flag' is 'w' or 'wx'", atomic);
   }
   return {
+    watched: watched(given),
     run: (native, root, watch) => native.writeFile(root, at, written, flags, mode, atomic, flush, watch),
   };
 };
@@ -265,11 +306,14 @@ const contents = {
 
   readFile(path, options) {
     const at = check.path(path, 'path');
-    const given = check.optionsOrEncoding(options);
+    const given = check.optionsOrEncoding(options, READ);
     const encoding = check.encoding(given.encoding, 'buffer');
+    if (given.flag != null && given.flag !== 'r')
+      throw invalidValue('options.flag', "must be 'r'", given.flag);
     const most = given.maxBytes == null ? MOST_READ : check.length(given.maxBytes, 'options.maxBytes');
     const asBuffer = encoding !== 'utf8';
     return {
+      watched: watched(given),
       run: (native, root, watch) => native.readFile(root, at, most, asBuffer, watch),
       // A very long text comes as a Buffer: Node has the error for what is too long for a string.
       result: (answer) =>
@@ -277,9 +321,9 @@ const contents = {
     };
   },
 
-  writeFile: writeWith(O_WRONLY | O_CREAT | O_TRUNC),
+  writeFile: writeWith(O_WRONLY | O_CREAT | O_TRUNC, WRITE),
 
-  appendFile: writeWith(O_WRONLY | O_CREAT | O_APPEND),
+  appendFile: writeWith(O_WRONLY | O_CREAT | O_APPEND, APPEND),
 
   truncate(path, len) {
     const at = check.path(path, 'path');
@@ -296,7 +340,7 @@ const contents = {
     const from = check.path(src, 'src');
     const at = check.path(dest, 'dest');
     const made = check.modeOr(mode, 'mode', 0o644);
-    const given = check.options(options);
+    const given = check.options(options, COPY_FILE);
     const to = second(given);
     const exclusive = check.flag(given.exclusive, 'options.exclusive');
     const reflink = check.word(given.reflink, 'options.reflink', REFLINKS, 0);
@@ -347,7 +391,7 @@ function preserved(value) {
 const trees = {
   readdir(path, options) {
     const at = check.path(path, 'path');
-    const given = check.optionsOrEncoding(options);
+    const given = check.optionsOrEncoding(options, READDIR);
     const asBuffers = check.asBuffers(given.encoding);
     const recursive = check.flag(given.recursive, 'options.recursive');
     const typed = check.flag(given.withFileTypes, 'options.withFileTypes');
@@ -363,7 +407,7 @@ const trees = {
     const isRecursive = check.flag(recursive, 'recursive');
     const isForced = check.flag(force, 'force');
     return {
-      watched: watched(check.options(options)),
+      watched: watched(check.options(options, REMOVE, REMOVE_OF_NODE)),
       run: (native, root, watch) => native.rm(root, at, isRecursive, isForced, watch),
     };
   },
@@ -371,7 +415,7 @@ const trees = {
   cp(src, dest, options) {
     const from = check.path(src, 'src');
     const at = check.path(dest, 'dest');
-    const given = check.options(options);
+    const given = check.options(options, COPY, COPY_OF_NODE);
     const { filter } = given;
     if (filter != null && typeof filter !== 'function') {
       throw invalidType('options.filter', 'of type function', filter);
@@ -380,6 +424,9 @@ const trees = {
     if (!check.flag(given.verbatimSymlinks, 'options.verbatimSymlinks', true)) {
       const reason = 'cannot be false: the path of the root would be written into the link';
       throw invalidValue('options.verbatimSymlinks', reason, false);
+    }
+    if (check.flag(given.dereference, 'options.dereference')) {
+      throw invalidValue('options.dereference', 'cannot be true: links are copied as links', true);
     }
     const force = check.flag(given.force, 'options.force', true);
     const keepsTimes = check.flag(given.preserveTimestamps, 'options.preserveTimestamps');
@@ -413,7 +460,7 @@ const trees = {
   move(src, dest, options) {
     const from = check.path(src, 'src');
     const at = check.path(dest, 'dest');
-    const given = check.options(options);
+    const given = check.options(options, MOVE);
     const to = second(given);
     const overwrite = check.flag(given.overwrite, 'options.overwrite');
     const flush = check.flag(given.flush, 'options.flush');
@@ -424,24 +471,4 @@ const trees = {
   },
 };
 
-// ---- Roots ----
-
-/** @type {Record<string, Method>} */
-const roots = {
-  openRoot(path, options) {
-    const at = check.path(path, 'path');
-    const policy = check.policyBeneath(options, policyOf(this));
-    const { symlinks, mounts, hardlinks, readonly } = policy;
-    return {
-      run: (native, root) => native.openRoot(root, at, symlinks, mounts, hardlinks, readonly),
-      result: (handle) => rootOf(handle, policy),
-    };
-  },
-
-  isAt(hostPath) {
-    const at = check.path(hostPath, 'path');
-    return { run: (native, root) => native.isAt(root, at) };
-  },
-};
-
-module.exports = { ...entries, ...metadata, ...contents, ...trees, ...roots };
+module.exports = { ...entries, ...metadata, ...contents, ...trees };

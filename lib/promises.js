@@ -5,8 +5,7 @@ const { constants } = require('node:os');
 const { native } = require('./native.js');
 const { AbortError, Failure, checked, invalidThis, messageOf, systemError } = require('./errors.js');
 const { handleOf } = require('./handles.js');
-const methods = require('./methods.js');
-const { isFailure } = require('./root.js');
+const { isFailure, methods } = require('./root.js');
 const { follow } = require('./watch.js');
 
 /** @typedef {import('./root.js').Job} Job */
@@ -87,7 +86,7 @@ class SandboxPromises {
           }
           const sandbox = this.#root;
           const root = handleOf(sandbox);
-          const job = checked(read, sandbox, [a, b, c, d, e]);
+          const job = checked(read, a, b, c, d, e, sandbox);
           if (job.before !== undefined) await oneByOne(job.before(this, (job) => start(job, root)));
           return start(job, root);
         },

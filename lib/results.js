@@ -6,10 +6,11 @@
 const { asIntN } = BigInt;
 
 const MOST = 16;
+/** What a synchronous call fills. */
 const shared = new ArrayBuffer(MOST * 8);
-/** What a synchronous call fills with doubles. */
+/** As doubles. */
 const doubles = new Float64Array(shared);
-/** The same memory, for integers of 64 bits. */
+/** As integers of 64 bits. */
 const integers = new BigUint64Array(shared);
 
 /**
@@ -176,4 +177,4 @@ function entriesOfBytes(joined) {
   return list;
 }
 
-module.exports = { bigStats, doubles, entries, identity, integers, names, statfs, stats };
+module.exports = { bigStats, entries, identity, names, shared, statfs, stats };

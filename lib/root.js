@@ -1,10 +1,10 @@
 'use strict';
 // The class `SandboxRoot` and its synchronous methods: each checks its arguments, and then has its job done.
 
-const { native } = require('./native.js');
+const check = require('./arguments.js');
 const { Failure, checked, invalidReturnValue, messageOf, systemError } = require('./errors.js');
-const { SandboxRoot, handleOf } = require('./handles.js');
-const methods = require('./methods.js');
+const { Holder, handleOf, policyOf } = require('./handles.js');
+const { load, native } = require('./native.js');
 const results = require('./results.js');
 const { tell } = require('./watch.js');
 
@@ -14,6 +14,7 @@ const { Error } = globalThis;
 
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./binding').Operations} Operations */
+/** @typedef {import('./arguments.js').Policy} Policy */
 
 /**
  * What a call is to do, once its arguments hold.
@@ -27,7 +28,11 @@ const { Error } = globalThis;
  *   yields what may have to be awaited
  */
 
-/** @typedef {(this: unknown, ...args: any[]) => Job} Method a method: it checks its arguments */
+/**
+ * A method: it checks its arguments, behind which the root comes.
+ *
+ * @typedef {(a: any, b: any, c: any, d: any, e: any, self: unknown) => Job} Method
+ */
 
 /**
  * Whether a native call has failed: it gives a negative errno then. No other answer is a negative number.
@@ -64,7 +69,7 @@ const method = (name, read) =>
     /** @this {unknown} @param {unknown} a @param {unknown} b @param {unknown} c @param {unknown} d @param {unknown} e */
     [name](a, b, c, d, e) {
       const root = handleOf(this);
-      const job = checked(read, this, [a, b, c, d, e]);
+      const job = checked(read, a, b, c, d, e, this);
       const before = job.before === undefined ? undefined : doBefore(job.before, this, root);
       const done = before ?? perform(job, root);
       // Made here, the stack of the error begins with the method.
@@ -97,9 +102,67 @@ function refusePromise(value) {
   throw invalidReturnValue('Expected a boolean to be returned from the "filter" function of cp');
 }
 
+/** What no script can get hold of: only `openRoot` makes a root of a handle. */
+class Opened {
+  /**
+   * @param {Handle} handle
+   * @param {Policy} policy
+   */
+  constructor(handle, policy) {
+    this.handle = handle;
+    this.policy = policy;
+  }
+}
+
+/**
+ * @param {unknown} root
+ * @param {unknown} options
+ */
+function open(root, options) {
+  const path = check.path(root, 'root');
+  const allowed = check.policy(options, check.DEFAULT_POLICY);
+  load();
+  const { symlinks, mounts, hardlinks, readonly } = allowed;
+  const handle = native.open(path, symlinks, mounts, hardlinks, readonly);
+  return typeof handle === 'number' ? new Failure(native.failure()) : new Opened(handle, allowed);
+}
+
+/** A directory that no operation leaves. */
+class SandboxRoot extends Holder {
+  /**
+   * @param {unknown} root
+   * @param {unknown} [options]
+   */
+  constructor(root, options) {
+    const opened = root instanceof Opened ? root : checked(open, root, options);
+    if (opened instanceof Failure) throw systemError(new Error(messageOf(opened)), opened);
+    super(opened.handle, opened.policy);
+  }
+}
+
+/** @type {Record<string, Method>} */
+const methods = {
+  ...require('./methods.js'),
+
+  openRoot(path, options, _c, _d, _e, above) {
+    const at = check.path(path, 'path');
+    const policy = check.policyBeneath(options, policyOf(above));
+    const { symlinks, mounts, hardlinks, readonly } = policy;
+    return {
+      run: (native, root) => native.openRoot(root, at, symlinks, mounts, hardlinks, readonly),
+      result: (handle) => new SandboxRoot(new Opened(handle, policy)),
+    };
+  },
+
+  isAt(hostPath) {
+    const at = check.path(hostPath, 'path');
+    return { run: (native, root) => native.isAt(root, at) };
+  },
+};
+
 const identity = /** @type {Function} */ (
   method('identity', () => ({
-    run: (native, root) => native.identity(root, results.integers),
+    run: (native, root) => native.identity(root, results.shared),
     result: results.identity,
   }))
 );
@@ -119,7 +182,7 @@ const members = {
   walk(path, options) {
     const root = handleOf(this);
     const { walk } = require('./walk.js');
-    return checked(walk, undefined, [root, path, options]);
+    return checked(walk, root, path, options);
   },
   get closed() {
     return native.closed(handleOf(this));
@@ -158,4 +221,4 @@ if (Symbol.dispose !== undefined) {
   });
 }
 
-module.exports = { SandboxRoot, isFailure };
+module.exports = { SandboxRoot, isFailure, methods };

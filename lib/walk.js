@@ -8,6 +8,8 @@ const { entries } = require('./results.js');
 
 /** @typedef {import('./binding').Handle} Handle */
 
+const OPTIONS = ['encoding', 'maxDepth', 'maxEntries'];
+
 /**
  * @param {Handle} root
  * @param {unknown} path
@@ -15,7 +17,7 @@ const { entries } = require('./results.js');
  */
 function walk(root, path, options) {
   const at = check.path(path, 'path');
-  const given = check.options(options);
+  const given = check.options(options, OPTIONS);
   const asBuffers = check.asBuffers(given.encoding);
   const limit = (/** @type {string} */ key) =>
     given[key] == null ? Number.MAX_SAFE_INTEGER : check.length(given[key], `options.${key}`);

@@ -42,7 +42,7 @@ pub enum As {
     Buffer,
 }
 
-/// The argument of a call that takes [`Output::Words`]: a `Float64Array` or a `BigUint64Array`, behind the root.
+/// The argument of a call that takes [`Output::Words`]: an ArrayBuffer, behind the root.
 const WORDS: usize = 1;
 
 /// V8 makes a string of that many bytes on every platform.

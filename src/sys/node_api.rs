@@ -479,27 +479,23 @@ impl<'s> Env<'s> {
         Some(read(unsafe { slice::from_raw_parts(start.cast(), length) }))
     }
 
-    /// Copies `words` to the start of `value`, a typed array of elements that are as long, as far as they fit.
+    /// Copies `words` to the start of the ArrayBuffer `value`, as far as they fit.
     pub fn fill(self, value: Value<'_>, words: &[u64]) -> Result<()> {
-        let (mut kind, mut length, mut start) = (0, 0, ptr::null_mut());
-        // SAFETY: as in `with_bytes`.
+        let (mut length, mut start) = (0, ptr::null_mut());
+        // SAFETY: `value` is of this environment, and the out-pointers outlive the call.
         check(unsafe {
-            napi_sys::napi_get_typedarray_info(
+            napi_sys::napi_get_arraybuffer_info(
                 self.raw,
                 value.raw,
-                &raw mut kind,
-                &raw mut length,
                 &raw mut start,
-                ptr::null_mut(),
-                ptr::null_mut(),
+                &raw mut length,
             )
         })?;
-        if element_size(kind) != size_of::<u64>() || start.is_null() {
-            return Err(Exception("no array of words"));
+        let length = length.min(size_of_val(words));
+        if !start.is_null() {
+            // SAFETY: the engine has said that there are so many bytes, and no script runs meanwhile.
+            unsafe { ptr::copy_nonoverlapping(words.as_ptr().cast(), start.cast::<u8>(), length) };
         }
-        let count = length.min(words.len());
-        // SAFETY: there is room for `length` elements of this size, and no script runs meanwhile.
-        unsafe { ptr::copy_nonoverlapping(words.as_ptr(), start.cast(), count) };
         Ok(())
     }
 
