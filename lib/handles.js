@@ -3,7 +3,15 @@
 
 const { load, native } = require('./native.js');
 const check = require('./arguments.js');
-const { Failure, checked, invalidThis, invalidType, messageOf, systemError } = require('./errors.js');
+const {
+  Failure,
+  SystemError,
+  checked,
+  invalidThis,
+  invalidType,
+  messageOf,
+  systemError,
+} = require('./errors.js');
 
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./arguments.js').Policy} Policy */
@@ -57,7 +65,7 @@ class SandboxRoot {
    */
   constructor(root, options) {
     const opened = root instanceof Opened ? root : checked(open, undefined, [root, options]);
-    if (opened instanceof Failure) throw systemError(new Error(messageOf(opened)), opened);
+    if (opened instanceof Failure) throw systemError(new SystemError(messageOf(opened)), opened);
     this.#handle = opened.handle;
     this.#policy = opened.policy;
   }

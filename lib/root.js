@@ -2,15 +2,13 @@
 // The class `SandboxRoot` and its synchronous methods: each checks its arguments, and then has its job done.
 
 const { native } = require('./native.js');
-const { Failure, checked, invalidReturnValue, messageOf, systemError } = require('./errors.js');
+const { Failure, SystemError, checked, invalidReturnValue, messageOf, systemError } = require('./errors.js');
 const { SandboxRoot, handleOf } = require('./handles.js');
 const methods = require('./methods.js');
 const results = require('./results.js');
 const { tell } = require('./watch.js');
 
 const { apply } = Reflect;
-// biome-ignore lint/suspicious/noShadowRestrictedNames: captured at load; user code may replace it later
-const { Error } = globalThis;
 
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./binding').Operations} Operations */
@@ -68,7 +66,7 @@ const method = (name, read) =>
       const before = job.before === undefined ? undefined : doBefore(job.before, this, root);
       const done = before ?? perform(job, root);
       // Made here, the stack of the error begins with the method.
-      if (done instanceof Failure) throw systemError(new Error(messageOf(done)), done);
+      if (done instanceof Failure) throw systemError(new SystemError(messageOf(done)), done);
       return done;
     },
   })[name];

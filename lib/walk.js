@@ -3,10 +3,12 @@
 
 const { native } = require('./native.js');
 const check = require('./arguments.js');
-const { Failure, messageOf, systemError } = require('./errors.js');
+const { Failure, SystemError, messageOf, systemError } = require('./errors.js');
 const { entries } = require('./results.js');
 
 /** @typedef {import('./binding').Handle} Handle */
+
+const { MAX_SAFE_INTEGER } = Number;
 
 /**
  * @param {Handle} root
@@ -18,7 +20,7 @@ function walk(root, path, options) {
   const given = check.options(options);
   const asBuffers = check.asBuffers(given.encoding);
   const limit = (/** @type {string} */ key) =>
-    given[key] == null ? Number.MAX_SAFE_INTEGER : check.length(given[key], `options.${key}`);
+    given[key] == null ? MAX_SAFE_INTEGER : check.length(given[key], `options.${key}`);
   const cursor = native.cursor(at, limit('maxDepth'), limit('maxEntries'));
   /** @type {string | null} */
   let truncated = null;
@@ -31,7 +33,7 @@ function walk(root, path, options) {
         } catch (rejected) {
           if (typeof rejected !== 'string') throw rejected;
           const failure = new Failure(rejected);
-          throw systemError(new Error(messageOf(failure)), failure);
+          throw systemError(new SystemError(messageOf(failure)), failure);
         }
         truncated = batch[1] || null;
         isLast = batch[2];
