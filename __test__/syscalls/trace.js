@@ -736,9 +736,11 @@ const RULES = {
     return [complaint];
   },
 
-  // What kind of file system a new root is on; and what makes sure that /proc is procfs, and the calls
-  // made there.
+  // What `statfs` tells; what kind of file system a new root is on; and what makes sure that /proc is
+  // procfs, and the calls made there.
   fstatfs({ args: [fd] }, state) {
+    if (state.method === 'statfs')
+      return [descriptor(fd, state), unless(state.how.get(fd)?.isPath, 'what is described was opened')];
     const isNewRoot = state.own.get(fd) === (state.method === 'constructor' ? 'root' : 'file');
     if (['constructor', 'openRoot'].includes(state.method) && isNewRoot) return [];
     return [inProc(fd, state)];
@@ -768,7 +770,7 @@ const KEEPS_PERMISSIONS = ['writeFile', ...COPIES];
 /** What describes or changes the root itself, or copies into it: by a copy of its descriptor. */
 const OF_THE_ROOT = [
   ...['chmod', 'chown', 'lchown', 'utimes', 'lutimes'],
-  ...['access', 'readlink', 'realpath', 'openRoot', 'cp'],
+  ...['access', 'readlink', 'realpath', 'openRoot', 'cp', 'statfs'],
 ];
 
 /** What asks as access(2) does. */
