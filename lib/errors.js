@@ -41,6 +41,8 @@ class Failure {
     this.entries = list.length > 5 + count ? behind(list, 5 + count) : undefined;
   }
 }
+// No setter of `Object.prototype` keeps what is set here.
+Object.setPrototypeOf(Failure.prototype, null);
 
 /** @param {string} parts */
 function split(parts) {

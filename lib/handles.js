@@ -27,6 +27,8 @@ class Opened {
     this.policy = policy;
   }
 }
+// No setter of `Object.prototype` is handed what is kept here.
+Object.setPrototypeOf(Opened.prototype, null);
 
 /**
  * @param {unknown} root

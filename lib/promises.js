@@ -14,7 +14,7 @@ const {
 } = require('./errors.js');
 const { handleOf } = require('./handles.js');
 const methods = require('./methods.js');
-const { isFailure } = require('./root.js');
+const { hasBefore, isFailure } = require('./root.js');
 const { follow } = require('./watch.js');
 
 /** @typedef {import('./root.js').Job} Job */
@@ -99,7 +99,7 @@ class SandboxPromises {
           const sandbox = this.#root;
           const root = handleOf(sandbox);
           const job = checked(read, sandbox, [a, b, c, d, e]);
-          if (job.before !== undefined) await oneByOne(job.before(this, (job) => start(job, root)));
+          if (hasBefore(job)) await oneByOne(job.before(this, (job) => start(job, root)));
           return start(job, root);
         },
       }[name];

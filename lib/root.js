@@ -9,6 +9,7 @@ const results = require('./results.js');
 const { tell } = require('./watch.js');
 
 const { apply } = Reflect;
+const { hasOwn } = Object;
 
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./binding').Operations} Operations */
@@ -63,13 +64,21 @@ const method = (name, read) =>
     [name](a, b, c, d, e) {
       const root = handleOf(this);
       const job = checked(read, this, [a, b, c, d, e]);
-      const before = job.before === undefined ? undefined : doBefore(job.before, this, root);
+      const before = hasBefore(job) ? doBefore(job.before, this, root) : undefined;
       const done = before ?? perform(job, root);
       // Made here, the stack of the error begins with the method.
       if (done instanceof Failure) throw systemError(new SystemError(messageOf(done)), done);
       return done;
     },
   })[name];
+
+/**
+ * Whether something comes before a job. It is handed more than a script may see: one that is inherited is none.
+ *
+ * @param {Job} job
+ * @returns {job is Job & Required<Pick<Job, 'before'>>}
+ */
+const hasBefore = (job) => job.before !== undefined && hasOwn(job, 'before');
 
 /**
  * Does what comes before a job: the steps of a generator, whose values are there already.
@@ -156,4 +165,4 @@ if (Symbol.dispose !== undefined) {
   });
 }
 
-module.exports = { SandboxRoot, isFailure };
+module.exports = { SandboxRoot, hasBefore, isFailure };
