@@ -5,6 +5,7 @@ const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const { SandboxRoot } = require('..');
+const { inChild } = require('./child');
 const { outcome, sandbox, snapshot } = require('./support');
 
 const TREE = { file: 'content', dir: {}, other: 'other' };
@@ -210,6 +211,45 @@ test('the class called without new is refused, and binds itself to nothing', () 
     outcome(() => SandboxRoot.prototype.stat.call(globalThis, '.')).error.code,
     'ERR_INVALID_THIS',
   );
+});
+
+/** What setters of `Object.prototype` are handed while roots are made, used and fail. */
+async function setBySetters(dir) {
+  const { defineProperty } = Object;
+  const seen = [];
+  const fields = ['errno', 'syscall', 'reason', 'reasonText', 'path', 'dest', 'entries'];
+  for (const name of ['handle', 'policy', ...fields]) {
+    const set = function (value) {
+      // An error is the caller's, and a module is Node's.
+      if (!(this instanceof Error || this instanceof module.constructor)) seen.push(name);
+      defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
+    };
+    defineProperty(Object.prototype, name, { set, configurable: true });
+  }
+  // What a job does first is handed what does it.
+  Object.prototype.before = () => {
+    seen.push('before');
+    return [].values();
+  };
+  const root = new SandboxRoot(dir);
+  root.openRoot('.').close();
+  await root.promises.stat('file');
+  await root.promises.readFile('file');
+  const codes = [];
+  for (const call of [() => root.stat('missing'), () => root.rename('missing', 'x')]) {
+    try {
+      call();
+    } catch ({ code }) {
+      codes.push(code);
+    }
+  }
+  return { seen, codes };
+}
+
+test('no setter of a prototype is handed what a root or a failure holds', async (t) => {
+  const { dir } = sandbox(t, TREE);
+  const { seen, codes } = await inChild(t, setBySetters, [dir]);
+  assert.deepStrictEqual([seen, codes], [[], ['ENOENT', 'ENOENT']]);
 });
 
 test('methods sit on the prototype, can be replaced there and on an instance, and a class can extend it', (t) => {

@@ -242,6 +242,7 @@ const BAGS = {
   rm: { keys: ['signal', 'onProgress'], args: ['dir', true, false] },
   stat: { keys: ['bigint', 'throwIfNoEntry'], args: ['file'] },
   lstat: { keys: ['bigint', 'throwIfNoEntry'], args: ['file'] },
+  statfs: { keys: ['bigint'], args: ['file'] },
   readlink: { keys: ['encoding'], args: ['tofile'] },
   realpath: { keys: ['encoding'], args: ['file'] },
   mkdtemp: { keys: ['encoding'], args: ['made'] },

@@ -40,6 +40,7 @@ const SYSCALLS = {
   lchown: 'lchown',
   stat: 'stat',
   lstat: 'lstat',
+  statfs: 'statfs',
   access: 'access',
   readlink: 'readlink',
   realpath: 'realpath',

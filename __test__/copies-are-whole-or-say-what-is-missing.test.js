@@ -239,20 +239,41 @@ for (const [way, call] of WAYS) {
     for (const top of ['src', 'dest']) root.rm(top, true);
   });
 
-  test(`${way}: with a filter, options are what they are without one, inherited or not`, async (t) => {
+  test(`${way}: options are a caller's own alone, with a filter as without one`, async (t) => {
     const { root, at } = scene(t, 'tmpfs', { src: { dir: { file: 'content' } } });
     class Recursive {
       get recursive() {
         return true;
       }
     }
-    const given = { own: RECURSIVE, inherited: Object.create(RECURSIVE), getter: new Recursive() };
-    for (const [name, options] of Object.entries(given)) {
-      const withFilter = Object.assign(Object.create(options), { filter: () => true });
+    const filter = () => true;
+    const own = {
+      plain: RECURSIVE,
+      getter: Object.defineProperty({}, 'recursive', { get: () => true, enumerable: true }),
+      'without a prototype': Object.assign(Object.create(null), RECURSIVE),
+      'over an inherited one': Object.assign(Object.create({ recursive: false }), RECURSIVE),
+    };
+    for (const [name, options] of Object.entries(own)) {
+      const above = Object.getPrototypeOf(options);
+      const described = Object.getOwnPropertyDescriptors(options);
+      const withFilter = { ...described, filter: { value: filter, enumerable: true } };
+      await call(root, 'cp', 'src', `${name} with`, Object.create(above, withFilter));
       await call(root, 'cp', 'src', `${name} without`, options);
-      await call(root, 'cp', 'src', `${name} with`, withFilter);
-      assert.deepStrictEqual(Object.keys(snapshot(at(`${name} with`))), ['dir', 'dir/file'], name);
+      for (const copy of ['with', 'without'])
+        assert.deepStrictEqual(Object.keys(snapshot(at(`${name} ${copy}`))), ['dir', 'dir/file'], name);
     }
+    const inherited = { plain: Object.create(RECURSIVE), getter: new Recursive() };
+    for (const [name, options] of Object.entries(inherited)) {
+      for (const given of [options, Object.assign(Object.create(options), { filter })]) {
+        const error = await call(root, 'cp', 'src', 'none', given).catch((error) => error);
+        assert.deepStrictEqual([error.code, fs.existsSync(at('none'))], ['EISDIR', false], name);
+      }
+    }
+    // Nor is a filter that is inherited asked.
+    const asked = [];
+    const unasked = Object.assign(Object.create({ filter: (src) => asked.push(src) }), RECURSIVE);
+    await call(root, 'cp', 'src', 'unasked', unasked);
+    assert.deepStrictEqual([asked, Object.keys(snapshot(at('unasked')))], [[], ['dir', 'dir/file']]);
     // One that says something else each time is believed once.
     for (const first of [true, false]) {
       let times = 0;

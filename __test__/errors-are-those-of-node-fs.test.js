@@ -58,6 +58,7 @@ const CALLS = {
   ],
   stat: [[]],
   lstat: [[]],
+  statfs: [[]],
   access: [[], [4], [2], [1], [7]],
   readlink: [[]],
   realpath: [[]],
@@ -206,45 +207,96 @@ async function compareAll(t, base, call, method) {
 }
 
 /** What fails, with the classes of errors as they were, and as a program may have changed them. */
-function failAmongOtherErrors(dir) {
+async function failAmongOtherErrors(dir) {
+  const [SystemError, ArgumentError] = [globalThis.Error, globalThis.TypeError];
+  const { apply, getPrototypeOf } = Reflect;
+  const { slice } = String.prototype;
+  const inherits = (error, Class) => getPrototypeOf(error) === Class.prototype;
   const root = new SandboxRoot(dir);
-  const codes = () =>
-    [
-      () => root.unlink('missing'),
-      () => root.unlink(1),
-      () => root.cp('missing', 'copy'),
-      () => new SandboxRoot(`${dir}/missing`),
-    ].map((fail) => {
+  const sync = [
+    () => root.unlink('missing'),
+    () => root.unlink(1),
+    () => root.rename('missing', 'a\nb'),
+    () => root.cp('missing', 'copy'),
+    () => new SandboxRoot(`${dir}/missing`),
+  ];
+  const later = [
+    () => root.promises.unlink('missing'),
+    () => root.promises.unlink(1),
+    () => root.walk('missing').next(),
+  ];
+  const told = (error) => {
+    const { code, message } = error;
+    const kind = inherits(error, SystemError)
+      ? 'Error'
+      : inherits(error, ArgumentError)
+        ? 'TypeError'
+        : 'other';
+    return `${kind} ${code} ${code === 'ENOENT' ? message : apply(slice, message, [0, 44])}`;
+  };
+  const codes = async () => {
+    const came = [];
+    for (let i = 0; i < sync.length; i++) {
       try {
-        return `given back: ${fail()}`;
-      } catch ({ code }) {
-        return code;
+        came[i] = `given back: ${sync[i]()}`;
+      } catch (error) {
+        came[i] = told(error);
       }
-    });
-  const seen = [codes()];
+    }
+    for (let i = 0; i < later.length; i++) {
+      try {
+        came[sync.length + i] = `given back: ${await later[i]()}`;
+      } catch (error) {
+        came[sync.length + i] = told(error);
+      }
+    }
+    return came;
+  };
+  const seen = [];
+  const look = async () => {
+    seen[seen.length] = await codes();
+  };
+  // What is loaded with the first promise and the first walk comes after this.
   for (const name of ['Error', 'TypeError', 'RangeError'])
     Object.defineProperty(globalThis[name], Symbol.hasInstance, { value: () => false });
-  seen.push(codes());
+  SystemError.captureStackTrace = () => undefined;
+  await look();
   for (const name of ['Error', 'TypeError', 'RangeError']) globalThis[name] = class Other {};
-  seen.push(codes());
-  const amongOther = (object, key, value) => {
+  await look();
+  const amongOther = async (object, key, value) => {
     const old = object[key];
     object[key] = value;
-    seen.push(codes());
+    await look();
     object[key] = old;
   };
-  amongOther(Array.prototype, Symbol.iterator, () => ({ next: () => ({ done: true }) }));
-  amongOther(Function.prototype, 'call', () => undefined);
-  // Then nothing can be told of an error any more, but that there is one.
-  amongOther(String.prototype, 'split', () => []);
+  await amongOther(Array.prototype, Symbol.iterator, () => ({ next: () => ({ done: true }) }));
+  await amongOther(Function.prototype, 'call', () => undefined);
+  await amongOther(String.prototype, 'split', () => []);
+  await amongOther(String.prototype, 'slice', () => 'x');
+  await amongOther(String.prototype, 'indexOf', () => -1);
+  await amongOther(Array.prototype, 'slice', () => []);
+  await amongOther(RegExp.prototype, 'exec', () => null);
+  await amongOther(globalThis, 'Number', () => NaN);
+  await amongOther(Map.prototype, 'get', () => undefined);
   return seen;
 }
 
-test('an error is thrown, whatever a program does to the classes of errors', async (t) => {
-  const seen = await inChild(t, failAmongOtherErrors, [tempDir(t)]);
-  const codes = ['ENOENT', 'ERR_INVALID_ARG_TYPE', 'ENOENT', 'ENOENT'];
-  const bare = [null, 'ERR_INVALID_ARG_TYPE', null, null];
-  assert.deepStrictEqual(seen, [codes, codes, codes, codes, codes, bare]);
+test('an error is the same, whatever a program does to the classes of errors and to what describes them', async (t) => {
+  const dir = tempDir(t);
+  const seen = await inChild(t, failAmongOtherErrors, [dir]);
+  const missing = 'Error ENOENT ENOENT: no such file or directory,';
+  const expected = [
+    `${missing} unlink 'missing'`,
+    'TypeError ERR_INVALID_ARG_TYPE The "path" argument must be of type string o',
+    `${missing} rename 'missing' -> 'a\\nb'`,
+    `${missing} cp 'missing' -> 'copy'`,
+    `${missing} open '${dir}/missing'`,
+    `${missing} unlink 'missing'`,
+    'TypeError ERR_INVALID_ARG_TYPE The "path" argument must be of type string o',
+    `${missing} scandir 'missing'`,
+  ];
+  assert.strictEqual(seen.length, 11);
+  for (const codes of seen) assert.deepStrictEqual(codes, expected);
 });
 
 test('its stack begins with the method that was called', (t) => {

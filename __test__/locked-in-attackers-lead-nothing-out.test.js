@@ -98,11 +98,12 @@ const CALLS = [
   ['move (to)', (root, at, to) => root.move(at, 'fresh', { to, overwrite: true })],
   ['readFile (secret)', (root, at) => root.readFile(`${at}/${SECRET_NAME}`)],
   ['stat (secret)', (root, at) => root.stat(`${at}/${SECRET_NAME}`)],
+  ['statfs (secret)', (root, at) => root.statfs(`${at}/${SECRET_NAME}`)],
 ];
 /** Only roots have it, their promises do not. */
 const WALK = ['walk', (root, at) => collected(root.walk(at))];
 /** What fails always, if all is well. */
-const NEVER_DONE = ['readFile (secret)', 'stat (secret)'];
+const NEVER_DONE = ['readFile (secret)', 'stat (secret)', 'statfs (secret)'];
 const NEVER_FAILS = ['exists (1)'];
 
 /** A sandbox, and what is beside it; with a mount in it where `isMounted`. */
@@ -283,6 +284,7 @@ for (const policy of [
 /** Calls that leave the tree as it is, for those who cannot plant it again. */
 const USUAL = {
   stat: (usual, at) => usual.stat(at),
+  statfs: (usual, at) => assert.throws(() => usual.statfs(`${at}/${SECRET_NAME}`)),
   readFile: (usual, at) => usual.readFile(at),
   readdir: (usual, at) => usual.readdir(at),
   appendFile: (usual, at) => usual.appendFile(at, 'more'),

@@ -141,7 +141,16 @@ for (const [kind, { make, busy }] of Object.entries(KINDS)) {
         assert.deepStrictEqual(fs.readdirSync(dir).sort(), ['dir', 'file', 'mnt', 'todir', 'tomnt']);
         assert.strictEqual(fs.readFileSync(path.join(dir, 'file'), 'utf8'), 'content');
         // Through a symlink at the end: what follows it comes to the mount, the rest acts on the link.
-        for (const method of ['stat', 'readFile', 'chmod', 'truncate', 'writeFile', 'utimes', 'access'])
+        for (const method of [
+          'stat',
+          'statfs',
+          'readFile',
+          'chmod',
+          'truncate',
+          'writeFile',
+          'utimes',
+          'access',
+        ])
           for (const [name] of CALLS.filter(([name]) => name === `${method} (1)`))
             await judge(name, root, 'tomnt');
         assert.deepStrictEqual(state(source), before);

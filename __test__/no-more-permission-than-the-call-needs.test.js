@@ -52,6 +52,7 @@ const WORKS = [
   ['utimes of an own file of mode 0000', FILES, (root) => root.utimes('o', 1e9, 1e9)],
   ['utimes of an own directory of mode 0000', { d: dir(0) }, (root) => root.utimes('d', 1e9, 1e9)],
   ['stat of a file of mode 0000', FILES, (root) => root.stat('o')],
+  ['statfs of a file of mode 0000', FILES, (root) => root.statfs('o')],
   ['truncate of a file of mode 0200', FILES, (root) => root.truncate('w', 1)],
   ['openWrite of a file of mode 0200', FILES, (root) => closed(root.openWrite('w'))],
   ['openWrite with truncate of mode 0200', FILES, (root) => closed(root.openWrite('w', true, true))],
@@ -98,6 +99,8 @@ const PASSAGE = { a: dir(0o100, { b: dir(0o100, { f: 'content', g: 'g', d: dir(0
 for (const [what, act] of [
   ['stat', (root) => root.stat('a/b/f')],
   ['stat of the passage', (root) => root.stat('a/b')],
+  ['statfs', (root) => root.statfs('a/b/f')],
+  ['statfs of the passage', (root) => root.statfs('a/b')],
   ['chmod', (root) => root.chmod('a/b/f', 0o600)],
   ['utimes', (root) => root.utimes('a/b/f', 1e9, 1e9)],
   ['truncate', (root) => root.truncate('a/b/f', 0)],
@@ -158,6 +161,12 @@ const REFUSED = [
     { d: dir(0o600, { f: '' }) },
     (root) => root.stat('d/f'),
     ['EACCES', 'stat', 'd/f'],
+  ],
+  [
+    'statfs beneath mode 0600',
+    { d: dir(0o600, { f: '' }) },
+    (root) => root.statfs('d/f'),
+    ['EACCES', 'statfs', 'd/f'],
   ],
   [
     'chmod beneath mode 0600',
@@ -225,6 +234,7 @@ const OF_THE_ROOT = {
   lchown: [(root) => root.lchown('.', -1, -1), (dir) => fs.lchownSync(dir, -1, -1)],
   stat: [(root) => root.stat('.').mode, (dir) => fs.statSync(dir).mode],
   lstat: [(root) => root.lstat('.').mode, (dir) => fs.lstatSync(dir).mode],
+  statfs: [(root) => root.statfs('.').type, (dir) => fs.statfsSync(dir).type],
   access: [(root) => root.access('.'), (dir) => fs.accessSync(dir)],
   'access to search': [(root) => root.access('.', 1), (dir) => fs.accessSync(dir, 1)],
   exists: [(root) => root.exists('.'), (dir) => fs.existsSync(dir)],

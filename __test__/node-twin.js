@@ -27,6 +27,7 @@ const PATHS = {
   utimes: [0],
   stat: [0],
   lstat: [0],
+  statfs: [0],
   access: [0],
   readlink: [0],
   realpath: [0],
@@ -79,6 +80,7 @@ const NODE = {
   lchown: (at, uid, gid) => fs.lchownSync(at, uid, gid),
   stat: (at) => described(fs.statSync(at)),
   lstat: (at) => described(fs.lstatSync(at)),
+  statfs: (at) => fileSystem(fs.statfsSync(at)),
   access: (at, mode) => fs.accessSync(at, mode),
   readlink: (at) => fs.readlinkSync(at),
   // That of a root is told from the root on.
@@ -125,6 +127,7 @@ const MORE = { open: [MODE], openWrite: [MODE], readFile: ['latin1'], mkdtemp: [
 const SEEN = {
   stat: described,
   lstat: described,
+  statfs: fileSystem,
   readdir: (names) => names.sort(),
   open: handled,
   openRead: opened,
@@ -143,6 +146,12 @@ const SEEN = {
 /** What two files of the same history have in common. */
 function described({ mode, nlink, size }) {
   return { mode, nlink, size: (mode & fs.constants.S_IFMT) === fs.constants.S_IFREG ? size : null };
+}
+
+/** What a file system says of itself however full it is, and the types of the rest. */
+function fileSystem(stat) {
+  const { type, bsize, blocks } = stat;
+  return { type, bsize, blocks, fields: Object.entries(stat).map(([name, value]) => [name, typeof value]) };
 }
 
 function opened(fd) {

@@ -29,6 +29,7 @@ const SLASHES = spelled(NAMES, '/', '//');
 const CALLS = {
   stat: [(root, at) => void root.stat(at), (at) => void fs.statSync(at)],
   lstat: [(root, at) => void root.lstat(at), (at) => void fs.lstatSync(at)],
+  statfs: [(root, at) => void root.statfs(at), (at) => void fs.statfsSync(at)],
   access: [(root, at) => root.access(at), (at) => fs.accessSync(at)],
   exists: [(root, at) => root.exists(at), (at) => fs.existsSync(at)],
   readdir: [(root, at) => root.readdir(at).sort(), (at) => fs.readdirSync(at).sort()],
@@ -253,7 +254,17 @@ test('a `.` at the end asks for permission to search the directory', {
     fs.chmodSync(at(name), mode);
   for (const name of Object.keys(tree)) {
     for (const ending of ['', '/', '/.']) {
-      for (const what of ['stat', 'lstat', 'access', 'readdir', 'exists', 'open', 'mkdir', 'chown']) {
+      for (const what of [
+        'stat',
+        'lstat',
+        'statfs',
+        'access',
+        'readdir',
+        'exists',
+        'open',
+        'mkdir',
+        'chown',
+      ]) {
         const [ours, theirs] = CALLS[what];
         const path = name + ending;
         const [actual, expected] = unprivileged(() => [

@@ -43,11 +43,13 @@ async function walked(root) {
 
 const NAMES = ['dir', 'endless', 'file', 'link'];
 const options = { recursive: true, filter: () => true };
+const FUSE_SUPER_MAGIC = 0x6573_5546;
 /** The call, what it waits for, what comes of it, and what of `fs.promises` is like it. */
 const CALLS = {
   stat: [(root) => root.promises.stat('file').then(({ size }) => size), 'getattr', 8],
   'stat of the root': [(root) => root.promises.stat('.').then(({ ino }) => ino), 'getattr', 1],
   lstat: [(root) => root.promises.lstat('link').then(({ ino }) => ino), 'getattr', 5],
+  statfs: [(root) => root.promises.statfs('file').then(({ type }) => type), 'statfs', FUSE_SUPER_MAGIC],
   exists: [(root) => root.promises.exists('file'), 'getattr', true],
   'exists of nothing': [(root) => root.promises.exists('nothing'), 'lookup', false],
   access: [(root) => root.promises.access('file', fs.constants.R_OK), 'access', undefined],

@@ -271,6 +271,7 @@ const callsWithPath = {
   lchown: [(root, at) => root.lchown(at, -1, -1)],
   stat: [(root, at) => root.stat(at)],
   lstat: [(root, at) => root.lstat(at)],
+  statfs: [(root, at) => root.statfs(at)],
   access: [(root, at) => root.access(at, 4)],
   // See `callsApart`.
   exists: [],

@@ -373,6 +373,7 @@ test("the rules let a root's descriptor be copied for what is done to the root i
     ['access', 'faccessat2(20, "", R_OK, AT_EMPTY_PATH) = 0'],
     ['readlink', 'readlinkat(20, "", "x", 256) = -1 ENOENT (No such file or directory)'],
     ['openRoot', 'fstatfs(20, {f_type=TMPFS_MAGIC, f_bsize=4096, ...}) = 0'],
+    ['statfs', 'fstatfs(20, {f_type=TMPFS_MAGIC, f_bsize=4096, ...}) = 0'],
   ])
     assert.strictEqual(wrong([copied, act, closed], { method }), '', method);
   // What removes a tree keeps the root for as long as it takes, and does nothing with it.
@@ -753,7 +754,7 @@ test('the rules let a thread give up its capabilities for access, and take them 
   }
 }); // biome-ignore format: a table
 
-test('the rules let the file system of a new root be asked for, and of what is copied, and of nothing else', () => {
+test('the rules let the file system be asked for of a new root, of what is copied, of what statfs is given, and of nothing else', () => {
   const ask = (fd) => `fstatfs(${fd}, {f_type=TMPFS_MAGIC, f_bsize=4096, ...}) = 0`;
   const made = 'openat(AT_FDCWD, "/tmp/x", O_RDONLY|O_CLOEXEC|O_PATH|O_DIRECTORY) = 20';
   const beneath = `openat2(18, "a", {flags=O_PATH|O_DIRECTORY|O_CLOEXEC, ${BENEATH}}, 24) = 20`;
@@ -773,6 +774,14 @@ test('the rules let the file system of a new root be asked for, and of what is c
       method,
     );
   }
+  // By a descriptor of its own that opens nothing.
+  const found = beneath.replace('O_DIRECTORY|', '');
+  const opened = beneath.replace('O_PATH|O_DIRECTORY', 'O_RDONLY');
+  const told = (lines) => wrong(lines, { method: 'statfs', root: '18' });
+  assert.strictEqual(told([found, ask(20), 'close(20) = 0']), '');
+  for (const lines of [[ask(18)], [ask(21)], [found, 'close(20) = 0', ask(20)]])
+    assert.ok(told(lines).includes('not a descriptor'), told(lines));
+  assert.ok(told([opened, ask(20)]).includes('what is described was opened'), told([opened, ask(20)]));
 });
 
 test('a descriptor that two threads have one after the other is in order, whatever the clock says', () => {

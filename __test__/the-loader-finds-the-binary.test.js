@@ -1,5 +1,6 @@
 'use strict';
-// Which binary index.js loads, in which order, and what it says when there is none.
+// Which binary binding.js loads, in which order, and what it says when there is none. It is loaded with the first
+// root: who makes none can load the package anywhere.
 
 const test = require('node:test');
 const assert = require('node:assert');
@@ -18,8 +19,11 @@ function install(t) {
   const dir = tempDir(t);
   const home = path.join(dir, 'node_modules/@cocalc/openat2');
   fs.mkdirSync(home, { recursive: true });
-  for (const name of ['index.js', 'package.json'])
+  for (const name of ['index.js', 'binding.js', 'package.json'])
     fs.copyFileSync(path.join(HERE, name), path.join(home, name));
+  fs.mkdirSync(path.join(home, 'lib'));
+  for (const name of fs.readdirSync(path.join(HERE, 'lib')).filter((name) => name.endsWith('.js')))
+    fs.copyFileSync(path.join(HERE, 'lib', name), path.join(home, 'lib', name));
   const run = (program, { env = {}, args = ['-e'] } = {}) => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [...args, program], {
       cwd: dir,
@@ -98,7 +102,23 @@ test('without a binary one error says what was tried and what to do', (t) => {
   for (const line of lines) assert.ok(stderr.includes(line), `${line}\n--- is not in ---\n${stderr}`);
 });
 
-test('on another platform the error says which ones there are', (t) => {
+/** What is said when the package is loaded, and when a root is made, twice: nothing is half-loaded. */
+const SAYS = `
+  const { SandboxRoot } = require('@cocalc/openat2');
+  const said = [typeof SandboxRoot, typeof SandboxRoot.prototype.stat];
+  const call = (action) => {
+    try {
+      said.push(typeof action());
+    } catch (error) {
+      said.push(error.code ?? error.message);
+    }
+  };
+  for (let i = 0; i < 2; i++) call(() => new SandboxRoot('.'));
+  call(() => new SandboxRoot(1));
+  call(() => SandboxRoot.prototype.stat.call({}, '.'));
+  console.log(JSON.stringify(said));`;
+
+test('on another platform the package loads, and a root throws which ones there are', (t) => {
   const { run, put } = install(t);
   put('cocalc_openat2.node');
   for (const [platform, arch] of [
@@ -106,15 +126,37 @@ test('on another platform the error says which ones there are', (t) => {
     ['win32', 'x64'],
     ['linux', 'riscv64'],
   ]) {
-    const { status, stderr } = run(
-      `Object.defineProperty(process, 'platform', { value: '${platform}' }); Object.defineProperty(process, 'arch', { value: '${arch}' }); ${WORKS}`,
+    const { status, stdout, stderr } = run(
+      `Object.defineProperty(process, 'platform', { value: '${platform}' }); Object.defineProperty(process, 'arch', { value: '${arch}' }); ${SAYS}`,
     );
-    assert.strictEqual(status, 1);
-    assert.ok(
-      stderr.includes(`does not run on ${platform}-${arch}: it needs Linux (5.6 or newer) on x64 or arm64.`),
-      stderr,
-    );
+    assert.deepStrictEqual([status, stderr], [0, '']);
+    const reason = `@cocalc/openat2 does not run on ${platform}-${arch}: it needs Linux (5.6 or newer) on x64 or arm64.`;
+    assert.deepStrictEqual(JSON.parse(stdout), [
+      ...['function', 'function', reason, reason],
+      ...['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_THIS'],
+    ]);
   }
+});
+
+test('without a binary the package loads, and every root throws what was tried', (t) => {
+  const { run } = install(t);
+  const { status, stdout, stderr } = run(SAYS);
+  assert.deepStrictEqual([status, stderr], [0, '']);
+  const [loaded, method, first, second, ...wrong] = JSON.parse(stdout);
+  assert.deepStrictEqual([loaded, method], ['function', 'function']);
+  assert.deepStrictEqual(wrong, ['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_THIS']);
+  for (const said of [first, second]) assert.match(said, /^@cocalc\/openat2 found no binary for /);
+});
+
+test('a binary that comes later is found by the next root', (t) => {
+  const { dir, run } = install(t);
+  const later = `node_modules/@cocalc/openat2/${path.basename(BINARY)}`;
+  const program = `
+    const { SandboxRoot } = require('@cocalc/openat2');
+    try { new SandboxRoot('.'); } catch { require('fs').copyFileSync(${JSON.stringify(BINARY)}, ${JSON.stringify(path.join(dir, later))}); }
+    new SandboxRoot('.').stat('.');
+    console.log('works');`;
+  works(run(program));
 });
 
 test('NAPI_RS_NATIVE_LIBRARY_PATH is taken before all, and nothing in its place', (t) => {

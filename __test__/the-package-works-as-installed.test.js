@@ -12,6 +12,13 @@ const HERE = path.join(__dirname, '..');
 const BINARY = fs.readdirSync(HERE).find((name) => /^cocalc_openat2\..*\.node$/.test(name));
 const TARGET = BINARY.split('.')[1];
 
+/** The scripts of the package, without the types that they are checked with. */
+const LIB = fs
+  .readdirSync(path.join(HERE, 'lib'))
+  .filter((name) => name.endsWith('.js'))
+  .map((name) => `lib/${name}`)
+  .sort();
+
 const run = (command, args, options) =>
   execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...options });
 
@@ -39,10 +46,13 @@ test('a program that uses the 0.1.1 surface runs from the tarballs, offline, in 
     'LICENSE',
     'README.md',
     'SECURITY.md',
+    'binding.js',
     'index.d.ts',
     'index.js',
+    ...LIB,
     'package.json',
   ]);
+  assert.ok(LIB.includes('lib/root.js'));
   assert.deepStrictEqual(theirs.files, ['README.md', BINARY, 'package.json'].sort());
 
   const app = path.join(dir, 'app');

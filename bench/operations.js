@@ -36,6 +36,7 @@ const openWrite = (r, p) => r.openWrite(p);
 const OPERATIONS = {
   stat: { ours: (r, p) => r.stat(p), fs: (f, p) => f.stat(p), safe: (s, p) => s.stat(p) },
   lstat: { on: 'l', ours: (r, p) => r.lstat(p), fs: (f, p) => f.lstat(p) },
+  statfs: { ours: (r, p) => r.statfs(p), fs: (f, p) => f.statfs(p) },
   exists: { ours: (r, p) => r.exists(p), fs: (f, p) => f.exists(p), safe: (s, p) => s.exists(p) },
   access: { ours: (r, p) => r.access(p), fs: (f, p) => f.access(p) },
   readlink: { on: 'l', ours: (r, p) => r.readlink(p), fs: (f, p) => f.readlink(p) },
@@ -174,7 +175,7 @@ const OPERATIONS = {
 
 /** The operations that say `ENOENT` of a missing name. */
 const FAILING = [
-  'stat', 'lstat', 'exists', 'access', 'readlink', 'realpath', 'readdir', 'open', 'readFile', 'truncate', 'copyFile',
+  'stat', 'lstat', 'statfs', 'exists', 'access', 'readlink', 'realpath', 'readdir', 'open', 'readFile', 'truncate', 'copyFile',
   'chmod', 'chown', 'utimes', 'rmdir', 'unlink', 'rm', 'rename', 'link',
 ]; // biome-ignore format: a list
 

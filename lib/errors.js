@@ -3,11 +3,20 @@
 
 const { native } = require('./native.js');
 
+const { keys } = Object;
 /** Loaded with the first error. */
 const util = () => require('node:util');
 
-// biome-ignore lint/suspicious/noShadowRestrictedNames: captured at load; user code may replace them later
+// All that is called here to describe a failed operation is captured at load: user code may replace it later.
+// biome-ignore lint/suspicious/noShadowRestrictedNames: captured at load
 const { Error, TypeError, RangeError } = globalThis;
+const { captureStackTrace } = Error;
+const { bind, call } = Function.prototype;
+/** @type {<T, A extends unknown[], R>(method: (this: T, ...args: A) => R) => (self: T, ...args: A) => R} */
+const uncurried = bind.bind(/** @type {any} */ (call));
+const indexOf = uncurried(String.prototype.indexOf);
+const slice = uncurried(String.prototype.slice);
+const get = uncurried(Map.prototype.get);
 
 // ---- Failed system calls ----
 
@@ -15,10 +24,10 @@ const { Error, TypeError, RangeError } = globalThis;
 class Failure {
   /** @param {string} parts with a NUL between them */
   constructor(parts) {
-    const list = parts.split('\0');
-    const count = Number(list[4]);
+    const list = split(parts);
+    const count = +`${list[4]}`;
     /** Negative. */
-    this.errno = Number(list[0]);
+    this.errno = +`${list[0]}`;
     this.syscall = `${list[1]}`;
     /** The name of the reason, or `''`. */
     this.reason = list[2];
@@ -28,8 +37,34 @@ class Failure {
     this.path = count > 0 ? list[5] : undefined;
     this.dest = count > 1 ? list[6] : undefined;
     /** Those of entries of a tree that it is about. */
-    this.entries = list.length > 5 + count ? list.slice(5 + count) : undefined;
+    this.entries = list.length > 5 + count ? behind(list, 5 + count) : undefined;
   }
+}
+// No setter of `Object.prototype` keeps what is set here.
+Object.setPrototypeOf(Failure.prototype, null);
+
+/** @param {string} parts */
+function split(parts) {
+  /** @type {string[]} */
+  const list = [];
+  let start = 0;
+  for (let end = indexOf(parts, '\0'); end !== -1; end = indexOf(parts, '\0', start)) {
+    list[list.length] = slice(parts, start, end);
+    start = end + 1;
+  }
+  list[list.length] = slice(parts, start);
+  return list;
+}
+
+/**
+ * @param {string[]} list
+ * @param {number} start
+ */
+function behind(list, start) {
+  /** @type {string[]} */
+  const rest = [];
+  for (let i = start; i < list.length; i++) rest[rest.length] = /** @type {string} */ (list[i]);
+  return rest;
 }
 
 /** The errnos of Linux that Node has no name for. */
@@ -40,7 +75,7 @@ const UNNAMED = {
 
 /** @type {Map<number, [code: string, text: string]> | undefined} Node makes it anew each time it is asked */
 let ofLibuv;
-/** @type {Map<number, string> | undefined} */
+/** @type {Record<number, string> | undefined} */
 let others;
 
 /**
@@ -51,24 +86,40 @@ let others;
  */
 function describe(errno) {
   ofLibuv ??= util().getSystemErrorMap();
-  const known = ofLibuv.get(errno);
+  const known = get(ofLibuv, errno);
   if (known !== undefined) return known;
-  others ??= new Map(
-    Object.entries({ ...UNNAMED, ...require('node:os').constants.errno }).map(([name, number]) => [
-      number,
-      name,
-    ]),
-  );
-  return [others.get(-errno) ?? `E${-errno}`, native.strerror(-errno)];
+  others ??= namesOf({ ...UNNAMED, ...require('node:os').constants.errno });
+  return [others[-errno] ?? `E${-errno}`, native.strerror(-errno)];
 }
 
-/** @param {string} path its line breaks are escaped: programs read a message as one line */
-const quoted = (path) => `'${LINE_BREAK.test(path) ? path.replace(LINE_BREAKS, escaped) : path}'`;
-const LINE_BREAK = /[\n\r\u2028\u2029]/;
-const LINE_BREAKS = /[\n\r\u2028\u2029]/g;
-/** @param {string} mark */
-const escaped = (mark) =>
-  mark === '\n' ? '\\n' : mark === '\r' ? '\\r' : `\\u{${mark.charCodeAt(0).toString(16)}}`;
+/** @param {Record<string, number>} errnos */
+function namesOf(errnos) {
+  /** @type {Record<number, string>} */
+  // @ts-expect-error: no number is inherited
+  const names = { __proto__: null };
+  const all = keys(errnos);
+  for (let i = 0; i < all.length; i++) {
+    const name = /** @type {string} */ (all[i]);
+    names[/** @type {number} */ (errnos[name])] = name;
+  }
+  return names;
+}
+
+/** Programs read a message as one line. */
+const LINE_BREAKS = ['\n', '\r', '\u2028', '\u2029'];
+const ESCAPED = ['\\n', '\\r', '\\u{2028}', '\\u{2029}'];
+
+/** @param {string} path */
+function quoted(path) {
+  let text = path;
+  for (let i = 0; i < LINE_BREAKS.length; i++) {
+    const mark = /** @type {string} */ (LINE_BREAKS[i]);
+    for (let at = indexOf(text, mark); at !== -1; at = indexOf(text, mark, at)) {
+      text = `${slice(text, 0, at)}${ESCAPED[i]}${slice(text, at + 1)}`;
+    }
+  }
+  return `'${text}'`;
+}
 
 /**
  * The message of the error of a failed operation.
@@ -76,8 +127,8 @@ const escaped = (mark) =>
  * @param {Failure} failure
  */
 function messageOf({ errno, syscall, reasonText, path, dest }) {
-  const [code, text] = describe(errno);
-  let message = `${code}: ${text}`;
+  const described = describe(errno);
+  let message = `${described[0]}: ${described[1]}`;
   if (reasonText !== '') message += ` (${reasonText})`;
   message += `, ${syscall}`;
   if (path !== undefined) message += ` ${quoted(path)}`;
@@ -86,8 +137,8 @@ function messageOf({ errno, syscall, reasonText, path, dest }) {
 }
 
 /**
- * Makes `error`, which has the message, the error of a failed operation. It was made by whoever throws it, so that
- * its stack begins there: to capture one again would take as long as a system call.
+ * Makes `error`, which has the message, the error of a failed operation. It is a `SystemError` of whoever throws it,
+ * so that its stack begins there: to capture one again would take as long as a system call.
  *
  * @param {Error} error
  * @param {Failure} failure
@@ -134,7 +185,7 @@ function checked(read, a, b, c, d, e, self) {
  */
 function coded(Class, code, message, maker = checked) {
   const error = /** @type {E & { code: string }} */ (new Class(message));
-  Error.captureStackTrace(error, maker);
+  captureStackTrace(error, maker);
   error.code = code;
   return error;
 }
@@ -213,6 +264,7 @@ class AbortError extends Error {
 module.exports = {
   AbortError,
   Failure,
+  SystemError: Error,
   checked,
   invalidReturnValue,
   invalidThis,

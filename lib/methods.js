@@ -5,11 +5,11 @@ const { constants } = require('node:fs');
 const check = require('./arguments.js');
 const { invalidType, invalidValue } = require('./errors.js');
 const { second } = require('./handles.js');
+const { Job } = require('./job.js');
 const results = require('./results.js');
 const { watched } = require('./watch.js');
 
-/** @typedef {import('./root.js').Method} Method */
-/** @typedef {import('./root.js').Job} Job */
+/** @typedef {import('./job.js').Method} Method */
 
 // ---- Options: those that each method has ----
 
@@ -60,7 +60,7 @@ const renameWith = (existing) => (oldPath, newPath, options) => {
   const dest = check.path(newPath, 'newPath');
   const given = check.options(options, TWO_ROOTS);
   const to = second(given);
-  return { watched: watched(given), run: (native, root) => native.rename(root, from, dest, existing, to) };
+  return new Job((native, root) => native.rename(root, from, dest, existing, to), undefined, watched(given));
 };
 
 /** @type {Record<string, Method>} */
@@ -69,17 +69,17 @@ const entries = {
     const at = check.path(path, 'path');
     const isRecursive = check.flag(recursive, 'recursive');
     const made = check.modeOr(mode, 'mode', 0o755);
-    return { run: (native, root) => native.mkdir(root, at, isRecursive, made) };
+    return new Job((native, root) => native.mkdir(root, at, isRecursive, made));
   },
 
   unlink(path) {
     const at = check.path(path, 'path');
-    return { run: (native, root) => native.unlink(root, at) };
+    return new Job((native, root) => native.unlink(root, at));
   },
 
   rmdir(path) {
     const at = check.path(path, 'path');
-    return { run: (native, root) => native.rmdir(root, at) };
+    return new Job((native, root) => native.rmdir(root, at));
   },
 
   rename: renameWith(REPLACE),
@@ -89,7 +89,7 @@ const entries = {
   exchange(a, b) {
     const one = check.path(a, 'a');
     const other = check.path(b, 'b');
-    return { run: (native, root) => native.rename(root, one, other, EXCHANGE, undefined) };
+    return new Job((native, root) => native.rename(root, one, other, EXCHANGE, undefined));
   },
 
   link(oldPath, newPath, options) {
@@ -97,27 +97,27 @@ const entries = {
     const dest = check.path(newPath, 'newPath');
     const given = check.options(options, TWO_ROOTS);
     const to = second(given);
-    return { watched: watched(given), run: (native, root) => native.link(root, from, dest, to) };
+    return new Job((native, root) => native.link(root, from, dest, to), undefined, watched(given));
   },
 
   symlink(target, newPath) {
     const text = check.path(target, 'target');
     const at = check.path(newPath, 'newPath');
-    return { run: (native, root) => native.symlink(root, text, at) };
+    return new Job((native, root) => native.symlink(root, text, at));
   },
 
   readlink(path, options) {
     const at = check.path(path, 'path');
     const given = check.optionsOrEncoding(options, NAMES);
     const asBuffer = check.asBuffers(given.encoding);
-    return { watched: watched(given), run: (native, root) => native.readlink(root, at, asBuffer) };
+    return new Job((native, root) => native.readlink(root, at, asBuffer), undefined, watched(given));
   },
 
   mkdtemp(prefix, options) {
     const at = check.path(prefix, 'prefix');
     const given = check.optionsOrEncoding(options, NAMES);
     const asBuffer = check.asBuffers(given.encoding);
-    return { watched: watched(given), run: (native, root) => native.mkdtemp(root, at, asBuffer) };
+    return new Job((native, root) => native.mkdtemp(root, at, asBuffer), undefined, watched(given));
   },
 };
 
@@ -130,21 +130,17 @@ const entries = {
 const describe = (name) => (path, options) => {
   const at = check.path(path, 'path');
   if (options === undefined) {
-    return {
-      run: (native, root) => native[name](root, results.shared, at, false, true),
-      result: results.stats,
-    };
+    return new Job((native, root) => native[name](root, results.shared, at, false, true), results.stats);
   }
   const given = check.options(options, STAT);
   const bigint = check.flag(given.bigint, 'options.bigint');
   const throws = check.flag(given.throwIfNoEntry, 'options.throwIfNoEntry', true);
   const result = bigint ? results.bigStats : results.stats;
-  return {
-    watched: watched(given),
-    run: (native, root) => native[name](root, results.shared, at, bigint, throws),
-    // No entry is `false`.
-    result: (answer) => (answer === false ? undefined : result(answer)),
-  };
+  return new Job(
+    (native, root) => native[name](root, results.shared, at, bigint, throws),
+    (answer) => (answer === false ? undefined : result(answer)),
+    watched(given),
+  );
 };
 
 /**
@@ -155,7 +151,7 @@ const chown = (name) => (path, uid, gid) => {
   const at = check.path(path, 'path');
   const user = check.id(uid, 'uid');
   const group = check.id(gid, 'gid');
-  return { run: (native, root) => native[name](root, at, user, group) };
+  return new Job((native, root) => native[name](root, at, user, group));
 };
 
 /**
@@ -166,7 +162,7 @@ const utimes = (name) => (path, atimeNs, mtimeNs) => {
   const at = check.path(path, 'path');
   const accessed = check.nanoseconds(atimeNs, 'atimeNs');
   const modified = check.nanoseconds(mtimeNs, 'mtimeNs');
-  return { run: (native, root) => native[name](root, at, accessed, modified) };
+  return new Job((native, root) => native[name](root, at, accessed, modified));
 };
 
 /** @type {Record<string, Method>} */
@@ -179,11 +175,11 @@ const metadata = {
     const at = check.path(path, 'path');
     const given = check.options(options, STATFS);
     const bigint = check.flag(given.bigint, 'options.bigint');
-    return {
-      watched: watched(given),
-      run: (native, root) => native.statfs(root, results.shared, at, bigint),
-      result: (answer) => results.statfs(answer, bigint),
-    };
+    return new Job(
+      (native, root) => native.statfs(root, results.shared, at, bigint),
+      (answer) => results.statfs(answer, bigint),
+      watched(given),
+    );
   },
 
   exists(path) {
@@ -193,19 +189,19 @@ const metadata = {
     } catch {
       // As with Node, what is no path does not exist, as the empty path does not.
     }
-    return { run: (native, root) => native.exists(root, at) };
+    return new Job((native, root) => native.exists(root, at));
   },
 
   access(path, mode) {
     const at = check.path(path, 'path');
     const asked = mode == null ? 0 : check.integer(mode, 'mode', 0, 7);
-    return { run: (native, root) => native.access(root, at, asked) };
+    return new Job((native, root) => native.access(root, at, asked));
   },
 
   chmod(path, mode) {
     const at = check.path(path, 'path');
     const bits = check.mode(mode, 'mode');
-    return { run: (native, root) => native.chmod(root, at, bits) };
+    return new Job((native, root) => native.chmod(root, at, bits));
   },
 
   chown: chown('chown'),
@@ -220,7 +216,7 @@ const metadata = {
     const at = check.path(path, 'path');
     const given = check.optionsOrEncoding(options, NAMES);
     const asBuffer = check.asBuffers(given.encoding);
-    return { watched: watched(given), run: (native, root) => native.realpath(root, at, asBuffer) };
+    return new Job((native, root) => native.realpath(root, at, asBuffer), undefined, watched(given));
   },
 };
 
@@ -273,10 +269,11 @@ const writeWith = (byDefault, known) => (path, data, options) => {
   if (atomic && (flags & ~O_EXCL) !== (O_WRONLY | O_CREAT | O_TRUNC)) {
     throw invalidValue('options.atomic', "cannot be true unless 'flag' is 'w' or 'wx'", atomic);
   }
-  return {
-    watched: watched(given),
-    run: (native, root, watch) => native.writeFile(root, at, written, flags, mode, atomic, flush, watch),
-  };
+  return new Job(
+    (native, root, watch) => native.writeFile(root, at, written, flags, mode, atomic, flush, watch),
+    undefined,
+    watched(given),
+  );
 };
 
 /** @type {Record<string, Method>} */
@@ -285,12 +282,12 @@ const contents = {
     const at = check.path(path, 'path');
     const how = check.openFlags(flags, 'flags', O_RDONLY);
     const made = check.modeOr(mode, 'mode', 0o666);
-    return { run: (native, root) => native.open(root, at, how, made) };
+    return new Job((native, root) => native.open(root, at, how, made));
   },
 
   openRead(path) {
     const at = check.path(path, 'path');
-    return { run: (native, root) => native.open(root, at, O_RDONLY, 0) };
+    return new Job((native, root) => native.open(root, at, O_RDONLY, 0));
   },
 
   openWrite(path, create, truncate, append, mode) {
@@ -301,7 +298,7 @@ const contents = {
     const made = check.modeOr(mode, 'mode', 0o666);
     if (truncates && appends) throw invalidValue('truncate', "cannot be true with 'append'", truncate);
     const how = O_WRONLY | (creates ? O_CREAT : 0) | (truncates ? O_TRUNC : 0) | (appends ? O_APPEND : 0);
-    return { run: (native, root) => native.open(root, at, how, made) };
+    return new Job((native, root) => native.open(root, at, how, made));
   },
 
   readFile(path, options) {
@@ -312,13 +309,11 @@ const contents = {
       throw invalidValue('options.flag', "must be 'r'", given.flag);
     const most = given.maxBytes == null ? MOST_READ : check.length(given.maxBytes, 'options.maxBytes');
     const asBuffer = encoding !== 'utf8';
-    return {
-      watched: watched(given),
-      run: (native, root, watch) => native.readFile(root, at, most, asBuffer, watch),
-      // A very long text comes as a Buffer: Node has the error for what is too long for a string.
-      result: (answer) =>
-        typeof answer === 'string' || encoding === 'buffer' ? answer : answer.toString(encoding),
-    };
+    return new Job(
+      (native, root, watch) => native.readFile(root, at, most, asBuffer, watch),
+      (answer) => (typeof answer === 'string' || encoding === 'buffer' ? answer : answer.toString(encoding)),
+      watched(given),
+    );
   },
 
   writeFile: writeWith(O_WRONLY | O_CREAT | O_TRUNC, WRITE),
@@ -328,12 +323,12 @@ const contents = {
   truncate(path, len) {
     const at = check.path(path, 'path');
     const size = check.length(len, 'len');
-    return { run: (native, root) => native.truncate(root, at, size) };
+    return new Job((native, root) => native.truncate(root, at, size));
   },
 
   fsync(path) {
     const at = check.path(path, 'path');
-    return { run: (native, root) => native.fsync(root, at) };
+    return new Job((native, root) => native.fsync(root, at));
   },
 
   copyFile(src, dest, mode, options) {
@@ -344,10 +339,11 @@ const contents = {
     const to = second(given);
     const exclusive = check.flag(given.exclusive, 'options.exclusive');
     const reflink = check.word(given.reflink, 'options.reflink', REFLINKS, 0);
-    return {
-      watched: watched(given),
-      run: (native, root, watch) => native.copyFile(root, from, at, made, exclusive, reflink, to, watch),
-    };
+    return new Job(
+      (native, root, watch) => native.copyFile(root, from, at, made, exclusive, reflink, to, watch),
+      undefined,
+      watched(given),
+    );
   },
 };
 
@@ -395,21 +391,22 @@ const trees = {
     const asBuffers = check.asBuffers(given.encoding);
     const recursive = check.flag(given.recursive, 'options.recursive');
     const typed = check.flag(given.withFileTypes, 'options.withFileTypes');
-    return {
-      watched: watched(given),
-      run: (native, root, watch) => native.readdir(root, at, asBuffers, recursive, typed, watch),
-      result: typed ? results.entries : results.names,
-    };
+    return new Job(
+      (native, root, watch) => native.readdir(root, at, asBuffers, recursive, typed, watch),
+      typed ? results.entries : results.names,
+      watched(given),
+    );
   },
 
   rm(path, recursive, force, options) {
     const at = check.path(path, 'path');
     const isRecursive = check.flag(recursive, 'recursive');
     const isForced = check.flag(force, 'force');
-    return {
-      watched: watched(check.options(options, REMOVE, REMOVE_OF_NODE)),
-      run: (native, root, watch) => native.rm(root, at, isRecursive, isForced, watch),
-    };
+    return new Job(
+      (native, root, watch) => native.rm(root, at, isRecursive, isForced, watch),
+      undefined,
+      watched(check.options(options, REMOVE, REMOVE_OF_NODE)),
+    );
   },
 
   cp(src, dest, options) {
@@ -439,17 +436,17 @@ const trees = {
     const watching = watched(given);
     /** @type {Uint8Array[] | undefined} the ways to what the filter said yes to */
     let only;
-    /** @type {import('./root.js').Job} */
-    const job = {
-      watched: watching,
-      run: (native, root, watch) =>
+    const job = new Job(
+      (native, root, watch) =>
         native.cp(root, from, at, to, recursive, existing, reflink, keep, reports, only, watch),
-    };
+      undefined,
+      watching,
+    );
     if (filter == null) return job;
     job.before = function* (methods, perform) {
       // Copies nothing: before the filter is asked, the call as such must be possible.
       only = [];
-      yield perform({ run: job.run });
+      yield perform(new Job(job.run));
       const { asked } = require('./filter.js');
       const signal = watching?.signal;
       only = yield* asked(methods, { src: from, dest: at, filter, recursive, signal });
@@ -464,10 +461,11 @@ const trees = {
     const to = second(given);
     const overwrite = check.flag(given.overwrite, 'options.overwrite');
     const flush = check.flag(given.flush, 'options.flush');
-    return {
-      watched: watched(given),
-      run: (native, root, watch) => native.move(root, from, at, to, overwrite, flush, watch),
-    };
+    return new Job(
+      (native, root, watch) => native.move(root, from, at, to, overwrite, flush, watch),
+      undefined,
+      watched(given),
+    );
   },
 };
 

@@ -3,14 +3,23 @@
 
 const { constants } = require('node:os');
 const { native } = require('./native.js');
-const { AbortError, Failure, checked, invalidThis, messageOf, systemError } = require('./errors.js');
+const {
+  AbortError,
+  Failure,
+  SystemError,
+  checked,
+  invalidThis,
+  messageOf,
+  systemError,
+} = require('./errors.js');
 const { handleOf } = require('./handles.js');
 const { isFailure, methods } = require('./root.js');
 const { follow } = require('./watch.js');
 
-/** @typedef {import('./root.js').Job} Job */
+/** @typedef {InstanceType<typeof import('./job.js').Job>} Job */
 /** @typedef {import('./binding').Handle} Handle */
 
+const { captureStackTrace } = SystemError;
 /** What work fails with that was stopped. */
 const CANCELED = -constants.errno.ECANCELED;
 /** That of the engine, whatever a program has put in its place. */
@@ -31,7 +40,7 @@ async function start({ run, result, watched }, root) {
   let answer;
   if (!(started instanceof NativePromise)) {
     const failure = isFailure(started) ? new Failure(native.failure()) : undefined;
-    if (failure !== undefined) throw systemError(new Error(messageOf(failure)), failure);
+    if (failure !== undefined) throw systemError(new SystemError(messageOf(failure)), failure);
     answer = started;
   } else {
     try {
@@ -42,7 +51,9 @@ async function start({ run, result, watched }, root) {
       const failure = new Failure(rejected);
       const { signal } = watched ?? {};
       if (signal?.aborted && failure.errno === CANCELED) throw new AbortError(signal.reason);
-      throw systemError(new Error(messageOf(failure)), failure);
+      const error = new SystemError(messageOf(failure));
+      captureStackTrace(error, start);
+      throw systemError(error, failure);
     }
   }
   return result === undefined ? answer : result(answer);

@@ -2,37 +2,19 @@
 // The class `SandboxRoot` and its synchronous methods: each checks its arguments, and then has its job done.
 
 const check = require('./arguments.js');
-const { Failure, checked, invalidReturnValue, messageOf, systemError } = require('./errors.js');
+const { Failure, SystemError, checked, invalidReturnValue, messageOf, systemError } = require('./errors.js');
 const { Holder, handleOf, policyOf } = require('./handles.js');
+const { Job } = require('./job.js');
 const { load, native } = require('./native.js');
 const results = require('./results.js');
 const { tell } = require('./watch.js');
 
 const { apply } = Reflect;
-// biome-ignore lint/suspicious/noShadowRestrictedNames: captured at load; user code may replace it later
-const { Error } = globalThis;
 
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./binding').Operations} Operations */
 /** @typedef {import('./arguments.js').Policy} Policy */
-
-/**
- * What a call is to do, once its arguments hold.
- *
- * @typedef {object} Job
- * @property {(native: Operations, root: Handle, watch?: Handle) => any} run does it, with `native.calls`, or starts
- *   it, with `native.starts`
- * @property {(answer: any) => unknown} [result] what the caller gets for the native answer
- * @property {import('./watch.js').Watched | undefined} [watched] what follows and stops it
- * @property {(methods: any, perform: (job: Job) => any) => Iterator<any, void, any>} [before] what comes first; it
- *   yields what may have to be awaited
- */
-
-/**
- * A method: it checks its arguments, behind which the root comes.
- *
- * @typedef {(a: any, b: any, c: any, d: any, e: any, self: unknown) => Job} Method
- */
+/** @typedef {import('./job.js').Method} Method */
 
 /**
  * Whether a native call has failed: it gives a negative errno then. No other answer is a negative number.
@@ -44,7 +26,7 @@ const isFailure = (answer) => typeof answer === 'number' && answer < 0;
 /**
  * Does a job.
  *
- * @param {Job} job
+ * @param {InstanceType<typeof Job>} job
  * @param {Handle} root
  * @returns {unknown} what the caller gets, or a `Failure`
  */
@@ -73,7 +55,7 @@ const method = (name, read) =>
       const before = job.before === undefined ? undefined : doBefore(job.before, this, root);
       const done = before ?? perform(job, root);
       // Made here, the stack of the error begins with the method.
-      if (done instanceof Failure) throw systemError(new Error(messageOf(done)), done);
+      if (done instanceof Failure) throw systemError(new SystemError(messageOf(done)), done);
       return done;
     },
   })[name];
@@ -81,7 +63,7 @@ const method = (name, read) =>
 /**
  * Does what comes before a job: the steps of a generator, whose values are there already.
  *
- * @param {NonNullable<Job['before']>} before
+ * @param {NonNullable<InstanceType<typeof Job>['before']>} before
  * @param {unknown} methods
  * @param {Handle} root
  * @returns {InstanceType<typeof Failure> | undefined}
@@ -113,6 +95,8 @@ class Opened {
     this.policy = policy;
   }
 }
+// No setter of `Object.prototype` is handed what is kept here.
+Object.setPrototypeOf(Opened.prototype, null);
 
 /**
  * @param {unknown} root
@@ -135,7 +119,7 @@ class SandboxRoot extends Holder {
    */
   constructor(root, options) {
     const opened = root instanceof Opened ? root : checked(open, root, options);
-    if (opened instanceof Failure) throw systemError(new Error(messageOf(opened)), opened);
+    if (opened instanceof Failure) throw systemError(new SystemError(messageOf(opened)), opened);
     super(opened.handle, opened.policy);
   }
 }
@@ -148,23 +132,20 @@ const methods = {
     const at = check.path(path, 'path');
     const policy = check.policyBeneath(options, policyOf(above));
     const { symlinks, mounts, hardlinks, readonly } = policy;
-    return {
-      run: (native, root) => native.openRoot(root, at, symlinks, mounts, hardlinks, readonly),
-      result: (handle) => new SandboxRoot(new Opened(handle, policy)),
-    };
+    return new Job(
+      (native, root) => native.openRoot(root, at, symlinks, mounts, hardlinks, readonly),
+      (handle) => new SandboxRoot(new Opened(handle, policy)),
+    );
   },
 
   isAt(hostPath) {
     const at = check.path(hostPath, 'path');
-    return { run: (native, root) => native.isAt(root, at) };
+    return new Job((native, root) => native.isAt(root, at));
   },
 };
 
 const identity = /** @type {Function} */ (
-  method('identity', () => ({
-    run: (native, root) => native.identity(root, results.shared),
-    result: results.identity,
-  }))
+  method('identity', () => new Job((native, root) => native.identity(root, results.shared), results.identity))
 );
 
 /** @type {WeakMap<object, object>} */

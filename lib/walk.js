@@ -3,7 +3,7 @@
 
 const { native } = require('./native.js');
 const check = require('./arguments.js');
-const { Failure, messageOf, systemError } = require('./errors.js');
+const { Failure, SystemError, messageOf, systemError } = require('./errors.js');
 const { entries } = require('./results.js');
 
 /** @typedef {import('./binding').Handle} Handle */
@@ -33,7 +33,7 @@ function walk(root, path, options) {
         } catch (rejected) {
           if (typeof rejected !== 'string') throw rejected;
           const failure = new Failure(rejected);
-          throw systemError(new Error(messageOf(failure)), failure);
+          throw systemError(new SystemError(messageOf(failure)), failure);
         }
         truncated = batch[1] || null;
         isLast = batch[2];

@@ -165,6 +165,18 @@ const onTheThing = [
     told: ({ error }) => assert.ok(error, 'what is outside is not to be seen'),
     judge: () => 'real',
   },
+  // Inside and outside are on one file system: what it says of them is the same.
+  {
+    method: 'statfs',
+    holds: PROBE,
+    leaks: true,
+    call: async (root, { path }) => {
+      await root.statfs(path);
+      return settled((async () => root.statfs(`${path}/outside`))());
+    },
+    told: ({ error }) => assert.ok(error, 'what is outside is not to be seen'),
+    judge: () => 'real',
+  },
   {
     method: 'truncate',
     holds: FILE,

@@ -55,6 +55,7 @@ function usualWay(dir) {
     chown: (at, uid, gid) => fs.chownSync(checked(at), uid, gid),
     lchown: (at, uid, gid) => fs.lchownSync(checkedName(at), uid, gid),
     stat: (at) => fs.statSync(checked(at)),
+    statfs: (at) => fs.statfsSync(checked(at)),
     lstat: (at) => fs.lstatSync(checkedName(at)),
     access: (at) => fs.accessSync(checked(at)),
     exists: (at) => fs.existsSync(checked(at)),

@@ -11,7 +11,17 @@ const { execFileSync } = require('node:child_process');
 const { SandboxRoot } = require('../..');
 const { callsApart, callsWithPath, plant, plantWide } = require('../support');
 const { mark } = require('./trace');
-const { ONLY_SYNC, TREE, crossing, giveBack, laterToo, perform, performLater, ways } = require('./ways');
+const {
+  ONLY_SYNC,
+  TREE,
+  crossing,
+  giveBack,
+  laterToo,
+  loadAll,
+  perform,
+  performLater,
+  ways,
+} = require('./ways');
 
 /** What a tree is called that two threads share. */
 const WIDE = 'a wide tree';
@@ -89,6 +99,7 @@ async function run(base, { method, later, brief, mounted, ...options }) {
   }
   // The threads of the pool are there, and have done something, before anything is looked at.
   await Promise.allSettled(Array.from({ length: 8 }, () => fs.promises.stat('/nowhere')));
+  loadAll();
   for (const [i, way] of chosen.entries()) {
     const dir = path.join(base, `tree${i}`);
     mark(`constructor-${i}`);

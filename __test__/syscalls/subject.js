@@ -7,7 +7,7 @@ const path = require('node:path');
 const { SandboxRoot } = require('../..');
 const { plant, snapshot } = require('../support');
 const { mark } = require('./trace');
-const { TREE, giveBack, perform, waysAtOnce } = require('./ways');
+const { TREE, giveBack, loadAll, perform, waysAtOnce } = require('./ways');
 
 let now;
 
@@ -73,5 +73,7 @@ function descriptors() {
   });
   return targets.filter((target) => !target.startsWith('/proc')).length;
 }
+
+loadAll();
 
 process.on('message', ([command, ...args]) => process.send({ answer: commands[command](...args) }));

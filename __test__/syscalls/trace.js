@@ -806,9 +806,11 @@ const RULES = {
     return [complaint];
   },
 
-  // What kind of file system a new root is on, or a file with several names that is copied; and what makes
-  // sure that /proc is procfs, and the calls made there.
+  // What `statfs` tells; what kind of file system a new root is on, or a file with several names that is copied;
+  // and what makes sure that /proc is procfs, and the calls made there.
   fstatfs({ args: [fd] }, state) {
+    if (state.method === 'statfs')
+      return [descriptor(fd, state), unless(state.how.get(fd)?.isPath, 'what is described was opened')];
     const isNewRoot = state.own.get(fd) === (state.method === 'constructor' ? 'root' : 'file');
     if (['constructor', 'openRoot'].includes(state.method) && isNewRoot) return [];
     if (['cp', 'move'].includes(state.method) && !ofProc(fd, state)) return [descriptor(fd, state)];
@@ -839,7 +841,7 @@ const KEEPS_PERMISSIONS = ['writeFile', ...COPIES];
 /** What describes or changes the root itself, or copies into it: by a copy of its descriptor. */
 const OF_THE_ROOT = [
   ...['chmod', 'chown', 'lchown', 'utimes', 'lutimes'],
-  ...['access', 'readlink', 'realpath', 'openRoot', 'cp'],
+  ...['access', 'readlink', 'realpath', 'openRoot', 'cp', 'statfs'],
 ];
 
 /** What asks as access(2) does. */

@@ -3,6 +3,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
+const { createRequire } = require('node:module');
 const { NOBODY, O_PATH, isRoot, link } = require('../support');
 
 /** What each way starts from. */
@@ -306,6 +307,14 @@ const WAYS = {
     ['the root', (root) => root.lstat('.'), 'fstat'],
     ['a symlink', (root) => root.lstat('a/b/c/tofile'), 'openat2 fstat close'],
     ['nothing there', (root) => root.lstat('new', { throwIfNoEntry: false }), 'newfstatat'],
+  ],
+  statfs: [
+    ['in the root', (root) => root.statfs('file'), 'openat2 fstatfs close'],
+    ['below', (root) => root.statfs('a/b/c/file'), 'openat2 fstatfs close'],
+    ['in bigints', (root) => root.statfs('a/b/c/file', { bigint: true }), 'openat2 fstatfs close'],
+    ['the root', (root) => root.statfs('.'), 'fcntl fstatfs close'],
+    ['a symlink', (root) => root.statfs('a/b/c/tofile'), 'openat2', 'openat2 fstatfs close'],
+    ['nothing there', (root) => root.statfs('new'), 'openat2'],
   ],
   access: [
     ['in the root', (root) => root.access('file'), `${WHO} newfstatat`],
@@ -712,6 +721,15 @@ const crossing = inOrder(CROSSING);
 /** Those that are done when the call returns. */
 const waysAtOnce = ways.filter(({ call }) => !call.ofRoot);
 
+/** Loads what is loaded with its first use: the binary with the first root, the rest with what it is for. */
+function loadAll() {
+  const lib = path.join(__dirname, '../../lib');
+  // As one of them loads the others: Node remembers where that leads.
+  const load = createRequire(path.join(lib, 'root.js'));
+  for (const name of fs.readdirSync(lib)) if (name.endsWith('.js')) load(`./${name}`);
+  load('./native.js').load();
+}
+
 /** What a call came to: the code of its error, or nothing. A descriptor is closed by `giveBack`. */
 function perform(way, root, dir, Root, to) {
   try {
@@ -765,6 +783,7 @@ function giveBack({ fd, made }) {
 module.exports = {
   ASKED_FIRST,
   laterToo,
+  loadAll,
   ONLY_SYNC,
   OPENS,
   TREE,

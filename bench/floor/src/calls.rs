@@ -262,6 +262,10 @@ pub fn run(operation: &str, root: &str, parent: &str, measure: Measure) -> Resul
             black_box(rustix::fs::fstat(fd)?);
             Ok(())
         }),
+        "statfs" => Box::new(|i| {
+            black_box(rustix::fs::fstatfs(place.openat2(&file_path[i], HANDLE)?)?);
+            Ok(())
+        }),
         "exists" | "access" => Box::new(|i| place.openat2(&file_path[i], HANDLE).map(drop)),
         "readlink" => {
             let mut room = [0u8; 256];
