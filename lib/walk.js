@@ -8,6 +8,7 @@ const { entries } = require('./results.js');
 
 /** @typedef {import('./binding').Handle} Handle */
 
+const { MAX_SAFE_INTEGER } = Number;
 const OPTIONS = ['encoding', 'maxDepth', 'maxEntries'];
 
 /**
@@ -20,7 +21,7 @@ function walk(root, path, options) {
   const given = check.options(options, OPTIONS);
   const asBuffers = check.asBuffers(given.encoding);
   const limit = (/** @type {string} */ key) =>
-    given[key] == null ? Number.MAX_SAFE_INTEGER : check.length(given[key], `options.${key}`);
+    given[key] == null ? MAX_SAFE_INTEGER : check.length(given[key], `options.${key}`);
   const cursor = native.cursor(at, limit('maxDepth'), limit('maxEntries'));
   /** @type {string | null} */
   let truncated = null;
