@@ -37,6 +37,13 @@ function open(root, options) {
 let handleIn;
 /** @type {(value: unknown) => Policy} */
 let policyOf;
+/**
+ * What goes with a root, made once. A WeakMap would keep the root until a major collection: minor ones take its
+ * values for reachable, and this value refers to its key.
+ *
+ * @type {(root: object, make: (root: object) => object) => object}
+ */
+let promisesOf;
 
 /** A directory that no operation leaves. The handle is native: whoever has none has no root. */
 class SandboxRoot {
@@ -44,11 +51,18 @@ class SandboxRoot {
   #handle;
   /** @type {Policy} */
   #policy;
+  /** @type {object | undefined} */
+  #promises = undefined;
 
   static {
     handleIn = (value) =>
       typeof value === 'object' && value !== null && #handle in value ? value.#handle : undefined;
     policyOf = (value) => /** @type {SandboxRoot} */ (value).#policy;
+    promisesOf = (value, make) => {
+      const root = /** @type {SandboxRoot} */ (value);
+      root.#promises ??= make(root);
+      return root.#promises;
+    };
   }
 
   /**
@@ -94,4 +108,4 @@ function second({ to }) {
   return handle;
 }
 
-module.exports = { SandboxRoot, handleOf, policyOf, rootOf, second };
+module.exports = { SandboxRoot, handleOf, policyOf, promisesOf, rootOf, second };

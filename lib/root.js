@@ -3,7 +3,7 @@
 
 const { native } = require('./native.js');
 const { Failure, checked, invalidReturnValue, messageOf, systemError } = require('./errors.js');
-const { SandboxRoot, handleOf } = require('./handles.js');
+const { SandboxRoot, handleOf, promisesOf } = require('./handles.js');
 const methods = require('./methods.js');
 const results = require('./results.js');
 const { tell } = require('./watch.js');
@@ -104,8 +104,11 @@ const identity = /** @type {Function} */ (
   }))
 );
 
-/** @type {WeakMap<object, object>} */
-const promises = new WeakMap();
+/** @param {object} root */
+function makePromises(root) {
+  const { SandboxPromises } = require('./promises.js');
+  return new SandboxPromises(root);
+}
 
 const members = {
   close() {
@@ -129,13 +132,7 @@ const members = {
   },
   get promises() {
     handleOf(this);
-    let made = promises.get(this);
-    if (made === undefined) {
-      const { SandboxPromises } = require('./promises.js');
-      made = new SandboxPromises(this);
-      promises.set(this, made);
-    }
-    return made;
+    return promisesOf(this, makePromises);
   },
 };
 
