@@ -18,10 +18,11 @@ const SCOPE = `
  * function is sent as its source: it can use `fs`, `path`, `SandboxRoot`, `require` and its arguments,
  * all of them JSON. It says that it is under way with `console.log('ready')`.
  *
- * Options: `limits` as of `ulimit` (`{ n: 64 }`), `node` (its options), `wrap` (a command that runs it),
- * `timeout` in milliseconds.
+ * Options: `limits` as of `ulimit` (`{ n: 64 }`), `execPath` (another Node), `node` (its options), `wrap` (a
+ * command that runs it), `timeout` in milliseconds.
  */
-function start(t, body, args = [], { limits = {}, node = [], wrap = [], timeout = 60_000 } = {}) {
+function start(t, body, args = [], how = {}) {
+  const { limits = {}, execPath = process.execPath, node = [], wrap = [], timeout = 60_000 } = how;
   const ulimits = Object.entries(limits).map(([name, value]) => `ulimit -${name} ${value}`);
   const script = `${SCOPE}
     (async () => (${body})(...${JSON.stringify(args)}))().then(
@@ -29,7 +30,7 @@ function start(t, body, args = [], { limits = {}, node = [], wrap = [], timeout 
       (error) => { console.error(error); process.exitCode = 1; },
     );`;
   const command = [...ulimits, 'exec "$0" "$@"'].join(' && ');
-  const child = spawn('sh', ['-c', command, ...wrap, process.execPath, ...node, '-e', script]);
+  const child = spawn('sh', ['-c', command, ...wrap, execPath, ...node, '-e', script]);
   t.after(() => child.kill('SIGKILL'));
 
   let [out, err, late] = ['', '', false];

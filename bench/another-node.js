@@ -4,12 +4,12 @@
 const fs = require('node:fs');
 const { once } = require('node:events');
 const { execFileSync, fork } = require('node:child_process');
-const { NODE } = require('./setup');
+const { node } = require('./setup');
 
 /** The other Nodes at hand: how to start them, by their major version. */
 function otherNodes() {
   const found = {};
-  for (const file of ['node', NODE]) {
+  for (const file of ['node', node()]) {
     try {
       const [major] = execFileSync(file, ['-p', 'process.versions.node'], { encoding: 'utf8' }).split('.');
       if (major !== process.versions.node.split('.')[0]) found[major] ??= file;

@@ -14,7 +14,7 @@ const { growth } = require('./growth');
 const mounts = require('./mounts');
 const anotherNode = require('./another-node');
 const { loading, reflinks, trees } = require('./trees');
-const { NODE, isTooOld } = require('./setup');
+const { isTooOld, node } = require('./setup');
 const { timeBy } = require('./rounds');
 const { chartOf, json, meansOf, print, rowsOf, summaryOf } = require('./report');
 
@@ -227,9 +227,10 @@ async function main() {
   fs.writeFileSync(path.join(out, 'results.svg'), chartOf(results));
 }
 
-if (isTooOld && !options['this-node'] && fs.existsSync(NODE)) {
+const other = isTooOld && !options['this-node'] && node();
+if (other) {
   // All of it on the Node that fs-safe needs, so that every ratio is of one Node.
-  const child = spawn(NODE, process.argv.slice(1), { stdio: 'inherit' });
+  const child = spawn(other, process.argv.slice(1), { stdio: 'inherit' });
   // It cleans up behind itself. What a terminal sends, it gets too.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => child.kill());

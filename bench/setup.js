@@ -5,16 +5,18 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { execFileSync } = require('node:child_process');
+const nodes = require('../nodes');
 
 const MODULES = path.join(__dirname, 'node_modules');
-const NODE = path.join(MODULES, 'node/bin/node');
 /** What fs-safe needs. */
 const OLDEST_NODE = 22;
+/** The Node to take where the one at hand is older. */
+const node = () => nodes.nodeOf(24);
 
 const isTooOld = Number(process.versions.node.split('.', 1)) < OLDEST_NODE;
 
-const npm = (node, ...args) => {
-  const env = { ...process.env, PATH: `${path.dirname(node)}${path.delimiter}${process.env.PATH}` };
+const npm = (execPath) => {
+  const env = { ...process.env, PATH: `${path.dirname(execPath)}${path.delimiter}${process.env.PATH}` };
   // Not `npm ci`: that asks for the packages of all platforms, whatever the registry has of them.
   const install = [
     'install',
@@ -24,25 +26,25 @@ const npm = (node, ...args) => {
     '--no-update-notifier',
     '--loglevel=error',
   ];
-  execFileSync('npm', [...install, ...args], { cwd: __dirname, env, stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync('npm', install, { cwd: __dirname, env, stdio: ['ignore', 'ignore', 'inherit'] });
 };
 
 /** Whether what is installed is what the lockfile says. */
 function isDone() {
   const modified = (file) => fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const done = modified(path.join(MODULES, '.done'));
-  return done > modified(path.join(__dirname, 'package-lock.json')) && (!isTooOld || fs.existsSync(NODE));
+  return done > modified(path.join(__dirname, 'package-lock.json'));
 }
 
 if (require.main === module && !isDone()) {
+  if (isTooOld) nodes.setup();
   try {
-    npm(process.execPath, ...(isTooOld ? [] : ['--omit=dev']));
     // npm leaves out an optional package, as the binary of fs-safe is, that is not for the Node it runs on.
-    if (isTooOld) npm(NODE);
+    npm((isTooOld && node()) || process.execPath);
     fs.writeFileSync(path.join(MODULES, '.done'), '');
   } catch (error) {
     console.error(`The bench goes without what could not be installed: ${error.message}`);
   }
 }
 
-module.exports = { NODE, isTooOld };
+module.exports = { isTooOld, node };

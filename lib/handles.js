@@ -10,6 +10,13 @@ const { invalidThis, invalidType } = require('./errors.js');
 let handleIn;
 /** @type {(value: unknown) => Policy} */
 let policyOf;
+/**
+ * What goes with a root, made once. A WeakMap would keep the root until a major collection: minor ones take its
+ * values for reachable, and this value refers to its key.
+ *
+ * @type {(root: object, make: (root: object) => object) => object}
+ */
+let promisesOf;
 
 /** What has the native handle of a root in a private field: no script can make one, or read it. */
 class Holder {
@@ -17,11 +24,18 @@ class Holder {
   #handle;
   /** @type {Policy} */
   #policy;
+  /** @type {object | undefined} */
+  #promises = undefined;
 
   static {
     handleIn = (value) =>
       typeof value === 'object' && value !== null && #handle in value ? value.#handle : undefined;
     policyOf = (value) => /** @type {Holder} */ (value).#policy;
+    promisesOf = (value, make) => {
+      const root = /** @type {Holder} */ (value);
+      root.#promises ??= make(root);
+      return root.#promises;
+    };
   }
 
   /**
@@ -63,4 +77,4 @@ function second(options) {
   return handle;
 }
 
-module.exports = { Holder, handleOf, isRoot, policyOf, second };
+module.exports = { Holder, handleOf, isRoot, policyOf, promisesOf, second };

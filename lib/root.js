@@ -3,7 +3,7 @@
 
 const check = require('./arguments.js');
 const { Failure, SystemError, checked, invalidReturnValue, messageOf, systemError } = require('./errors.js');
-const { Holder, handleOf, policyOf } = require('./handles.js');
+const { Holder, handleOf, policyOf, promisesOf } = require('./handles.js');
 const { Job } = require('./job.js');
 const { load, native } = require('./native.js');
 const results = require('./results.js');
@@ -148,8 +148,11 @@ const identity = /** @type {Function} */ (
   method('identity', () => new Job((native, root) => native.identity(root, results.shared), results.identity))
 );
 
-/** @type {WeakMap<object, object>} */
-const promises = new WeakMap();
+/** @param {object} root */
+function makePromises(root) {
+  const { SandboxPromises } = require('./promises.js');
+  return new SandboxPromises(root);
+}
 
 const members = {
   close() {
@@ -173,13 +176,7 @@ const members = {
   },
   get promises() {
     handleOf(this);
-    let made = promises.get(this);
-    if (made === undefined) {
-      const { SandboxPromises } = require('./promises.js');
-      made = new SandboxPromises(this);
-      promises.set(this, made);
-    }
-    return made;
+    return promisesOf(this, makePromises);
   },
 };
 

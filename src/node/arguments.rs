@@ -58,11 +58,16 @@ impl<'a, 's> Arguments<'a, 's> {
         self.root_at(0)?.ok_or(NONSENSE)
     }
 
+    /// A new root of this environment.
+    pub fn new_root(&self, root: Root) -> Native {
+        Native::root(self.call.env, self.state, root)
+    }
+
     /// Another root, if one is passed.
     pub fn root_at(&self, index: usize) -> Result<Option<Arc<Root>>, Exception> {
         match self.native(index)? {
             None => Ok(None),
-            Some(Native::Root(root)) => Ok(Some(Arc::clone(&root.borrow()))),
+            Some(Native::Root(open)) => Ok(Some(Arc::clone(&open.root.borrow()))),
             Some(_) => Err(NONSENSE),
         }
     }

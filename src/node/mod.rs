@@ -17,13 +17,13 @@ mod roots;
 mod threads;
 mod trees;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use crate::ops::tree::cursor::Cursor;
 use crate::resolve::Root;
-use crate::sys::node_api::{Env, Handles, Result, Value};
+use crate::sys::node_api::{Env, Handles, Result, Value, Weight, Weights};
 use crate::watch::Watch;
 use threads::Threads;
 
@@ -32,24 +32,35 @@ use threads::Threads;
 pub struct State {
     handles: Handles<Native>,
     threads: Threads,
+    weights: Rc<Weights>,
+    weight_of_root: i64,
     /// The parts of the error of the last call that failed: see [`output::parts`].
     failure: RefCell<Vec<u8>>,
 }
 
 /// What a handle of a script stands for.
 enum Native {
-    /// A root. A call that is running keeps it open until its end.
-    Root(RefCell<Arc<Root>>),
+    /// A root.
+    Root(OpenRoot),
     /// The progress of long work, and a way to stop it.
     Watch(Arc<Watch>),
     /// A walk through a tree; `None` once it is closed.
     Cursor(Arc<Mutex<Option<Cursor>>>),
 }
 
+/// A root, until it is closed. A call that is running keeps it open until its end.
+struct OpenRoot {
+    root: RefCell<Arc<Root>>,
+    weight: Cell<Option<Weight>>,
+}
+
 /// Fills the exports: `calls` do their work at once, `starts` return a promise of it, or the answer if it can be
 /// given without waiting; the rest is beside them.
 pub fn fill(env: Env<'_>, exports: Value<'_>) -> Result<()> {
-    let state = Rc::new(State::default());
+    let state = Rc::new(State {
+        weight_of_root: roots::weight(),
+        ..State::default()
+    });
     env.keep(Rc::clone(&state))?;
     env.at_end(&state, |state| state.threads.end())?;
     let operations = || {

@@ -82,7 +82,7 @@ impl Output {
                 let truncated = env.string(truncated.as_bytes())?;
                 env.array(&[entries, truncated, env.boolean(batch.is_last)?])
             }
-            Self::Root(root) => state.handles.add(env, Native::root(root)),
+            Self::Root(root) => state.handles.add(env, Native::root(env, state, root)),
         };
         value.map(Some)
     }

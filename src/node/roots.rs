@@ -1,17 +1,19 @@
 //! Native functions about roots, and the handles beside them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex};
+
+use rustix::process::{Resource, getrlimit};
 
 use super::arguments::{Arguments, Checked, NONSENSE, Unchecked};
 use super::job::{Job, Operation, operations, pool};
 use super::output::parts;
-use super::{Native, State};
+use super::{Native, OpenRoot, State};
 use crate::error::Call;
 use crate::ops::identity;
 use crate::ops::tree::cursor::{Cursor, Limits};
 use crate::resolve::Root;
-use crate::sys::node_api::{self, Exception, Function, Value};
+use crate::sys::node_api::{self, Env, Exception, Function, Value};
 use crate::watch::Progress;
 
 /// Those that have a promise.
@@ -83,10 +85,22 @@ pub const FUNCTIONS: &[Function] = &[
     },
 ];
 
+/// What a root weighs for the engine, in bytes: as many as the process may have descriptors weigh a GiB together.
+/// Roots are small, so that thousands of unused ones would wait for a collection, each with its descriptor. V8
+/// begins a collection when 64 MiB were added since the last one, which is a sixteenth of the descriptors.
+pub fn weight() -> i64 {
+    let most = getrlimit(Resource::Nofile).current;
+    let most = most.map_or(i64::MAX, |most| most.clamp(1, 1 << 30) as i64);
+    (1 << 30) / most
+}
+
 impl Native {
     /// A root.
-    pub fn root(root: Root) -> Self {
-        Self::Root(RefCell::new(Arc::new(root)))
+    pub fn root(env: Env<'_>, state: &State, root: Root) -> Self {
+        Self::Root(OpenRoot {
+            root: RefCell::new(Arc::new(root)),
+            weight: Cell::new(Some(state.weights.add(env, state.weight_of_root))),
+        })
     }
 }
 
@@ -127,16 +141,17 @@ fn open(args: &Arguments<'_, '_>) -> Answer {
     let (path, policy) = (args.path(0)?, args.policy(1)?);
     let root = Call::on("open", &path).run(|| Root::open(&path, policy));
     let root = root.map_err(|error| Unchecked::Failed(Box::new(error)))?;
-    Ok(Some(Native::root(root)))
+    Ok(Some(args.new_root(root)))
 }
 
 /// Releases the descriptor of a root; a call that is running keeps it until its end. Every call afterwards fails
 /// with `EBADF`.
 fn close(args: &Arguments<'_, '_>) -> Answer {
     match args.native(0)? {
-        Some(Native::Root(root)) => {
-            let closed = Arc::new(root.borrow().closed());
-            drop(root.replace(closed));
+        Some(Native::Root(open)) => {
+            let closed = Arc::new(open.root.borrow().closed());
+            drop(open.root.replace(closed));
+            drop(open.weight.take());
             Ok(None)
         }
         _ => Err(NONSENSE.into()),

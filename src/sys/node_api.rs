@@ -3,7 +3,7 @@
 //! No function here calls a script, and nothing that the engine finalizes after an environment has ended
 //! refers to anything of that environment: functions are `static`, and a handle owns what it refers to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::ffi::{c_char, c_void};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -629,6 +629,43 @@ unsafe extern "C" fn drop_held<T>(_: napi_env, data: *mut c_void, _: *mut c_void
     held.live.borrow_mut().remove(&is_listed);
     // A panic would end the process.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(held)));
+}
+
+// ---- what the engine does not see ----
+
+/// What values hold beside their memory, such as descriptors: the engine is told of a weight in bytes, and collects
+/// sooner for it.
+#[derive(Default)]
+pub struct Weights {
+    held: Cell<i64>,
+    told: Cell<i64>,
+}
+
+/// The weight of one value, for as long as it lives.
+pub struct Weight {
+    of: Rc<Weights>,
+    bytes: i64,
+}
+
+impl Weights {
+    /// A weight of so many bytes. The engine is told of it, and of those that were dropped: it may collect now.
+    pub fn add(self: &Rc<Self>, env: Env<'_>, bytes: i64) -> Weight {
+        self.held.set(self.held.get() + bytes);
+        let of = Rc::clone(self);
+        let weight = Weight { of, bytes };
+        let (more, mut total) = (self.held.get() - self.told.get(), 0);
+        self.told.set(self.held.get());
+        // SAFETY: `env` is live, and the out-pointer outlives the call.
+        unsafe { napi_sys::napi_adjust_external_memory(env.raw, more, &raw mut total) };
+        weight
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        // The engine is told later: this may be in the midst of a collection.
+        self.of.held.set(self.of.held.get() - self.bytes);
+    }
 }
 
 // ---- the state of an environment ----
