@@ -1,9 +1,11 @@
 'use strict';
-// lstat, access, exists, readlink, chown, lchown, lutimes, exchange: beside node:fs on the same tree.
+// lstat, statfs, access, exists, readlink, chown, lchown, lutimes, exchange: beside node:fs on the same tree.
 
 const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
+const { isDeepStrictEqual } = require('node:util');
+const { SandboxRoot } = require('..');
 const {
   NOBODY,
   codeOf,
@@ -70,6 +72,73 @@ test('lstat describes a symlink itself, and says what fs.lstat says', (t) => {
       name,
     );
   }
+});
+
+/** What a file system says that nobody changes meanwhile: asked for again until it says the same before and after. */
+function unchanged(ask, ours) {
+  for (let tries = 0; tries < 1000; tries++) {
+    const before = ask();
+    const got = ours();
+    if (isDeepStrictEqual(before, ask())) return { got, right: { ...before } };
+  }
+  assert.fail('it changes all the time');
+}
+
+test('statfs describes a file system, and says what fs.statfs says, in numbers and in bigints', async (t) => {
+  const { dir, root, at } = sandbox(t, TREE);
+  const hosts = [dir, '/proc/self', '/sys', '/dev', '/dev/shm', '/'].filter((host) => fs.existsSync(host));
+  const types = new Set();
+  for (const host of hosts) {
+    const there = host === dir ? root : new SandboxRoot(host);
+    for (const name of host === dir ? EVERYTHING.filter((name) => !/^(to|dang)/.test(name)) : ['.']) {
+      for (const options of [undefined, null, {}, { bigint: false }, { bigint: true }]) {
+        const where = `${host} ${name} ${options?.bigint}`;
+        const ask = () => fs.statfsSync(`${host}/${name}`, options ?? undefined);
+        const { got, right } = unchanged(ask, () => there.statfs(name, options));
+        assert.deepStrictEqual(got, right, where);
+        const kind = options?.bigint ? 'bigint' : 'number';
+        for (const [field, value] of Object.entries(got)) assert.strictEqual(typeof value, kind, field);
+        types.add(Number(got.type));
+      }
+      const ask = () => fs.statfsSync(`${host}/${name}`, { bigint: true });
+      for (const tries of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) {
+        const before = { ...ask() };
+        const later = await there.promises.statfs(name, { bigint: true });
+        if (!isDeepStrictEqual(before, { ...ask() }) && tries < 10) continue;
+        assert.deepStrictEqual(later, before, `${host} ${name}, later`);
+        break;
+      }
+    }
+    if (there !== root) there.close();
+  }
+  assert.ok(types.size > 2, 'several file systems were described');
+  for (const name of MISSING) {
+    assert.deepStrictEqual(
+      outcome(() => root.statfs(name)),
+      node(at, () => fs.statfsSync(at(name))),
+      name,
+    );
+  }
+  for (const symlinks of ['beneath', 'in-root']) {
+    const following = new SandboxRoot(dir, { symlinks });
+    assert.strictEqual(following.statfs('todir/inner').type, root.statfs('.').type);
+    following.close();
+  }
+  for (const name of ['tofile', 'todir', 'dangling', 'todir/inner'])
+    assert.strictEqual(
+      codeOf(() => root.statfs(name)),
+      'ELOOP',
+      name,
+    );
+  assert.throws(() => root.statfs('file', { bigint: 1 }), {
+    code: 'ERR_INVALID_ARG_TYPE',
+    message: /options\.bigint/,
+  });
+  // It has no such option.
+  assert.strictEqual(
+    codeOf(() => root.statfs('missing', { throwIfNoEntry: false })),
+    'ENOENT',
+  );
 });
 
 test('with throwIfNoEntry: false nothing there is undefined, and other errors stay errors', (t) => {

@@ -210,6 +210,7 @@ function nameAndMetadataWork(dir, name) {
   const { mode, ino } = lstat(name);
   const kind = mode & fs.constants.S_IFMT;
   assert.deepStrictEqual([root.stat(name).mode, root.stat(name).ino], [mode, ino]);
+  assert.strictEqual(root.statfs(name).type, fs.statfsSync(dir).type);
 
   root.chmod(name, 0o640);
   assert.strictEqual(lstat(name).mode, kind | 0o640);

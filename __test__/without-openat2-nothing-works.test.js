@@ -135,6 +135,7 @@ const OPEN_PLACE = [
   'chown',
   'utimes',
   'access',
+  'statfs',
   'realpath',
   'openRoot',
   'open (4)',

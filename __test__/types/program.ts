@@ -14,6 +14,7 @@ import {
   type SandboxOptions,
   type SandboxPromises,
   SandboxRoot,
+  type StatFs,
   type Stats,
   type SystemError,
   type Walk,
@@ -119,6 +120,14 @@ gives<Stats<bigint>>()(root.stat(path, { bigint: true }));
 gives<Stats | undefined>()(root.stat(path, { throwIfNoEntry: false }));
 gives<Stats<bigint> | undefined>()(root.lstat(path, { bigint: true, throwIfNoEntry: false }));
 gives<Stats>()(root.lstat(path));
+gives<StatFs>()(root.statfs(path));
+gives<StatFs>()(byBytes.statfs(bytes, null));
+gives<StatFs>()(root.statfs(path, { bigint: false }));
+gives<StatFs<bigint>>()(root.statfs(path, { bigint: true }));
+export const blocks = (bigint: boolean): number | bigint => root.statfs(path, { bigint }).blocks;
+export const nodes: fs.StatsFs = root.statfs(path);
+// @ts-expect-error: it has no such option
+root.statfs(path, { throwIfNoEntry: false });
 export const either = (bigint: boolean): number | bigint | undefined => root.stat(path, { bigint })?.mtimeNs;
 export const fields: Record<keyof Stats, true> = {
   dev: true,
@@ -207,6 +216,8 @@ const later: SandboxPromises = root.promises;
 gives<Promise<undefined>>()(later.mkdir(path, true, 0o700));
 gives<Promise<Stats>>()(later.stat(path));
 gives<Promise<Stats<bigint> | undefined>>()(later.lstat(path, { bigint: true, throwIfNoEntry: false }));
+gives<Promise<StatFs>>()(later.statfs(path));
+gives<Promise<StatFs<bigint>>>()(later.statfs(path, { bigint: true }));
 gives<Promise<number>>()(later.open(path, 'wx'));
 gives<Promise<boolean>>()(later.exists(path));
 gives<Promise<Buffer>>()(later.readFile(path));
