@@ -88,10 +88,16 @@ const time = (words, at) =>
  * @param {boolean} bigint
  */
 function statfs(answer, bigint) {
-  const [type, bsize, blocks, bfree, bavail, files, ffree] = /** @type {any} */ (
-    bigint ? integersOf(answer) : doublesOf(answer)
-  );
-  return { type, bsize, blocks, bfree, bavail, files, ffree };
+  const words = bigint ? integersOf(answer) : doublesOf(answer);
+  return {
+    type: words[0],
+    bsize: words[1],
+    blocks: words[2],
+    bfree: words[3],
+    bavail: words[4],
+    files: words[5],
+    ffree: words[6],
+  };
 }
 
 /**
