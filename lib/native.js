@@ -6,7 +6,12 @@ const native = /** @type {any} */ ({});
 
 /** Loads it, or throws why that cannot be done. */
 function load() {
-  if (native.calls === undefined) Object.assign(native, require('../binding.js'));
+  if (native.calls !== undefined) return;
+  Object.assign(native, require('../binding.js'));
+  // Read now: when they are used, there may be no descriptor left, or the process may see other files.
+  require('./promises.js');
+  require('./walk.js');
+  require('./filter.js');
 }
 
 module.exports = { load, native };
