@@ -4,7 +4,8 @@
 const { constants } = require('node:fs');
 const { isUint8Array } = require('node:util/types');
 const { invalidType, invalidValue, outOfRange } = require('./errors.js');
-const { isRoot } = require('./handles.js');
+// It requires this file, too: what it exports is there when it is called.
+const handles = require('./handles.js');
 
 const { Buffer } = globalThis;
 const { isInteger, MAX_SAFE_INTEGER } = Number;
@@ -193,7 +194,8 @@ const NONE = Object.freeze(new Options());
  */
 function options(value, known, harmless) {
   if (value == null) return NONE;
-  if (typeof value !== 'object' || isRoot(value)) throw invalidType('options', 'of type object', value);
+  if (typeof value !== 'object' || handles.isRoot(value))
+    throw invalidType('options', 'of type object', value);
   const given = /** @type {Record<string, unknown>} */ (value);
   const own = /** @type {Record<string, unknown>} */ (new Options());
   const names = keys(given);
@@ -322,22 +324,21 @@ function policyBeneath(value, above) {
   return below;
 }
 
-module.exports = {
-  DEFAULT_POLICY,
-  asBuffers,
-  encoding,
-  flag,
-  id,
-  integer,
-  length,
-  mode,
-  modeOr,
-  nanoseconds,
-  openFlags,
-  options,
-  optionsOrEncoding,
-  path,
-  policy,
-  policyBeneath,
-  word,
-};
+// One by one: `handles.js` requires this file, too, while it is read.
+exports.DEFAULT_POLICY = DEFAULT_POLICY;
+exports.asBuffers = asBuffers;
+exports.encoding = encoding;
+exports.flag = flag;
+exports.id = id;
+exports.integer = integer;
+exports.length = length;
+exports.mode = mode;
+exports.modeOr = modeOr;
+exports.nanoseconds = nanoseconds;
+exports.openFlags = openFlags;
+exports.options = options;
+exports.optionsOrEncoding = optionsOrEncoding;
+exports.path = path;
+exports.policy = policy;
+exports.policyBeneath = policyBeneath;
+exports.word = word;

@@ -121,7 +121,8 @@ export interface Binding {
 
   watch(): Handle;
   stop(watch: Handle): void;
-  progress(watch: Handle): [entries: number, bytes: number];
+  /** Fills two doubles: how many entries and how many bytes are done. */
+  progress(watch: Handle, words: ArrayBuffer): void;
 
   /** Stops the work of all promises. */
   end(): void;

@@ -1,26 +1,32 @@
 'use strict';
 // The filter of `cp`: it is asked about a tree from its top, and what it says yes to is copied then.
 
-const { AbortError } = require('./errors.js');
+const { AbortError, invalidReturnValue } = require('./errors.js');
+const { Job } = require('./job.js');
+const { native } = require('./native.js');
+const { entries } = require('./results.js');
 
 const { Buffer } = globalThis;
 const SLASH = Buffer.from('/');
-const TYPED = { withFileTypes: true, encoding: 'buffer' };
 /** The longest path that is certainly no longer than the kernel takes, in bytes. */
 const LONGEST = 4000;
 
+/** @typedef {import('./binding').Handle} Handle */
+
 /**
- * @param {any} methods those of a root, or its promises
+ * @param {(job: InstanceType<typeof Job>, root?: Handle) => any} perform does a job, or starts it
  * @param {object} call
  * @param {string | Uint8Array} call.src
  * @param {string | Uint8Array} call.dest
  * @param {Function} call.filter
  * @param {boolean} call.recursive
  * @param {AbortSignal | undefined} call.signal
+ * @param {import('./arguments.js').Policy} call.policy that of the root
+ * @param {boolean} isSync whether the filter has to answer at once
  * @returns {Generator<any, Buffer[], any>} it yields what may have to be awaited, and returns the ways from the top
  *   to what is copied
  */
-function* asked(methods, { src, dest, filter, recursive, signal }) {
+function* asked(perform, { src, dest, filter, recursive, signal, policy }, isSync) {
   const allowed = [];
   /** @type {[way: Buffer, isDirectory: boolean][]} */
   const ahead = [[Buffer.alloc(0), recursive]];
@@ -28,10 +34,12 @@ function* asked(methods, { src, dest, filter, recursive, signal }) {
     if (signal?.aborted) throw new AbortError(signal.reason);
     const [way, isDirectory] = next;
     const at = joined(src, way);
-    if (!(yield filter(at.toString(), joined(dest, way).toString()))) continue;
+    const answer = filter(at.toString(), joined(dest, way).toString());
+    if (isSync) refusePromise(answer);
+    if (!(yield answer)) continue;
     allowed.push(way);
     if (!isDirectory) continue;
-    for (const { name, type } of (yield* listed(methods, at)).reverse()) {
+    for (const { name, type } of (yield* listed(perform, at, policy)).reverse()) {
       ahead.push([way.length === 0 ? name : joined(way, name), type === 'directory']);
     }
   }
@@ -53,34 +61,43 @@ function joined(top, way) {
   return isHere ? way : Buffer.concat([above.subarray(0, end), SLASH, way]);
 }
 
+/** @param {any} answer */
+function refusePromise(answer) {
+  if (typeof answer?.then !== 'function') return;
+  throw invalidReturnValue('Expected a boolean to be returned from the "filter" function of cp');
+}
+
 /**
  * The entries of the directory at the end of a path of any length, by way of roots on the way. None of what is no
  * directory any more, or may not be read: that is said when it is copied.
  *
- * @param {any} methods
+ * @param {(job: InstanceType<typeof Job>, root?: Handle) => any} perform
  * @param {Buffer} at
+ * @param {import('./arguments.js').Policy} policy
  * @returns {Generator<any, { name: Buffer, type: string }[], any>}
  */
-function* listed(methods, at) {
+function* listed(perform, at, { symlinks, mounts, hardlinks, readonly }) {
   const pieces = piecesOf(at);
-  const last = pieces.pop();
-  const isPromises = methods.close === undefined;
-  let here = null;
-  let of = methods;
+  const last = /** @type {Buffer} */ (pieces.pop());
+  /** @type {Handle | undefined} */
+  let here;
   try {
     for (const piece of pieces) {
-      const next = yield of.openRoot(piece);
-      here?.close();
+      const open = new Job((native, root) =>
+        native.openRoot(root, piece, symlinks, mounts, hardlinks, readonly),
+      );
+      const next = yield perform(open, here);
+      if (here !== undefined) native.close(here);
       here = next;
-      of = isPromises ? here.promises : here;
     }
-    return yield of.readdir(last, TYPED);
+    const list = new Job((native, root) => native.readdir(root, last, true, false, true, undefined), entries);
+    return yield perform(list, here);
   } catch (error) {
     const { code } = /** @type {import('..').SystemError} */ (error);
     if (['EACCES', 'ELOOP', 'ENOENT', 'ENOTDIR'].includes(code)) return [];
     throw error;
   } finally {
-    here?.close();
+    if (here !== undefined) native.close(here);
   }
 }
 

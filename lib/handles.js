@@ -1,7 +1,17 @@
 'use strict';
-// What a root holds, and who may ask for that.
+// The class of a root, without its methods: what it holds, and who may ask for that.
 
-const { invalidThis, invalidType } = require('./errors.js');
+const check = require('./arguments.js');
+const {
+  Failure,
+  SystemError,
+  checked,
+  invalidThis,
+  invalidType,
+  messageOf,
+  systemError,
+} = require('./errors.js');
+const { load, native } = require('./native.js');
 
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./arguments.js').Policy} Policy */
@@ -18,8 +28,35 @@ let policyOf;
  */
 let promisesOf;
 
-/** What has the native handle of a root in a private field: no script can make one, or read it. */
-class Holder {
+/** What no script can get hold of: only `rootOf` makes a root of a handle. */
+class Opened {
+  /**
+   * @param {Handle} handle
+   * @param {Policy} policy
+   */
+  constructor(handle, policy) {
+    this.handle = handle;
+    this.policy = policy;
+  }
+}
+// No setter of `Object.prototype` is handed what is kept here.
+Object.setPrototypeOf(Opened.prototype, null);
+
+/**
+ * @param {unknown} root
+ * @param {unknown} options
+ */
+function open(root, options) {
+  const path = check.path(root, 'root');
+  const allowed = check.policy(options, check.DEFAULT_POLICY);
+  load();
+  const { symlinks, mounts, hardlinks, readonly } = allowed;
+  const handle = native.open(path, symlinks, mounts, hardlinks, readonly);
+  return typeof handle === 'number' ? new Failure(native.failure()) : new Opened(handle, allowed);
+}
+
+/** A directory that no operation leaves. Its handle is in a private field: no script can read it, or set it. */
+class SandboxRoot {
   /** @type {Handle} */
   #handle;
   /** @type {Policy} */
@@ -30,23 +67,31 @@ class Holder {
   static {
     handleIn = (value) =>
       typeof value === 'object' && value !== null && #handle in value ? value.#handle : undefined;
-    policyOf = (value) => /** @type {Holder} */ (value).#policy;
+    policyOf = (value) => /** @type {SandboxRoot} */ (value).#policy;
     promisesOf = (value, make) => {
-      const root = /** @type {Holder} */ (value);
+      const root = /** @type {SandboxRoot} */ (value);
       root.#promises ??= make(root);
       return root.#promises;
     };
   }
 
   /**
-   * @param {Handle} handle
-   * @param {Policy} policy
+   * @param {unknown} root
+   * @param {unknown} [options]
    */
-  constructor(handle, policy) {
-    this.#handle = handle;
-    this.#policy = policy;
+  constructor(root, options) {
+    const opened = root instanceof Opened ? root : checked(open, root, options);
+    if (opened instanceof Failure) throw systemError(new SystemError(messageOf(opened)), opened);
+    this.#handle = opened.handle;
+    this.#policy = opened.policy;
   }
 }
+
+/**
+ * @param {Handle} handle
+ * @param {Policy} policy
+ */
+const rootOf = (handle, policy) => new SandboxRoot(new Opened(handle, policy));
 
 /**
  * The handle of the root that `value` is.
@@ -77,4 +122,10 @@ function second(options) {
   return handle;
 }
 
-module.exports = { Holder, handleOf, isRoot, policyOf, promisesOf, second };
+exports.SandboxRoot = SandboxRoot;
+exports.handleOf = handleOf;
+exports.isRoot = isRoot;
+exports.policyOf = policyOf;
+exports.promisesOf = promisesOf;
+exports.rootOf = rootOf;
+exports.second = second;

@@ -23,9 +23,10 @@ class Job {
     this.result = result;
     this.watched = watched;
     /**
-     * What comes first, with the methods of the root, or its promises. It yields what may have to be awaited.
+     * What comes first. It is passed what does other jobs, with this root or another one, and whether that is at
+     * once. It yields what may have to be awaited.
      *
-     * @type {((methods: any, perform: (job: Job) => any) => Iterator<any, void, any>) | undefined}
+     * @type {((perform: (job: Job, root?: Handle) => any, isSync: boolean) => Generator<any, void, any>) | undefined}
      */
     this.before = undefined;
   }

@@ -4,7 +4,8 @@
 const { constants } = require('node:fs');
 const check = require('./arguments.js');
 const { invalidType, invalidValue } = require('./errors.js');
-const { second } = require('./handles.js');
+const { asked } = require('./filter.js');
+const { policyOf, second } = require('./handles.js');
 const { Job } = require('./job.js');
 const results = require('./results.js');
 const { watched } = require('./watch.js');
@@ -409,7 +410,7 @@ const trees = {
     );
   },
 
-  cp(src, dest, options) {
+  cp(src, dest, options, _d, _e, self) {
     const from = check.path(src, 'src');
     const at = check.path(dest, 'dest');
     const given = check.options(options, COPY, COPY_OF_NODE);
@@ -443,13 +444,13 @@ const trees = {
       watching,
     );
     if (filter == null) return job;
-    job.before = function* (methods, perform) {
+    const policy = policyOf(self);
+    job.before = function* (perform, isSync) {
       // Copies nothing: before the filter is asked, the call as such must be possible.
       only = [];
       yield perform(new Job(job.run));
-      const { asked } = require('./filter.js');
-      const signal = watching?.signal;
-      only = yield* asked(methods, { src: from, dest: at, filter, recursive, signal });
+      const { signal } = watching ?? {};
+      only = yield* asked(perform, { src: from, dest: at, filter, recursive, signal, policy }, isSync);
     };
     return job;
   },

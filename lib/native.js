@@ -2,7 +2,7 @@
 // The native side. It is loaded with the first root: whoever opens none, or has no binary, can load the rest.
 
 /** @type {import('./binding').Binding} */
-const native = /** @type {any} */ ({});
+const native = /** @type {any} */ (Object.create(null));
 
 /** Loads it, or throws why that cannot be done. */
 function load() {
@@ -11,7 +11,6 @@ function load() {
   // Read now: when they are used, there may be no descriptor left, or the process may see other files.
   require('./promises.js');
   require('./walk.js');
-  require('./filter.js');
 }
 
 module.exports = { load, native };

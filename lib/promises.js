@@ -2,6 +2,7 @@
 // The methods again, as promises.
 
 const { constants } = require('node:os');
+const { isPromise } = require('node:util/types');
 const { native } = require('./native.js');
 const {
   AbortError,
@@ -22,8 +23,6 @@ const { follow } = require('./watch.js');
 const { captureStackTrace } = SystemError;
 /** What work fails with that was stopped. */
 const CANCELED = -constants.errno.ECANCELED;
-/** That of the engine, whatever a program has put in its place. */
-const NativePromise = /** @type {PromiseConstructor} */ ((async () => {})().constructor);
 
 // The process waits for libuv's pool when it exits, and runs no hook before that could stop its work.
 process.once('exit', () => native.end());
@@ -38,7 +37,7 @@ async function start({ run, result, watched }, root) {
   const watch = watched && native.watch();
   const started = run(native.starts, root, watch);
   let answer;
-  if (!(started instanceof NativePromise)) {
+  if (!isPromise(started)) {
     const failure = isFailure(started) ? new Failure(native.failure()) : undefined;
     if (failure !== undefined) throw systemError(new SystemError(messageOf(failure)), failure);
     answer = started;
@@ -98,11 +97,13 @@ class SandboxPromises {
           const sandbox = this.#root;
           const root = handleOf(sandbox);
           const job = checked(read, a, b, c, d, e, sandbox);
-          if (job.before !== undefined) await oneByOne(job.before(this, (job) => start(job, root)));
+          if (job.before !== undefined) await oneByOne(job.before((job, at = root) => start(job, at), false));
           return start(job, root);
         },
       }[name];
       Object.defineProperty(SandboxPromises.prototype, name, {
+        // @ts-expect-error: nothing of the descriptor is inherited
+        __proto__: null,
         value: method,
         writable: true,
         configurable: true,

@@ -126,7 +126,6 @@ const TYPES = {
   c: 'char',
   '?': 'unknown',
 };
-const SLASH = 0x2f;
 
 /**
  * @param {Buffer} joined
@@ -152,16 +151,23 @@ function splitText(joined) {
 /** @param {string | Buffer} joined */
 const names = (joined) => (typeof joined === 'string' ? splitText(joined) : split(joined));
 
-/** @param {any} joined */
-function entries(joined) {
-  return typeof joined === 'string' ? entriesOfText(joined) : entriesOfBytes(joined);
-}
+/**
+ * @param {string | Buffer} joined
+ * @param {number} [first] how many items stand before the entries
+ */
+const entries = (joined, first = 0) =>
+  typeof joined === 'string' ? entriesOfText(joined, first) : entriesOfBytes(joined, first);
 
-/** @param {string} joined */
-function entriesOfText(joined) {
+/**
+ * @param {string} joined
+ * @param {number} first
+ */
+function entriesOfText(joined, first) {
   const list = [];
+  const items = splitText(joined);
   let parentPath = '';
-  for (const item of splitText(joined)) {
+  for (let i = first; i < items.length; i++) {
+    const item = /** @type {string} */ (items[i]);
     const name = item.slice(1);
     const letter = item.charAt(0);
     if (letter === '/') parentPath = name;
@@ -170,17 +176,33 @@ function entriesOfText(joined) {
   return list;
 }
 
-/** @param {Buffer} joined */
-function entriesOfBytes(joined) {
+/**
+ * @param {Buffer} joined
+ * @param {number} first
+ */
+function entriesOfBytes(joined, first) {
   const list = [];
+  const items = split(joined);
   let parentPath = joined;
-  for (const item of split(joined)) {
+  for (let i = first; i < items.length; i++) {
+    const item = /** @type {Buffer} */ (items[i]);
     const name = item.subarray(1);
-    const letter = /** @type {number} */ (item[0]);
-    if (letter === SLASH) parentPath = name;
-    else list.push({ name, parentPath, type: TYPES[String.fromCharCode(letter)] });
+    const letter = String.fromCharCode(/** @type {number} */ (item[0]));
+    if (letter === '/') parentPath = name;
+    else list.push({ name, parentPath, type: TYPES[letter] });
   }
   return list;
 }
 
-module.exports = { bigStats, entries, identity, names, shared, statfs, stats };
+/**
+ * What stands before the entries of a batch of `walk`.
+ *
+ * @param {string | Buffer} batch
+ */
+function headOf(batch) {
+  const head = typeof batch === 'string' ? batch.slice(0, 2) : batch.toString('latin1', 0, 2);
+  const truncated = head[0] === 'd' ? 'maxDepth' : head[0] === 'e' ? 'maxEntries' : null;
+  return { truncated, isLast: head[1] === 'l' };
+}
+
+module.exports = { bigStats, entries, headOf, identity, names, shared, statfs, stats };

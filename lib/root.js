@@ -2,10 +2,10 @@
 // The class `SandboxRoot` and its synchronous methods: each checks its arguments, and then has its job done.
 
 const check = require('./arguments.js');
-const { Failure, SystemError, checked, invalidReturnValue, messageOf, systemError } = require('./errors.js');
-const { Holder, handleOf, policyOf, promisesOf } = require('./handles.js');
+const { Failure, SystemError, checked, messageOf, systemError } = require('./errors.js');
+const { SandboxRoot, handleOf, policyOf, promisesOf, rootOf } = require('./handles.js');
 const { Job } = require('./job.js');
-const { load, native } = require('./native.js');
+const { native } = require('./native.js');
 const results = require('./results.js');
 const { tell } = require('./watch.js');
 
@@ -33,11 +33,10 @@ const isFailure = (answer) => typeof answer === 'number' && answer < 0;
 function perform({ run, result, watched }, root) {
   const watch = watched && native.watch();
   const answer = run(native.calls, root, watch);
-  const failure = isFailure(answer) ? new Failure(native.failure()) : undefined;
-  // Behind the failure: an `onProgress` may make calls that fail.
+  if (isFailure(answer)) return new Failure(native.failure());
+  const value = result === undefined ? answer : result(answer);
   if (watched && watch) tell(watched, watch);
-  if (failure !== undefined) return failure;
-  return result === undefined ? answer : result(answer);
+  return value;
 }
 
 /**
@@ -52,8 +51,8 @@ const method = (name, read) =>
     [name](a, b, c, d, e) {
       const root = handleOf(this);
       const job = checked(read, a, b, c, d, e, this);
-      const before = job.before === undefined ? undefined : doBefore(job.before, this, root);
-      const done = before ?? perform(job, root);
+      if (job.before !== undefined) doBefore(job.before, root);
+      const done = perform(job, root);
       // Made here, the stack of the error begins with the method.
       if (done instanceof Failure) throw systemError(new SystemError(messageOf(done)), done);
       return done;
@@ -64,63 +63,17 @@ const method = (name, read) =>
  * Does what comes before a job: the steps of a generator, whose values are there already.
  *
  * @param {NonNullable<InstanceType<typeof Job>['before']>} before
- * @param {unknown} methods
  * @param {Handle} root
- * @returns {InstanceType<typeof Failure> | undefined}
  */
-function doBefore(before, methods, root) {
-  const steps = before(methods, (job) => perform(job, root));
+function doBefore(before, root) {
+  const steps = before((job, at = root) => perform(job, at), true);
   let step = steps.next();
   while (!step.done) {
-    if (step.value instanceof Failure) return step.value;
-    step = steps.next(refusePromise(step.value));
-  }
-  return undefined;
-}
-
-/** @param {any} value what a filter may have returned */
-function refusePromise(value) {
-  if (typeof value?.then !== 'function') return value;
-  throw invalidReturnValue('Expected a boolean to be returned from the "filter" function of cp');
-}
-
-/** What no script can get hold of: only `openRoot` makes a root of a handle. */
-class Opened {
-  /**
-   * @param {Handle} handle
-   * @param {Policy} policy
-   */
-  constructor(handle, policy) {
-    this.handle = handle;
-    this.policy = policy;
-  }
-}
-// No setter of `Object.prototype` is handed what is kept here.
-Object.setPrototypeOf(Opened.prototype, null);
-
-/**
- * @param {unknown} root
- * @param {unknown} options
- */
-function open(root, options) {
-  const path = check.path(root, 'root');
-  const allowed = check.policy(options, check.DEFAULT_POLICY);
-  load();
-  const { symlinks, mounts, hardlinks, readonly } = allowed;
-  const handle = native.open(path, symlinks, mounts, hardlinks, readonly);
-  return typeof handle === 'number' ? new Failure(native.failure()) : new Opened(handle, allowed);
-}
-
-/** A directory that no operation leaves. */
-class SandboxRoot extends Holder {
-  /**
-   * @param {unknown} root
-   * @param {unknown} [options]
-   */
-  constructor(root, options) {
-    const opened = root instanceof Opened ? root : checked(open, root, options);
-    if (opened instanceof Failure) throw systemError(new SystemError(messageOf(opened)), opened);
-    super(opened.handle, opened.policy);
+    const done = step.value;
+    step =
+      done instanceof Failure
+        ? steps.throw(systemError(new SystemError(messageOf(done)), done))
+        : steps.next(done);
   }
 }
 
@@ -134,7 +87,7 @@ const methods = {
     const { symlinks, mounts, hardlinks, readonly } = policy;
     return new Job(
       (native, root) => native.openRoot(root, at, symlinks, mounts, hardlinks, readonly),
-      (handle) => new SandboxRoot(new Opened(handle, policy)),
+      (handle) => rootOf(handle, policy),
     );
   },
 
@@ -182,6 +135,8 @@ const members = {
 
 for (const [name, read] of Object.entries(methods)) {
   Object.defineProperty(SandboxRoot.prototype, name, {
+    // @ts-expect-error: nothing of the descriptor is inherited
+    __proto__: null,
     value: method(name, read),
     writable: true,
     enumerable: true,
@@ -192,6 +147,8 @@ Object.defineProperties(SandboxRoot.prototype, Object.getOwnPropertyDescriptors(
 // `using root = new SandboxRoot(path)`: the first releases of Node 18 do not have the symbol.
 if (Symbol.dispose !== undefined) {
   Object.defineProperty(SandboxRoot.prototype, Symbol.dispose, {
+    // @ts-expect-error: nothing of the descriptor is inherited
+    __proto__: null,
     value: members.close,
     writable: true,
     enumerable: true,

@@ -4,7 +4,7 @@
 const { native } = require('./native.js');
 const check = require('./arguments.js');
 const { Failure, SystemError, messageOf, systemError } = require('./errors.js');
-const { entries } = require('./results.js');
+const { entries, headOf } = require('./results.js');
 
 /** @typedef {import('./binding').Handle} Handle */
 
@@ -36,15 +36,18 @@ function walk(root, path, options) {
           const failure = new Failure(rejected);
           throw systemError(new SystemError(messageOf(failure)), failure);
         }
-        truncated = batch[1] || null;
-        isLast = batch[2];
-        yield* entries(batch[0]);
+        const head = headOf(batch);
+        truncated = head.truncated;
+        isLast = head.isLast;
+        yield* entries(batch, 1);
       }
     } finally {
       native.closeCursor(cursor);
     }
   })();
   return Object.defineProperty(iterator, 'truncated', {
+    // @ts-expect-error: nothing of the descriptor is inherited
+    __proto__: null,
     get: () => truncated,
     enumerable: true,
     configurable: true,

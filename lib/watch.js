@@ -13,6 +13,10 @@ const { AbortError, invalidType } = require('./errors.js');
  * @property {(progress: Progress) => void} [onProgress]
  */
 
+/** What the native side fills: how many entries and how many bytes are done. */
+const progress = new ArrayBuffer(16);
+const counts = new Float64Array(progress);
+
 /** How often progress is told, in milliseconds. */
 const INTERVAL = 50;
 
@@ -48,7 +52,8 @@ const isSignal = (value) =>
  */
 function tell({ onProgress }, watch) {
   if (onProgress === undefined) return;
-  const [entries, bytes] = native.progress(watch);
+  native.progress(watch, progress);
+  const [entries = 0, bytes = 0] = counts;
   onProgress({ entries, bytes });
 }
 
@@ -75,13 +80,18 @@ async function follow(promise, watched, watch) {
     }
   };
   const stop = () => native.stop(watch);
-  const timer = onProgress && setInterval(tellOnce, INTERVAL);
-  if (signal) listen(signal, stop);
+  // It is given up if the signal cannot be listened to.
+  promise.catch(() => {});
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
   try {
+    if (signal) listen(signal, stop);
+    timer = onProgress && setInterval(tellOnce, INTERVAL);
     const value = await promise;
     tellOnce();
     if (thrown === undefined) return value;
   } catch (failed) {
+    stop();
     if (thrown === undefined) throw failed;
   } finally {
     clearInterval(timer);

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::output::As;
 use super::{Native, State};
 use crate::error;
-use crate::memory::{copy_of, with_room};
+use crate::memory::with_room;
 use crate::ops::metadata::Nanoseconds;
 use crate::path::{LONGEST_SPELLING, UserPath};
 use crate::policy::{Allowed, Policy, Symlinks};
@@ -41,7 +41,7 @@ impl From<Exception> for Unchecked {
 }
 
 /// An argument is not what the function takes.
-pub const NONSENSE: Exception = Exception("this is not what the native function takes");
+pub const NONSENSE: Exception = Exception::Type("this is not what the native function takes");
 
 /// How many bytes of a path are copied at the most: what is longer is too long, also when it is cut between two
 /// characters.
@@ -96,10 +96,7 @@ impl<'a, 's> Arguments<'a, 's> {
         let room = |length: usize| Ok::<_, Exception>(Vec::with_capacity(length.min(COPIED)));
         let bytes = match self.call.env.as_string(value, room)? {
             Some(bytes) => bytes,
-            None => {
-                let copy = |bytes: &[u8]| bytes[..bytes.len().min(COPIED)].to_vec();
-                self.call.env.with_bytes(value, copy).ok_or(NONSENSE)?
-            }
+            None => self.call.env.copy_bytes(value, room)?.ok_or(NONSENSE)?,
         };
         UserPath::new(bytes).map_err(|_| NONSENSE.into())
     }
@@ -108,13 +105,11 @@ impl<'a, 's> Arguments<'a, 's> {
     pub fn data(&self, index: usize) -> Checked<Vec<u8>> {
         let value = self.value(index)?;
         let env = self.call.env;
-        if let Some(bytes) =
-            env.as_string(value, |length| with_room(length).map_err(not_written))?
-        {
-            return Ok(bytes);
+        let room = |length| with_room(length).map_err(not_written);
+        match env.as_string(value, room)? {
+            Some(bytes) => Ok(bytes),
+            None => env.copy_bytes(value, room)?.ok_or(NONSENSE.into()),
         }
-        let copied = env.with_bytes(value, copy_of).ok_or(NONSENSE)?;
-        copied.map_err(not_written)
     }
 
     /// Names relative to the top of a tree, as bytes, if they are passed.
@@ -124,7 +119,10 @@ impl<'a, 's> Arguments<'a, 's> {
         };
         let env = self.call.env;
         let list = env.as_array(value).ok_or(NONSENSE)?;
-        let name = |value| env.with_bytes(value, <[u8]>::to_vec).ok_or(NONSENSE.into());
+        let name = |value| {
+            let name = env.copy_bytes(value, |length| with_room(length).map_err(not_written))?;
+            name.ok_or(NONSENSE.into())
+        };
         list.into_iter().map(name).collect::<Checked<_>>().map(Some)
     }
 
@@ -177,7 +175,8 @@ impl<'a, 's> Arguments<'a, 's> {
     pub fn nanoseconds(&self, index: usize) -> Checked<Nanoseconds> {
         let value = self.value(index)?;
         let ns = match self.call.env.as_number(value) {
-            Some(number) => Some(number as i128),
+            Some(number) if number.fract() == 0.0 => Some(number as i128),
+            Some(_) => None,
             None => self.call.env.as_bigint(value),
         };
         ns.and_then(Nanoseconds::new).ok_or(NONSENSE.into())
@@ -194,9 +193,14 @@ impl<'a, 's> Arguments<'a, 's> {
     }
 
     fn id(&self, index: usize) -> Checked<Option<u32>> {
-        // The kernel takes 2³²−1 for −1: chown(2).
-        let id = self.number::<i64>(index)? as u32;
-        Ok((id != u32::MAX).then_some(id))
+        match self.number::<i64>(index)? {
+            -1 => Ok(None),
+            // The kernel takes 2³²−1 for −1: chown(2).
+            id => match u32::try_from(id) {
+                Ok(id) => Ok((id != u32::MAX).then_some(id)),
+                Err(_) => Err(NONSENSE.into()),
+            },
+        }
     }
 
     /// A policy: what becomes of symlinks, whether mounts and hard links are refused, and whether changes are.

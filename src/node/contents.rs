@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::{Arguments, Checked};
-use super::job::{Job, Operation, Place, SHORT, at, operations, pool};
+use super::job::{Execution, Job, Operation, SHORT, operations, pool, run};
 use crate::ops::content::{self, ReadOptions, WriteOptions};
 use crate::ops::copy::{self, CopyOptions, Reflink};
 use crate::resolve::{self, Root};
@@ -31,12 +31,12 @@ fn open(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 fn read_file(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let (path, most, form) = (args.path(1)?, args.number(2)?, args.form(3)?);
     let watch = args.watch(4)?;
-    let place = Place::PoolFirst(Arc::clone(&watch));
+    let execution = Execution::PoolFirst(Arc::clone(&watch));
     let read = move |root: &Root, short| {
         let options = ReadOptions { most, short };
         Ok((content::read_file(root, &path, options, &watch)?, form))
     };
-    Ok(at(place, read))
+    Ok(run(execution, read))
 }
 
 fn write_file(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
@@ -48,11 +48,11 @@ fn write_file(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         flush: args.flag(6)?,
     };
     let watch = args.watch(7)?;
-    let place = match data.len() as u64 > SHORT {
-        true => Place::Thread(Arc::clone(&watch)),
-        false => Place::Pool,
+    let execution = match data.len() as u64 > SHORT {
+        true => Execution::Thread(Arc::clone(&watch)),
+        false => Execution::Pool,
     };
-    Ok(at(place, move |root: &Root, _| {
+    Ok(run(execution, move |root: &Root, _| {
         let place = resolve::Place { root, path: &path };
         content::write_file(place, &data, options, &watch)
     }))
@@ -80,8 +80,8 @@ fn copy_file(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     };
     let to = args.root_at(6)?;
     let watch = args.watch(7)?;
-    let place = Place::PoolFirst(Arc::clone(&watch));
-    Ok(at(place, move |root: &Root, most| {
+    let execution = Execution::PoolFirst(Arc::clone(&watch));
+    Ok(run(execution, move |root: &Root, most| {
         let (from, to) = resolve::Place::pair(root, &src, to.as_deref(), &dest);
         let options = CopyOptions { most, ..options };
         copy::copy_file(from, to, options, &watch)

@@ -12,7 +12,7 @@ use crate::ops::metadata::IfCached;
 use crate::path::UserPath;
 use crate::resolve::Root;
 use crate::sys::node_api::{
-    Call, Deferred, Env, Exception, Function, Result, Settled, Task, Value, on_pool,
+    Call, Deferred, Env, Exception, Function, PANICKED, Result, Settled, Task, Value, on_pool,
 };
 use crate::watch::Watch;
 
@@ -52,11 +52,11 @@ pub trait Job: Send + 'static {
     }
 
     /// Where a promise of it is worked for.
-    fn place(&self) -> Place {
-        Place::Pool
+    fn execution(&self) -> Execution {
+        Execution::Pool
     }
 
-    /// Does it, unless that takes long: see [`Place::PoolFirst`].
+    /// Does it, unless that takes long: see [`Execution::PoolFirst`].
     fn run_if_short(&self, _root: &Root) -> Option<error::Result<Output>> {
         None
     }
@@ -64,7 +64,7 @@ pub trait Job: Send + 'static {
 
 /// Where a promise is worked for.
 #[derive(Clone)]
-pub enum Place {
+pub enum Execution {
     /// On libuv's pool, as that of `fs.promises`. Its few threads are shared, and an environment that ends waits
     /// for them: for short work alone.
     Pool,
@@ -93,14 +93,14 @@ where
     Pool(run)
 }
 
-/// Work that [`Place`] says where to do. It is passed how much it may do, in bytes: what is more fails for
+/// Work that [`Execution`] says where to do. It is passed how much it may do, in bytes: what is more fails for
 /// [`Reason::TakesLong`].
-pub fn at<F, T>(place: Place, run: F) -> impl Job
+pub fn run<F, T>(execution: Execution, run: F) -> impl Job
 where
     F: Fn(&Root, u64) -> error::Result<T> + Send + 'static,
     T: Into<Output> + 'static,
 {
-    struct At<F>(Place, F);
+    struct At<F>(Execution, F);
     impl<F, T> Job for At<F>
     where
         F: Fn(&Root, u64) -> error::Result<T> + Send + 'static,
@@ -110,7 +110,7 @@ where
             (self.1)(root, u64::MAX).map(Into::into)
         }
 
-        fn place(&self) -> Place {
+        fn execution(&self) -> Execution {
             self.0.clone()
         }
 
@@ -121,7 +121,7 @@ where
             }
         }
     }
-    At(place, run)
+    At(execution, run)
 }
 
 /// What is read or copied on the pool at the most, in bytes. More takes longer than it takes to start a thread,
@@ -184,18 +184,22 @@ pub fn start<'s, J: Job>(
         IfCached::Answer(done) => return answer(call, &state, done),
         IfCached::Wait(fd) => fd,
     };
-    let place = job.place();
+    let execution = job.execution();
     let task = Box::new(Work {
         root,
         job: Some(job),
-        is_short: matches!(place, Place::PoolFirst(_)),
+        runs: match execution {
+            Execution::Pool => Runs::Pool,
+            Execution::PoolFirst(_) => Runs::PoolFirst,
+            Execution::Thread(_) => Runs::Thread,
+        },
         to_close,
-        done: None,
+        outcome: Outcome::None,
     });
     let (deferred, promise) = call.env.promise()?;
-    match place {
-        Place::Pool | Place::PoolFirst(_) => on_pool(call.env, deferred, task)?,
-        Place::Thread(watch) => state.threads.start(call.env, deferred, task, watch)?,
+    match execution {
+        Execution::Pool | Execution::PoolFirst(_) => on_pool(call.env, deferred, task)?,
+        Execution::Thread(watch) => state.threads.start(call.env, deferred, task, watch),
     }
     Ok(Some(promise))
 }
@@ -240,49 +244,74 @@ pub const FUNCTIONS: &[Function] = &[
 struct Work<J> {
     root: Arc<Root>,
     job: Option<J>,
-    /// Whether it is done on the pool, and goes on elsewhere if it takes long.
-    is_short: bool,
+    runs: Runs,
+    /// What a lookup has opened that gave no answer.
     to_close: Option<OwnedFd>,
-    done: Option<error::Result<Output>>,
+    outcome: Outcome,
+}
+
+/// Where a job runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    Pool,
+    /// Unless it takes long.
+    PoolFirst,
+    Thread,
+}
+
+/// What came of a job.
+enum Outcome {
+    /// Nothing yet; or it panicked.
+    None,
+    TakesLong,
+    Done(error::Result<Output>),
 }
 
 impl<J: Job> Task for Work<J> {
     fn work(&mut self) {
         self.to_close = None;
-        self.done = match self.is_short {
-            true => self
-                .job
-                .as_ref()
-                .and_then(|job| job.run_if_short(&self.root)),
-            false => self.job.take().map(|job| job.run(&self.root)),
+        self.outcome = match (self.runs, self.job.take()) {
+            (Runs::PoolFirst, Some(job)) => match job.run_if_short(&self.root) {
+                Some(done) => Outcome::Done(done),
+                None => {
+                    self.job = Some(job);
+                    Outcome::TakesLong
+                }
+            },
+            (_, Some(job)) => Outcome::Done(job.run(&self.root)),
+            (_, None) => Outcome::None,
         };
     }
 
     fn settle<'s>(&mut self, env: Env<'s>) -> Result<Settled<'s>> {
-        match &mut self.done {
-            Some(Ok(output)) => {
-                let value = output.value(env, &*env.kept::<State>()?)?;
+        let state = env.kept::<State>()?;
+        if self.runs == Runs::Thread {
+            state.threads.one_is_free(env);
+        }
+        match &mut self.outcome {
+            Outcome::Done(Ok(output)) => {
+                let value = output.value(env, &state)?;
                 let value = value.map_or_else(|| env.undefined(), Ok)?;
                 Ok(Settled::Resolved(value))
             }
-            Some(Err(error)) => Ok(Settled::Rejected(env.string(&parts(error))?)),
-            None if self.is_short && self.job.is_some() => Ok(Settled::Unfinished),
-            None => Err(Exception("the operation panicked")),
+            Outcome::Done(Err(error)) => Ok(Settled::Rejected(env.string(&parts(error))?)),
+            Outcome::TakesLong => Ok(Settled::Unfinished),
+            Outcome::None => Err(Exception::Failed(PANICKED)),
         }
     }
 
     fn handed_over(&mut self) {
-        if let Some(Ok(output)) = self.done.take() {
+        if let Outcome::Done(Ok(output)) = std::mem::replace(&mut self.outcome, Outcome::None) {
             output.handed_over();
         }
     }
 
     fn go_on(mut self: Box<Self>, env: Env<'_>, promise: Deferred) {
-        self.is_short = false;
-        let place = self.job.as_ref().map(Job::place);
-        if let (Some(Place::PoolFirst(watch)), Ok(state)) = (place, env.kept::<State>()) {
-            // Nobody waits any more if that fails: the environment is ending.
-            let _ = state.threads.start(env, promise, self, watch);
+        self.runs = Runs::Thread;
+        self.outcome = Outcome::None;
+        let execution = self.job.as_ref().map(Job::execution);
+        if let (Some(Execution::PoolFirst(watch)), Ok(state)) = (execution, env.kept::<State>()) {
+            state.threads.start(env, promise, self, watch);
         }
     }
 }

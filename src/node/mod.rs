@@ -76,10 +76,10 @@ pub fn fill(env: Env<'_>, exports: Value<'_>) -> Result<()> {
     };
     let calls = env.functions(operations().map(|operation| &operation.call))?;
     let starts = env.functions(operations().map(|operation| &operation.start))?;
-    env.set(exports, "calls", calls)?;
-    env.set(exports, "starts", starts)?;
+    env.define(exports, "calls", calls)?;
+    env.define(exports, "starts", starts)?;
     for function in roots::FUNCTIONS.iter().chain(job::FUNCTIONS) {
-        env.set(exports, function.name, env.function(function)?)?;
+        env.define(exports, function.name, env.function(function)?)?;
     }
     Ok(())
 }

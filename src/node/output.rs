@@ -26,7 +26,7 @@ pub enum Output {
     Words(Box<Words>),
     /// A string or a Buffer.
     Text(Vec<u8>, As),
-    /// A batch of a walk: its entries as a string or a Buffer, what truncated it, and whether it is the last.
+    /// A batch of a walk: its entries, behind a letter for what truncated the walk and one for whether it is the last.
     Batch(Batch, As),
     /// A handle of a root.
     Root(Root),
@@ -74,13 +74,13 @@ impl Output {
             Self::Text(bytes, form) => text(env, bytes, form),
             Self::Batch(batch, form) => {
                 let truncated = match batch.truncated {
-                    None => "",
-                    Some(Truncated::Depth) => "maxDepth",
-                    Some(Truncated::Entries) => "maxEntries",
+                    None => b'-',
+                    Some(Truncated::Depth) => b'd',
+                    Some(Truncated::Entries) => b'e',
                 };
-                let entries = text(env, batch.names.into_bytes(), form)?;
-                let truncated = env.string(truncated.as_bytes())?;
-                env.array(&[entries, truncated, env.boolean(batch.is_last)?])
+                let is_last = if batch.is_last { b'l' } else { b'-' };
+                let head = [truncated, is_last, 0];
+                text(env, [&head, &*batch.names.into_bytes()].concat(), form)
             }
             Self::Root(root) => state.handles.add(env, Native::root(env, state, root)),
         };
@@ -102,7 +102,7 @@ fn text<'s>(env: Env<'s>, bytes: Vec<u8>, form: As) -> Result<Value<'s>> {
     }
 }
 
-/// Numbers of 64 bits: doubles, or integers, in the order of `lib/words.js`.
+/// Numbers of 64 bits: doubles, or integers, in the order of `lib/results.js`.
 pub struct Words {
     list: [u64; Self::MOST],
     count: usize,

@@ -70,9 +70,10 @@ pub const FUNCTIONS: &[Function] = &[
         body: |call| {
             let state = call.env.kept::<State>()?;
             let Progress { entries, bytes } = watch_of(call, &state)?.progress();
-            let numbers = [entries, bytes].map(|number| call.env.number(number as f64));
-            let [entries, bytes] = numbers;
-            call.env.array(&[entries?, bytes?]).map(Some)
+            let words = [entries, bytes].map(|number| (number as f64).to_bits());
+            let array = call.get(1).ok_or(NONSENSE)?;
+            call.env.fill(array, &words)?;
+            Ok(None)
         },
     },
     // The process waits for libuv's pool when it exits, and runs no cleanup hook before.

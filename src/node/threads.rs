@@ -1,57 +1,96 @@
 //! The threads of long work: what takes long must not hold libuv's pool, whose few threads are shared with
 //! `fs.promises`. An environment that ends waits for its pool before it runs any hook that could stop work there.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::sys::node_api::{Deferred, Env, Result, Task, on_pool, on_thread};
+use crate::sys::node_api::{Deferred, Env, Task, on_pool, on_thread};
 use crate::watch::Watch;
 
-/// How many threads there are at a time; further work is done by the pool.
+/// How many threads there are at a time; further work waits for one.
 const MOST: usize = 32;
 
 /// The stack of a thread, in bytes: what the work needs of it is constant, whatever the tree.
 const STACK: usize = 512 << 10;
 
-/// The threads of one environment, and the watches that stop them.
+/// The threads of one environment.
 #[derive(Default)]
-pub struct Threads(RefCell<Vec<(JoinHandle<()>, Arc<Watch>)>>);
+pub struct Threads {
+    /// Each with the watch that stops it.
+    running: RefCell<Vec<(JoinHandle<()>, Arc<Watch>)>>,
+    /// How many tasks have a thread.
+    count: Cell<usize>,
+    waiting: RefCell<VecDeque<Waiting>>,
+}
+
+/// A task that waits for a thread.
+struct Waiting {
+    promise: Deferred,
+    task: Box<dyn Task>,
+    watch: Arc<Watch>,
+}
 
 impl Threads {
-    /// Has `task` done, until `watch` stops it.
-    pub fn start(
-        &self,
-        env: Env<'_>,
-        promise: Deferred,
-        task: Box<dyn Task>,
-        watch: Arc<Watch>,
-    ) -> Result<()> {
-        let count = {
-            let mut running = self.0.borrow_mut();
-            running.retain(|(thread, _)| !thread.is_finished());
-            running.len()
+    /// Has `task` done, until `watch` stops it. It waits if there are many others.
+    pub fn start(&self, env: Env<'_>, promise: Deferred, task: Box<dyn Task>, watch: Arc<Watch>) {
+        let waiting = Waiting {
+            promise,
+            task,
+            watch,
         };
-        if count >= MOST {
-            return on_pool(env, promise, task);
+        match self.count.get() < MOST {
+            true => self.begin(env, waiting),
+            false => self.waiting.borrow_mut().push_back(waiting),
         }
+    }
+
+    /// A task that had a thread is done: the next one begins.
+    pub fn one_is_free(&self, env: Env<'_>) {
+        self.count.set(self.count.get().saturating_sub(1));
+        let (finished, running) = self
+            .running
+            .take()
+            .into_iter()
+            .partition(|(thread, _)| thread.is_finished());
+        self.running.replace(running);
+        join(finished);
+        let next = self.waiting.borrow_mut().pop_front();
+        if let Some(next) = next {
+            self.begin(env, next);
+        }
+    }
+
+    fn begin(&self, env: Env<'_>, next: Waiting) {
+        let Waiting {
+            promise,
+            task,
+            watch,
+        } = next;
+        self.count.set(self.count.get() + 1);
         // Hooks of a script may run in here, and call us again: nothing is borrowed.
         match on_thread(env, promise, task, STACK) {
-            Ok(thread) => self.0.borrow_mut().push((thread, watch)),
-            Err((promise, task)) => on_pool(env, promise, task)?,
+            Ok(thread) => self.running.borrow_mut().push((thread, watch)),
+            // Where no thread is to be had, the pool does it. If that fails, too, there is no memory.
+            Err((promise, task)) => drop(on_pool(env, promise, task)),
         }
-        Ok(())
     }
 
     /// Stops the work, and returns when no thread runs any more: the library may be unloaded then.
     pub fn end(&self) {
-        let running = self.0.take();
+        drop(self.waiting.take());
+        let running = self.running.take();
         for (_, watch) in &running {
             watch.stop();
         }
-        for (thread, _) in running {
-            // A panic was caught where the work was done.
-            let _ = thread.join();
-        }
+        join(running);
+    }
+}
+
+fn join(threads: Vec<(JoinHandle<()>, Arc<Watch>)>) {
+    for (thread, _) in threads {
+        // A panic was caught where the work was done.
+        let _ = thread.join();
     }
 }

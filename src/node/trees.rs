@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use super::Native;
 use super::arguments::{Arguments, Checked, NONSENSE};
 use super::contents::REFLINKS;
-use super::job::{Job, Operation, Place, at, operations, pool};
+use super::job::{Execution, Job, Operation, operations, pool, run};
 use super::output::Output;
 use crate::ops::tree::copy::{CopyTreeOptions, copy_tree};
 use crate::ops::tree::copy_entry::{Existing, Keep};
@@ -25,10 +25,10 @@ pub const OPERATIONS: &[Operation] = operations! {
 };
 
 /// Where work is done that goes through a tree if it `is_recursive`.
-fn place(is_recursive: bool, watch: &Arc<Watch>) -> Place {
+fn execution(is_recursive: bool, watch: &Arc<Watch>) -> Execution {
     match is_recursive {
-        true => Place::Thread(Arc::clone(watch)),
-        false => Place::Pool,
+        true => Execution::Thread(Arc::clone(watch)),
+        false => Execution::Pool,
     }
 }
 
@@ -39,8 +39,8 @@ fn readdir(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         typed: args.flag(4)?,
     };
     let watch = args.watch(5)?;
-    Ok(at(
-        place(options.recursive, &watch),
+    Ok(run(
+        execution(options.recursive, &watch),
         move |root: &Root, _| {
             let names = list::read_directory(root, &path, options, &watch)?;
             Ok((names, form))
@@ -48,7 +48,7 @@ fn readdir(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     ))
 }
 
-/// The next batch of a cursor, which `walk` of `roots` makes; nothing, once it is closed.
+/// The next batch of a cursor, which `cursor` of `roots` makes; nothing, once it is closed.
 fn next_batch(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let Some(Native::Cursor(cursor)) = args.native(1)? else {
         return Err(NONSENSE.into());
@@ -66,7 +66,7 @@ fn next_batch(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 fn rm(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let (path, recursive, force) = (args.path(1)?, args.flag(2)?, args.flag(3)?);
     let watch = args.watch(4)?;
-    Ok(at(place(recursive, &watch), move |root: &Root, _| {
+    Ok(run(execution(recursive, &watch), move |root: &Root, _| {
         remove::remove(root, &path, recursive, force, &watch)
     }))
 }
@@ -83,8 +83,8 @@ fn cp(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         only: args.names(9)?.map(|names| names.into_iter().collect()),
     };
     let watch = args.watch(10)?;
-    Ok(at(
-        place(options.recursive, &watch),
+    Ok(run(
+        execution(options.recursive, &watch),
         move |root: &Root, _| {
             let (from, to) = resolve::Place::pair(root, &src, to.as_deref(), &dest);
             copy_tree(from, to, &options, &watch)
@@ -92,7 +92,7 @@ fn cp(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     ))
 }
 
-/// What a copy keeps, by the bits that `lib/methods/trees.js` has for it.
+/// What a copy keeps, by the bits that `lib/methods.js` has for it.
 fn keep(bits: u32) -> Keep {
     let has = |bit: u32| bits & (1 << bit) != 0;
     Keep {
@@ -112,8 +112,8 @@ fn move_tree(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         flush: args.flag(5)?,
     };
     let watch = args.watch(6)?;
-    let place = Place::PoolFirst(Arc::clone(&watch));
-    Ok(at(place, move |root: &Root, most| {
+    let execution = Execution::PoolFirst(Arc::clone(&watch));
+    Ok(run(execution, move |root: &Root, most| {
         let (from, to) = resolve::Place::pair(root, &src, to.as_deref(), &dest);
         relocate::relocate(from, to, options, most, &watch)
     }))

@@ -1,8 +1,10 @@
 //! Node-API, as far as the binding needs it, in safe types. Nothing here knows what the package does.
 //!
-//! No function here calls a script, and nothing that the engine finalizes after an environment has ended
+//! No function here calls a function of a script. Hooks that a script has set (`async_hooks`) may run while a promise
+//! is made or settled: nothing is borrowed then. Nothing that the engine finalizes after an environment has ended
 //! refers to anything of that environment: functions are `static`, and a handle owns what it refers to.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::ffi::{c_char, c_void};
@@ -17,8 +19,8 @@ use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
 
 use napi_sys::{
-    Status, TypedarrayType, napi_async_work, napi_callback_info, napi_deferred, napi_env,
-    napi_status, napi_threadsafe_function, napi_value,
+    Status, napi_async_work, napi_callback_info, napi_deferred, napi_env, napi_status,
+    napi_threadsafe_function, napi_value,
 };
 
 /// The environment of a call: an instance of Node, in the main thread or in a worker. `'s` is the scope in which
@@ -36,9 +38,14 @@ pub struct Value<'s> {
     scope: PhantomData<&'s ()>,
 }
 
-/// Why a call cannot go on: the text of an error, unless the engine has an exception of its own.
+/// Why a call cannot go on, unless the engine has an exception of its own.
 #[derive(Debug)]
-pub struct Exception(pub &'static str);
+pub enum Exception {
+    /// A `TypeError`: the caller has passed nonsense.
+    Type(&'static str),
+    /// An `Error`.
+    Failed(&'static str),
+}
 
 /// The result of a call of Node-API.
 pub type Result<T> = std::result::Result<T, Exception>;
@@ -46,9 +53,12 @@ pub type Result<T> = std::result::Result<T, Exception>;
 fn check(status: napi_status) -> Result<()> {
     match status {
         Status::napi_ok => Ok(()),
-        _ => Err(Exception("a call of Node-API failed")),
+        _ => Err(Exception::Failed("a call of Node-API failed")),
     }
 }
+
+/// What makes an error of a message.
+type Make = unsafe extern "C" fn(napi_env, napi_value, napi_value, *mut napi_value) -> napi_status;
 
 // ---- functions ----
 
@@ -103,14 +113,17 @@ unsafe extern "C" fn enter(env: napi_env, info: napi_callback_info) -> napi_valu
     // SAFETY: it is what `Env::function` passed.
     let function = unsafe { &*data.cast::<Function>() };
     let env = Env::of(env);
-    let count = count.min(MOST_ARGUMENTS);
+    if count > MOST_ARGUMENTS {
+        env.throw(&Exception::Type("there are too many arguments"));
+        return ptr::null_mut();
+    }
     let call = Call {
         env,
         count,
         arguments,
     };
     let done = catch_unwind(AssertUnwindSafe(|| (function.body)(&call)));
-    match done.unwrap_or(Err(Exception(PANICKED))) {
+    match done.unwrap_or(Err(Exception::Failed(PANICKED))) {
         Ok(Some(value)) => value.raw,
         Ok(None) => ptr::null_mut(),
         Err(exception) => {
@@ -120,7 +133,8 @@ unsafe extern "C" fn enter(env: napi_env, info: napi_callback_info) -> napi_valu
     }
 }
 
-const PANICKED: &str = "the operation panicked";
+/// The text of the error of a call that panicked.
+pub const PANICKED: &str = "the operation panicked";
 
 // ---- values ----
 
@@ -223,7 +237,7 @@ impl<'s> Env<'s> {
                 // SAFETY: the engine has refused the memory, so that it is ours again.
                 Err(*unsafe { Box::from_raw(owned) })
             }
-            _ => Ok(Err(Exception("no memory for a Buffer"))),
+            _ => Ok(Err(Exception::Failed("no memory for a Buffer"))),
         }
     }
 
@@ -242,19 +256,6 @@ impl<'s> Env<'s> {
         Ok(value)
     }
 
-    /// An array.
-    pub fn array(self, elements: &[Value<'_>]) -> Result<Value<'s>> {
-        // SAFETY: `env` is live, and the out-pointer outlives the call.
-        let array = self.made(|env, out| unsafe {
-            napi_sys::napi_create_array_with_length(env, elements.len(), out)
-        })?;
-        for (index, element) in (0..).zip(elements) {
-            // SAFETY: both are values of this environment.
-            check(unsafe { napi_sys::napi_set_element(self.raw, array.raw, index, element.raw) })?;
-        }
-        Ok(array)
-    }
-
     /// An object with these functions.
     pub fn functions(
         self,
@@ -263,16 +264,27 @@ impl<'s> Env<'s> {
         // SAFETY: as above.
         let object = self.made(|env, out| unsafe { napi_sys::napi_create_object(env, out) })?;
         for function in functions {
-            self.set(object, function.name, self.function(function)?)?;
+            self.define(object, function.name, self.function(function)?)?;
         }
         Ok(object)
     }
 
-    /// Sets a property of an object.
-    pub fn set(self, object: Value<'_>, name: &str, value: Value<'_>) -> Result<()> {
-        let name = self.string(name.as_bytes())?;
-        // SAFETY: all are values of this environment.
-        check(unsafe { napi_sys::napi_set_property(self.raw, object.raw, name.raw, value.raw) })
+    /// Defines a property of an object: a setter that it inherits is not asked.
+    pub fn define(self, object: Value<'_>, name: &str, value: Value<'_>) -> Result<()> {
+        let property = napi_sys::napi_property_descriptor {
+            utf8name: ptr::null(),
+            name: self.string(name.as_bytes())?.raw,
+            method: None,
+            getter: None,
+            setter: None,
+            value: value.raw,
+            attributes: napi_sys::PropertyAttributes::enumerable,
+            data: ptr::null_mut(),
+        };
+        // SAFETY: all are values of this environment, and the descriptor outlives the call.
+        check(unsafe {
+            napi_sys::napi_define_properties(self.raw, object.raw, 1, &raw const property)
+        })
     }
 
     /// A function.
@@ -290,7 +302,7 @@ impl<'s> Env<'s> {
 
     /// Throws `exception`, unless the engine has one already.
     fn throw(self, exception: &Exception) {
-        if self.take_exception_if(false).is_some() {
+        if self.has_exception() {
             return;
         }
         if let Ok(error) = self.error(exception) {
@@ -301,30 +313,26 @@ impl<'s> Env<'s> {
 
     /// The `Error` of `exception`, or the exception that the engine has, which is not thrown any more.
     fn error(self, exception: &Exception) -> Result<Value<'s>> {
-        if let Some(thrown) = self.take_exception_if(true) {
-            return Ok(thrown);
+        if self.has_exception() {
+            // SAFETY: `env` is live, and the out-pointer outlives the call.
+            return self
+                .made(|env, out| unsafe { napi_sys::napi_get_and_clear_last_exception(env, out) });
         }
-        let message = self.string(exception.0.as_bytes())?;
+        let (make, text): (Make, _) = match exception {
+            Exception::Type(text) => (napi_sys::napi_create_type_error, text),
+            Exception::Failed(text) => (napi_sys::napi_create_error, text),
+        };
+        let message = self.string(text.as_bytes())?;
         // SAFETY: `message` is a string of this environment, and the out-pointer outlives the call.
-        self.made(|env, out| unsafe {
-            napi_sys::napi_create_type_error(env, ptr::null_mut(), message.raw, out)
-        })
+        self.made(|env, out| unsafe { make(env, ptr::null_mut(), message.raw, out) })
     }
 
-    /// The exception that the engine has, if any: taken from it, or left there.
-    fn take_exception_if(self, take: bool) -> Option<Value<'s>> {
+    /// Whether the engine has an exception that is not caught yet.
+    fn has_exception(self) -> bool {
         let mut is_pending = false;
         // SAFETY: `env` is live, and the out-pointer outlives the call.
-        check(unsafe { napi_sys::napi_is_exception_pending(self.raw, &raw mut is_pending) })
-            .ok()?;
-        match (is_pending, take) {
-            (false, _) => None,
-            (true, false) => Some(Value::of(ptr::null_mut())),
-            // SAFETY: as above.
-            (true, true) => self
-                .made(|env, out| unsafe { napi_sys::napi_get_and_clear_last_exception(env, out) })
-                .ok(),
-        }
+        let status = unsafe { napi_sys::napi_is_exception_pending(self.raw, &raw mut is_pending) };
+        status == Status::napi_ok && is_pending
     }
 }
 
@@ -436,47 +444,43 @@ impl<'s> Env<'s> {
         }
     }
 
-    /// What `read` makes of the bytes of `value`, a typed array or a `DataView`; none of one that is detached.
-    pub fn with_bytes<T>(self, value: Value<'_>, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
-        let (mut kind, mut length, mut start) = (0, 0, ptr::null_mut());
-        // SAFETY: `value` is of this environment, and the out-pointers outlive the call; the others may be null.
+    /// A copy of the bytes of `value`, a typed array or a `DataView`: none of one that is detached. `room` gives a list
+    /// with room for so many bytes, or for less: the rest is cut then.
+    pub fn copy_bytes<E>(
+        self,
+        value: Value<'_>,
+        room: impl FnOnce(usize) -> std::result::Result<Vec<u8>, E>,
+    ) -> std::result::Result<Option<Vec<u8>>, E> {
+        let (mut is_view, mut start, mut length) = (false, ptr::null_mut(), 0);
+        // The length is in bytes: `napi_get_typedarray_info` does not know the elements of each kind.
+        // SAFETY: `value` is of this environment, and the out-pointers outlive the calls.
         let status = unsafe {
-            napi_sys::napi_get_typedarray_info(
-                self.raw,
-                value.raw,
-                &raw mut kind,
-                &raw mut length,
-                &raw mut start,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
-        };
-        let length = match status {
-            Status::napi_ok => length.checked_mul(element_size(kind))?,
-            _ => {
-                // SAFETY: as above.
-                let status = unsafe {
-                    napi_sys::napi_get_dataview_info(
-                        self.raw,
-                        value.raw,
-                        &raw mut length,
-                        &raw mut start,
-                        ptr::null_mut(),
-                        ptr::null_mut(),
-                    )
-                };
-                if status != Status::napi_ok {
-                    return None;
-                }
-                length
+            match napi_sys::napi_is_buffer(self.raw, value.raw, &raw mut is_view) {
+                Status::napi_ok if is_view => napi_sys::napi_get_buffer_info(
+                    self.raw,
+                    value.raw,
+                    &raw mut start,
+                    &raw mut length,
+                ),
+                _ => return Ok(None),
             }
         };
-        if start.is_null() || length == 0 {
-            return Some(read(&[]));
+        if status != Status::napi_ok {
+            return Ok(None);
         }
-        // SAFETY: the engine has said so; the memory stays where it is while no script runs, and `read` cannot
-        // run one. Another thread may write to memory that is shared: the bytes are copied, whatever they are.
-        Some(read(unsafe { slice::from_raw_parts(start.cast(), length) }))
+        let mut bytes = room(length)?;
+        bytes.clear();
+        let length = length.min(bytes.capacity());
+        if !start.is_null() {
+            // SAFETY: the engine has said that there are so many bytes, which stay where they are while no script
+            // runs, and there is room for them. Another thread may write to memory that is shared: whatever is
+            // copied then are bytes, and no reference to that memory is made.
+            unsafe {
+                ptr::copy_nonoverlapping(start.cast::<u8>(), bytes.as_mut_ptr(), length);
+                bytes.set_len(length);
+            }
+        }
+        Ok(Some(bytes))
     }
 
     /// Copies `words` to the start of the ArrayBuffer `value`, as far as they fit.
@@ -521,23 +525,6 @@ impl<'s> Env<'s> {
         // SAFETY: as above.
         let status = unsafe { napi_sys::napi_typeof(self.raw, value.raw, &raw mut kind) };
         status == Status::napi_ok && kind == napi_sys::ValueType::napi_undefined
-    }
-}
-
-/// The size of an element of a typed array, in bytes. Of a kind that is not known here, none is read.
-fn element_size(kind: i32) -> usize {
-    match kind {
-        TypedarrayType::int8_array
-        | TypedarrayType::uint8_array
-        | TypedarrayType::uint8_clamped_array => 1,
-        TypedarrayType::int16_array | TypedarrayType::uint16_array => 2,
-        TypedarrayType::int32_array
-        | TypedarrayType::uint32_array
-        | TypedarrayType::float32_array => 4,
-        TypedarrayType::float64_array
-        | TypedarrayType::bigint64_array
-        | TypedarrayType::biguint64_array => 8,
-        _ => 0,
     }
 }
 
@@ -593,11 +580,13 @@ impl<T: 'static> Handles<T> {
         let made = env.made(|env, out| unsafe {
             napi_sys::napi_create_external(env, held.cast(), finalize, ptr::null_mut(), out)
         });
-        match made {
-            Ok(_) => self.0.borrow_mut().insert(held),
+        match &made {
+            Ok(_) => {
+                self.0.borrow_mut().insert(held);
+            }
             // SAFETY: there is no handle that would drop it.
-            Err(_) => drop_unlisted(unsafe { Box::from_raw(held) }),
-        };
+            Err(_) => drop(unsafe { Box::from_raw(held) }),
+        }
         made
     }
 
@@ -613,11 +602,6 @@ impl<T: 'static> Handles<T> {
         // SAFETY: it is listed, hence it was not dropped; it is not while the scope `'s` has its handle.
         is_ours.then(|| unsafe { &(*held).value })
     }
-}
-
-fn drop_unlisted<T>(held: Box<Held<T>>) -> bool {
-    drop(held);
-    false
 }
 
 /// # Safety
@@ -671,15 +655,15 @@ impl Drop for Weight {
 // ---- the state of an environment ----
 
 impl Env<'_> {
-    /// Keeps `state` for as long as the environment lives. To be called once.
+    /// Keeps `state` for as long as the environment lives. To be called once: another state is not kept.
     pub fn keep<S: 'static>(self, state: Rc<S>) -> Result<()> {
-        let data = Box::into_raw(Box::new(state));
+        let data = Box::into_raw(Box::new(state as Rc<dyn Any>));
         // SAFETY: `env` is live, and what it is to keep stays where it is until the finalizer drops it.
         let status = unsafe {
             napi_sys::napi_set_instance_data(
                 self.raw,
                 data.cast(),
-                Some(drop_state::<S>),
+                Some(drop_state),
                 ptr::null_mut(),
             )
         };
@@ -690,16 +674,15 @@ impl Env<'_> {
         check(status)
     }
 
-    /// What [`Env::keep`] keeps, which has to be an `S`.
+    /// What [`Env::keep`] keeps.
     pub fn kept<S: 'static>(self) -> Result<Rc<S>> {
+        const NOT_LOADED: Exception = Exception::Failed("the addon is not loaded here");
         let mut data = ptr::null_mut();
         // SAFETY: `env` is live, and the out-pointer outlives the call.
         check(unsafe { napi_sys::napi_get_instance_data(self.raw, &raw mut data) })?;
-        // SAFETY: it is null, or what `keep` made of an `Rc<S>`: this library keeps nothing else.
-        let state = unsafe { data.cast::<Rc<S>>().as_ref() };
-        state
-            .map(Rc::clone)
-            .ok_or(Exception("the addon is not loaded here"))
+        // SAFETY: it is null, or what `keep` made: this library keeps nothing else.
+        let state = unsafe { data.cast::<Rc<dyn Any>>().as_ref() }.ok_or(NOT_LOADED)?;
+        Rc::downcast(Rc::clone(state)).map_err(|_| NOT_LOADED)
     }
 
     /// Has `end` called with `state` when the environment ends, before what was asked for earlier.
@@ -729,9 +712,9 @@ unsafe extern "C" fn run_at_end<S: 'static>(data: *mut c_void) {
 
 /// # Safety
 /// `data` is what `Env::keep` passed, and comes once.
-unsafe extern "C" fn drop_state<S>(_: napi_env, data: *mut c_void, _: *mut c_void) {
+unsafe extern "C" fn drop_state(_: napi_env, data: *mut c_void, _: *mut c_void) {
     // SAFETY: see above.
-    drop(unsafe { Box::from_raw(data.cast::<Rc<S>>()) });
+    drop(unsafe { Box::from_raw(data.cast::<Rc<dyn Any>>()) });
 }
 
 // ---- promises ----
@@ -986,7 +969,7 @@ pub unsafe extern "C" fn napi_register_module_v1(env: napi_env, exports: napi_va
     let env = Env::of(env);
     let exports = Value::of(exports);
     let filled = catch_unwind(|| crate::node::fill(env, exports));
-    match filled.unwrap_or(Err(Exception(PANICKED))) {
+    match filled.unwrap_or(Err(Exception::Failed(PANICKED))) {
         Ok(()) => exports.raw,
         Err(exception) => {
             env.throw(&exception);

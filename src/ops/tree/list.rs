@@ -36,7 +36,7 @@ pub fn read_directory(
     Ok(list.names)
 }
 
-/// Names in directories, in the form in which `lib/names.js` takes them apart: a NUL behind each. Where types are
+/// Names in directories, in the form in which `lib/results.js` takes them apart: a NUL behind each. Where types are
 /// wanted, the letter of its type stands before each, and before the first one of a directory the path of that
 /// directory with a `/` before it.
 #[derive(Clone, Debug, Default)]
