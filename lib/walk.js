@@ -38,7 +38,7 @@ function walk(root, path, options) {
         }
         truncated = batch[1] || null;
         isLast = batch[2];
-        yield* entries(batch[0]);
+        yield* entries(batch[0], asBuffers);
       }
     } finally {
       native.closeCursor(cursor);
