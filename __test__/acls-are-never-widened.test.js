@@ -327,3 +327,18 @@ test('the users can do what the ACLs say', (t) => {
   const others = { 'of a named group': '', 'of the group of the named user': '', stranger: '' };
   assert.deepStrictEqual(rights(at('file')), { ...expected, ...others });
 });
+
+test('a default ACL that was removed is not brought back by the name that XFS has for it', (t) => {
+  const [one, other] = [place(t, 'xfs'), place(t, 'btrfs')];
+  fs.mkdirSync(one.at('dir'), { mode: 0o755 });
+  setfacl(one.at('dir'), GENEROUS);
+  one.root.move('dir', 'dir', { to: other.root });
+  assert.match(getfacl(other.at('dir')), /^default:user:2001:rwx$/m);
+  execFileSync('setfacl', ['--remove-all', '--remove-default', other.at('dir')]);
+  other.root.move('dir', 'dir', { to: one.root });
+  assert.doesNotMatch(getfacl(one.at('dir')), /default:/);
+  setfacl(one.at('dir'), GENEROUS);
+  one.root.cp('dir', 'copy', { recursive: true, preserve: ['xattr'] });
+  assert.doesNotMatch(getfacl(one.at('copy')), /default:/);
+  for (const { root } of [one, other]) root.close();
+});

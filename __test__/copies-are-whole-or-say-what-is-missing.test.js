@@ -84,6 +84,76 @@ for (const kind of KINDS) {
   }
 }
 
+for (const kind of ['tmpfs', 'ext4', 'overlayfs', 'bindfs']) {
+  test(`${kind}: a file that is removed and made anew all the time stops no copy of the others`, async (t) => {
+    if (withoutAttaching()) return t.skip(withoutAttaching());
+    const names = Array.from({ length: 8 }, (_, i) => `file ${i}`);
+    const tree = Object.fromEntries(names.map((name) => [name, 'content']));
+    const { dir, root, at } = scene(t, kind, { src: { ...tree, dir: { inner: 'inner' } } });
+    const errors = [];
+    await attacked(
+      t,
+      SLOWED,
+      (dir, names) => {
+        while (!exists(path.join(dir, 'done'))) {
+          for (const pause of [0, 1]) {
+            for (const name of names) {
+              const at = path.join(dir, 'src', name);
+              if (pause === 0) fs.unlinkSync(at);
+              else fs.writeFileSync(at, 'content');
+            }
+            rest(1 + Math.random());
+          }
+        }
+      },
+      [dir, names],
+      () => {
+        for (let i = 0; i < 4; i++) {
+          errors.push(thrownBy(() => root.cp('src', `dest ${i}`, { ...RECURSIVE, ignoreVanished: true })));
+        }
+        fs.writeFileSync(at('done'), '');
+      },
+    );
+    assert.deepStrictEqual(errors, [undefined, undefined, undefined, undefined]);
+    for (let i = 0; i < 4; i++)
+      assert.strictEqual(fs.readFileSync(at(`dest ${i}`, 'dir/inner'), 'utf8'), 'inner');
+  });
+}
+
+for (const ignoreVanished of [false, true]) {
+  const end = ignoreVanished ? 'without an error' : 'and what is not found again is named';
+  test(`a directory that is moved while the work is far below it: all else is copied, ${end}`, async (t) => {
+    if (withoutAttaching()) return t.skip(withoutAttaching());
+    const { dir, root, at } = scene(t, 'tmpfs', { src: {} });
+    for (let i = 0; i < 4; i++) plant(at('src'), { [`dir ${i}`]: { file: 'content' } });
+    const order = root.readdir('src');
+    // What is not read yet when the work goes down; more than one read gives.
+    const upper = path.join('src', order[1], 'upper');
+    fs.mkdirSync(at(upper, 'lower', ...Array.from({ length: 20 }, () => 'down')), { recursive: true });
+    const bottom = path.join('lower', ...Array.from({ length: 20 }, () => 'down'));
+    plant(at(upper, bottom), { file: 'content' });
+    let error;
+    await attacked(
+      t,
+      SLOWED,
+      (dir, below, upper) => {
+        until(() => exists(path.join(dir, 'dest', below)));
+        // The way down from the top ends at the first, and the way up from below at the second.
+        fs.renameSync(path.join(dir, upper), path.join(dir, 'moved'));
+        fs.renameSync(path.join(dir, 'moved/lower'), path.join(dir, 'moved too'));
+      },
+      [dir, path.join(order[1], 'upper', bottom), upper],
+      () => (error = thrownBy(() => root.cp('src', 'dest', { ...RECURSIVE, ignoreVanished }))),
+    );
+    for (const name of order)
+      assert.strictEqual(fs.readFileSync(at('dest', name, 'file'), 'utf8'), 'content');
+    const { mode } = fs.statSync(at('dest', order[1], 'upper/lower'));
+    assert.strictEqual((mode & 0o777).toString(8), (fs.statSync(at('moved')).mode & 0o777).toString(8));
+    if (ignoreVanished) return assert.strictEqual(error, undefined);
+    assert.deepStrictEqual([error?.code, error?.entries], ['ENOENT', [upper]]);
+  });
+}
+
 test('of many that vanish a hundred are named, and all are counted', async (t) => {
   if (withoutAttaching()) return t.skip(withoutAttaching());
   const names = Array.from({ length: 150 }, (_, i) => `file ${i}`);
@@ -527,38 +597,63 @@ for (const kind of KINDS) {
 
 // ---- Directories that are opened again ----
 
-test('what is removed from a directory of an overlay, once it was copied, hides nothing else in it', async (t) => {
-  if (withoutAttaching()) return t.skip(withoutAttaching());
-  const [layers, at] = [folder('layers'), folder('overlay')];
-  // A directory that both layers have is listed by them together; and not in one read.
-  const long = (i) => `${`${i} `.padEnd(200, '.')}long`;
-  const [lower, upper] = ['lower/src/wide', 'upper/up/src/wide'].map((dir) => path.join(layers, dir));
-  for (const dir of [lower, upper]) fs.mkdirSync(dir, { recursive: true });
-  fs.writeFileSync(path.join(lower, 'lower'), '');
-  for (let i = 0; i < 1000; i++) fs.writeFileSync(path.join(upper, long(i)), '');
-  const down = Array.from({ length: 24 }, () => 'down').join('/');
-  fs.mkdirSync(path.join(upper, down), { recursive: true });
-  overlay(at, path.join(layers, 'lower'), path.join(layers, 'upper'), 'redirect_dir=off');
-  const [root, dest] = [new SandboxRoot(at), folderOn(t, 'tmpfs')];
-  const to = new SandboxRoot(dest);
-  t.after(() => [root, to].forEach((root) => root.close()));
-  await attacked(
-    t,
-    ['mkdirat:delay_exit=20000'],
-    (at, dest, below) => {
-      until(() => exists(path.join(dest, 'dest/wide', below)));
-      const copied = fs.readdirSync(path.join(dest, 'dest/wide')).filter((name) => name.endsWith('long'));
-      for (const name of copied.slice(0, 100)) fs.unlinkSync(path.join(at, 'src/wide', name));
-    },
-    [at, dest, down.slice(0, -10)],
-    () => root.cp('src', 'dest', { ...RECURSIVE, to }),
-  );
-  const copied = new Set(fs.readdirSync(path.join(dest, 'dest/wide')));
-  assert.deepStrictEqual(
-    fs.readdirSync(path.join(at, 'src/wide')).filter((name) => !copied.has(name)),
-    [],
-  );
-});
+for (const isRoot of [true, false]) {
+  const where = isRoot ? 'which is the root' : 'beneath a root that is none';
+  test(`what is removed from a directory of an overlay ${where}, once it was copied, hides nothing else in it`, async (t) => {
+    if (withoutAttaching()) return t.skip(withoutAttaching());
+    const [layers, above] = [folder('layers'), folder('overlay')];
+    const at = path.join(above, 'overlay');
+    fs.mkdirSync(at);
+    // A directory that both layers have is listed by them together; and not in one read.
+    const long = (i) => `${`${i} `.padEnd(200, '.')}long`;
+    const [lower, upper] = ['lower/src/wide', 'upper/up/src/wide'].map((dir) => path.join(layers, dir));
+    for (const dir of [lower, upper]) fs.mkdirSync(dir, { recursive: true });
+    fs.writeFileSync(path.join(lower, 'lower'), '');
+    for (let i = 0; i < 1000; i++) fs.writeFileSync(path.join(upper, long(i)), '');
+    const down = Array.from({ length: 24 }, () => 'down').join('/');
+    fs.mkdirSync(path.join(upper, down), { recursive: true });
+    overlay(at, path.join(layers, 'lower'), path.join(layers, 'upper'), 'redirect_dir=off');
+    const [root, dest] = [new SandboxRoot(isRoot ? at : above), folderOn(t, 'tmpfs')];
+    const to = new SandboxRoot(dest);
+    t.after(() => [root, to].forEach((root) => root.close()));
+    await attacked(
+      t,
+      ['mkdirat:delay_exit=20000'],
+      (at, dest, below) => {
+        until(() => exists(path.join(dest, 'dest/wide', below)));
+        const copied = fs.readdirSync(path.join(dest, 'dest/wide')).filter((name) => name.endsWith('long'));
+        for (const name of copied.slice(0, 100)) fs.unlinkSync(path.join(at, 'src/wide', name));
+      },
+      [at, dest, down.slice(0, -10)],
+      () => root.cp(isRoot ? 'src' : 'overlay/src', 'dest', { ...RECURSIVE, to }),
+    );
+    const copied = new Set(fs.readdirSync(path.join(dest, 'dest/wide')));
+    assert.deepStrictEqual(
+      fs.readdirSync(path.join(at, 'src/wide')).filter((name) => !copied.has(name)),
+      [],
+    );
+  });
+}
+
+// ---- Directories that are in a tree twice ----
+
+for (const [way, call] of WAYS) {
+  test(`${way}: one directory that is mounted under many names is copied under each`, async (t) => {
+    const { root, at } = scene(t, 'tmpfs', { one: {}, src: {} });
+    for (let i = 0; i < 200; i++) fs.writeFileSync(at('one', `file ${i}`), '');
+    const names = Array.from({ length: 32 }, (_, i) => `dir ${i}`);
+    for (const name of names) {
+      fs.mkdirSync(at('src', name));
+      run('mount', '--bind', at('one'), at('src', name));
+    }
+    try {
+      for (let i = 0; i < 3; i++) await call(root, 'cp', 'src', `dest ${i}`, RECURSIVE);
+    } finally {
+      for (const name of names) run('umount', at('src', name));
+    }
+    for (const name of names) assert.strictEqual(fs.readdirSync(at('dest 2', name)).length, 200);
+  });
+}
 
 // ---- Copies that meet ----
 

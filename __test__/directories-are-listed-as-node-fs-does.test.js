@@ -487,6 +487,11 @@ test('walk ends at maxDepth and at maxEntries, and says which of them cut it sho
   const both = root.walk('.', { maxEntries: 2, maxDepth: 4 });
   assert.strictEqual((await collect(both)).length, 2);
   assert.strictEqual(both.truncated, 'maxEntries');
+  const first = root.walk('.', { maxEntries: 2, maxDepth: 1 });
+  assert.strictEqual((await collect(first)).length, 2);
+  const names = root.readdir('.', { withFileTypes: true });
+  const isCutAtOnce = names.slice(0, 2).some(({ type }) => type === 'directory');
+  assert.strictEqual(first.truncated, isCutAtOnce ? 'maxDepth' : 'maxEntries');
   const shallow = root.walk('.', { maxEntries: 6, maxDepth: 1 });
   assert.strictEqual((await collect(shallow)).length, 3);
   assert.strictEqual(shallow.truncated, 'maxDepth');
@@ -638,3 +643,51 @@ for (const empty of ['those listed first', 'those listed last', 'all']) {
     }
   });
 }
+
+test('many directories that become files before they are entered are surprises, and no failure', async (t) => {
+  const { root, at } = sandbox(t, { dir: {} }, memory);
+  const names = Array.from({ length: 300 }, (_, i) => `${i}`);
+  for (const name of names) fs.mkdirSync(at('dir', name));
+  const found = new Set();
+  for await (const { name } of root.walk('dir')) {
+    if (found.size === 0) {
+      for (const name of names) {
+        fs.rmdirSync(at('dir', name));
+        fs.writeFileSync(at('dir', name), '');
+      }
+    }
+    found.add(name);
+  }
+  assert.deepStrictEqual([...found].sort(), names.sort());
+});
+
+test('a listing that is too long for one string is still one of strings', async (t) => {
+  const { root, at } = sandbox(t, {}, memory);
+  const down = Array.from({ length: 15 }, () => 'n'.repeat(250)).join('/');
+  fs.mkdirSync(at(down), { recursive: true });
+  const last = root.openRoot(down);
+  t.after(() => last.close());
+  // 2^27 bytes are surely a string.
+  const count = Math.ceil(2 ** 27 / down.length) + 1;
+  for (let i = 0; i < count; i++) {
+    last.mkdir(`é${i}`);
+    last.symlink('target', `é${i}/link`);
+  }
+  const recursive = { recursive: true };
+  for (const list of [root.readdir('.', recursive), await root.promises.readdir('.', recursive)]) {
+    assert.strictEqual(list.length, 2 * count + 15);
+    assert.ok(list.every((name) => typeof name === 'string'));
+    assert.ok(list.includes(`${down}/é0/link`));
+  }
+  assert.ok(Buffer.isBuffer(root.readdir('.', { ...recursive, encoding: 'buffer' })[0]));
+  const typed = { ...recursive, withFileTypes: true };
+  const entries = root.readdir('.', typed);
+  const { name, parentPath, type } = entries.find(({ parentPath }) => parentPath.endsWith('/é7'));
+  assert.deepStrictEqual(
+    [entries.length, name, parentPath, type],
+    [2 * count + 15, 'link', `${down}/é7`, 'symlink'],
+  );
+  assert.ok(Buffer.isBuffer(root.readdir('.', { ...typed, encoding: 'buffer' })[0].name));
+  // Node takes half a minute.
+  root.rm('n'.repeat(250), true);
+});

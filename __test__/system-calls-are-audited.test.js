@@ -754,7 +754,7 @@ test('the rules let a thread give up its capabilities for access, and take them 
   }
 }); // biome-ignore format: a table
 
-test('the rules let the file system be asked for of a new root, of what is copied, of what statfs is given, and of nothing else', () => {
+test('the rules let the file system be asked for of a new root, of what is in a tree, of what statfs is given, and of nothing else', () => {
   const ask = (fd) => `fstatfs(${fd}, {f_type=TMPFS_MAGIC, f_bsize=4096, ...}) = 0`;
   const made = 'openat(AT_FDCWD, "/tmp/x", O_RDONLY|O_CLOEXEC|O_PATH|O_DIRECTORY) = 20';
   const beneath = `openat2(18, "a", {flags=O_PATH|O_DIRECTORY|O_CLOEXEC, ${BENEATH}}, 24) = 20`;
@@ -766,7 +766,7 @@ test('the rules let the file system be asked for of a new root, of what is copie
   assert.ok(wrong([beneath, ask(18)], { method: 'openRoot', root: '18' }).includes(complaint));
   for (const method of ['stat', 'rm', 'isAt', 'copyFile'])
     assert.ok(wrong([beneath, ask(20)], { method, root: '18' }).includes(complaint), method);
-  for (const method of ['cp', 'move']) {
+  for (const method of ['cp', 'move', 'readdir', 'walk']) {
     assert.ok(!wrong([beneath, ask(20)], { method, root: '18' }).includes(complaint), method);
     assert.match(
       wrong([beneath, ask(17)], { method, root: '18' }),

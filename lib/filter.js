@@ -90,7 +90,10 @@ function* listed(perform, at, { symlinks, mounts, hardlinks, readonly }) {
       if (here !== undefined) native.close(here);
       here = next;
     }
-    const list = new Job((native, root) => native.readdir(root, last, true, false, true, undefined), entries);
+    const list = new Job(
+      (native, root) => native.readdir(root, last, true, false, true, undefined),
+      (joined) => entries(joined, true),
+    );
     return yield perform(list, here);
   } catch (error) {
     const { code } = /** @type {import('..').SystemError} */ (error);

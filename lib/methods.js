@@ -394,7 +394,7 @@ const trees = {
     const typed = check.flag(given.withFileTypes, 'options.withFileTypes');
     return new Job(
       (native, root, watch) => native.readdir(root, at, asBuffers, recursive, typed, watch),
-      typed ? results.entries : results.names,
+      (answer) => (typed ? results.entries(answer, asBuffers) : results.names(answer, asBuffers)),
       watched(given),
     );
   },

@@ -148,15 +148,39 @@ function splitText(joined) {
   return list;
 }
 
-/** @param {string | Buffer} joined */
-const names = (joined) => (typeof joined === 'string' ? splitText(joined) : split(joined));
+/**
+ * @param {any} joined a Buffer also where strings are wanted and it is too long for one
+ * @param {boolean} asBuffers
+ */
+function names(joined, asBuffers) {
+  if (typeof joined === 'string') return splitText(joined);
+  const list = split(joined);
+  return asBuffers ? list : list.map(String);
+}
 
 /**
- * @param {string | Buffer} joined
+ * @param {any} joined as for `names`
+ * @param {boolean} asBuffers
  * @param {number} [first] how many items stand before the entries
  */
-const entries = (joined, first = 0) =>
-  typeof joined === 'string' ? entriesOfText(joined, first) : entriesOfBytes(joined, first);
+function entries(joined, asBuffers, first = 0) {
+  if (typeof joined === 'string') return entriesOfText(joined, first);
+  const list = entriesOfBytes(joined, first);
+  return asBuffers ? list : asText(list);
+}
+
+/** @param {{ name: Buffer, parentPath: Buffer, type: string | undefined }[]} list */
+function asText(list) {
+  /** @type {Buffer | undefined} */
+  let last;
+  let parentPath = '';
+  return list.map((entry) => {
+    // Many entries share one.
+    if (entry.parentPath !== last) parentPath = String(entry.parentPath);
+    last = entry.parentPath;
+    return { name: String(entry.name), parentPath, type: entry.type };
+  });
+}
 
 /**
  * @param {string} joined

@@ -39,7 +39,7 @@ function walk(root, path, options) {
         const head = headOf(batch);
         truncated = head.truncated;
         isLast = head.isLast;
-        yield* entries(batch, 1);
+        yield* entries(batch, asBuffers, 1);
       }
     } finally {
       native.closeCursor(cursor);

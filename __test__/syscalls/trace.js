@@ -806,14 +806,15 @@ const RULES = {
     return [complaint];
   },
 
-  // What `statfs` tells; what kind of file system a new root is on, or a file with several names that is copied;
-  // and what makes sure that /proc is procfs, and the calls made there.
+  // What `statfs` tells; what kind of file system a new root is on, a directory of a tree that is gone through, or a
+  // file with several names that is copied; and what makes sure that /proc is procfs, and the calls made there.
   fstatfs({ args: [fd] }, state) {
     if (state.method === 'statfs')
       return [descriptor(fd, state), unless(state.how.get(fd)?.isPath, 'what is described was opened')];
     const isNewRoot = state.own.get(fd) === (state.method === 'constructor' ? 'root' : 'file');
     if (['constructor', 'openRoot'].includes(state.method) && isNewRoot) return [];
-    if (['cp', 'move'].includes(state.method) && !ofProc(fd, state)) return [descriptor(fd, state)];
+    const isInTree = ['cp', 'move', 'readdir', 'walk'].includes(state.method);
+    if (isInTree && !ofProc(fd, state)) return [descriptor(fd, state)];
     return [inProc(fd, state)];
   },
   readlinkat: ({ args: [fd, name] }, state) => {

@@ -33,7 +33,10 @@ const COPY_OVER = `fstat geteuid fstat fchmod ftruncate ${CONTENT} ${GIVEN}`;
 const WHO = isRoot ? 'getresuid getresgid' : 'getresuid getresgid capget';
 
 const LISTED = 'openat2 getdents64 getdents64 close';
-const READ_TREE = `${'openat2 getdents64 '.repeat(3)}${'getdents64 close '.repeat(3)}`.trim();
+// A directory is asked for its file system before another in it is entered.
+const readTree = (levels) =>
+  `${'openat2 getdents64 fstatfs '.repeat(levels - 1)}openat2 getdents64${' getdents64 close'.repeat(levels)}`;
+const READ_TREE = readTree(3);
 
 // `cp`: each file is opened, made, and gets its mode at the end; each directory is opened, made, opened,
 // listed to see that it is empty, filled, and gets its mode.
@@ -46,8 +49,8 @@ const CP_MADE = 'mkdirat fstat openat2 fstat geteuid statx getdents64( getdents6
 const CP_DIRECTORY = `openat2 statx ${CP_MADE} getdents64`;
 const CP_DONE = `getdents64 ${CP_GIVEN} close close`;
 const CP_BELOW = [
-  `getdents64 ${CP_FILE} ${CP_NEXT}`,
-  `${CP_DIRECTORY} (${CP_LINK} ${CP_NEXT}|${CP_NEXT} ${CP_LINK})`,
+  `getdents64 ${CP_FILE} ${CP_NEXT} fstatfs`,
+  `${CP_DIRECTORY} (${CP_LINK} ${CP_NEXT}|${CP_NEXT} ${CP_LINK}) fstatfs`,
   `${CP_DIRECTORY} ${CP_NEXT} ${CP_DONE} ${CP_DONE}`,
 ].join(' ');
 // By a temporary name it takes the place of what is there, if the directory lets names go.
@@ -547,12 +550,7 @@ const WAYS = {
     ['a tree', ofRoot((root) => collected(root.walk('tree'))), READ_TREE],
     ['the root', ofRoot((root) => collected(root.walk('.', { maxDepth: 1 }))), LISTED],
     ['a file', ofRoot((root) => collected(root.walk('file'))), 'openat2'],
-    [
-      'a symlink',
-      ofRoot((root) => collected(root.walk('todir'))),
-      'openat2',
-      `${'openat2 getdents64 '.repeat(4)}${'getdents64 close '.repeat(4)}`.trim(),
-    ],
+    ['a symlink', ofRoot((root) => collected(root.walk('todir'))), 'openat2', readTree(4)],
   ],
   exchange: [
     ['in the root', (root) => root.exchange('file', 'tofile'), 'renameat2'],

@@ -179,6 +179,7 @@ impl<'a> Job<'a> {
             copier: EntryCopier::new(from, to, existing, reflink, keep, record, watch),
             options: self.options,
             levels: Levels::default(),
+            entered: HashSet::new(),
             vanished: Arc::default(),
         }
     }
@@ -270,6 +271,9 @@ struct Copy<'a> {
     options: &'a CopyTreeOptions,
     /// The way down through the copy, beside that of the source.
     levels: Levels<Beside>,
+    /// The directories of the source on this way down: none of them is entered again below itself. The other thread
+    /// has its own, since a directory may be in a tree twice, by a bind mount.
+    entered: HashSet<Id>,
     /// What was listed, and was gone when it was to be copied.
     vanished: Arc<Mutex<Vanished>>,
 }
@@ -337,10 +341,11 @@ impl Copy<'_> {
         let record = &self.copier.record;
         record.close(id)?;
         record.hold(top.as_fd())?;
-        record.enter(source_id)?;
         if record.is_closed(source_id) {
             return Err(into_itself());
         }
+        self.entered.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+        self.entered.insert(source_id);
         let top_entry = Listed {
             parent: None,
             name: c"",
@@ -366,7 +371,8 @@ impl Copy<'_> {
             return Err(into_itself());
         }
         // Somebody moved a directory that the work is in to below itself.
-        if !self.copier.record.enter(entered.id)? {
+        self.entered.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+        if !self.entered.insert(entered.id) {
             return Err(source_changed());
         }
         let (Some(leaf), Some(level)) = (Leaf::listed(name), self.levels.innermost()) else {
@@ -395,7 +401,7 @@ impl Copy<'_> {
         if let (Some(original), Some(fd)) = (&left.state.made, left.fd()) {
             self.copier.finish(fd, original, None)?;
         }
-        self.copier.record.leave(left.state.source.id);
+        self.entered.remove(&left.state.source.id);
         self.copier.watch.entry_done();
         match above {
             Above::Lost => Err(Errno::BUSY.into()),
@@ -421,12 +427,19 @@ impl Visitor for Copy<'_> {
             parent: Some(level.state.source.id),
             place: level.state.place,
         };
-        match self.copier.copy(source, found.kind, dest) {
-            Err(failure) if failure.errno == Errno::NOENT && found.at.is_gone() => {
-                self.vanished(found.way, found.name).map(|()| Down::Stay)
+        for round in 0..TRIES {
+            rest(round);
+            match self.copier.copy(source, found.kind, dest) {
+                Err(failure) if failure.errno == Errno::NOENT => {
+                    if found.at.is_gone() {
+                        return self.vanished(found.way, found.name).map(|()| Down::Stay);
+                    }
+                    // It was gone for a moment: others removed it and made it anew.
+                }
+                done => return done.map_err(|failure| self.copier.record.mounted(failure)),
             }
-            done => done.map_err(|failure| self.copier.record.mounted(failure)),
         }
+        Err(Errno::NOENT.into())
     }
 
     fn entered(&mut self, name: &CStr, dir: BorrowedFd<'_>) -> Result<(), Failure> {
@@ -478,11 +491,14 @@ impl Visitor for Copy<'_> {
         Ok(())
     }
 
-    fn lost(&mut self) -> Result<(), Failure> {
-        match self.copier.record.is_of_move {
-            true => Err(source_changed()),
-            false => Err(Errno::BUSY.into()),
+    fn lost(&mut self, depth: usize) -> Result<(), Failure> {
+        if self.copier.record.is_of_move {
+            return Err(source_changed());
         }
+        while self.levels.depth() > depth {
+            self.go_up()?;
+        }
+        Ok(())
     }
 
     fn part(&mut self) -> Option<Self> {
@@ -494,10 +510,14 @@ impl Visitor for Copy<'_> {
             made: None,
             ..level.state
         };
+        let mut entered = HashSet::new();
+        entered.try_reserve(self.entered.len()).ok()?;
+        entered.extend(&self.entered);
         let mut part = Self {
             copier: self.copier.for_another_thread(),
             options: self.options,
             levels: Levels::default(),
+            entered,
             vanished: Arc::clone(&self.vanished),
         };
         part.levels.keep_open(OPEN_LEVELS_SHARED).ok()?;

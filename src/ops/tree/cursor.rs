@@ -85,6 +85,7 @@ impl Cursor {
             list: List::new(&self.path, options),
             left: &mut self.left,
             truncated: &mut self.truncated,
+            is_full: false,
         };
         self.ended = loop {
             match walk.step(root, &mut visitor, watch) {
@@ -96,7 +97,7 @@ impl Cursor {
                     break visitor.list.names.is_empty();
                 }
             }
-            if *visitor.truncated == Some(Truncated::Entries) {
+            if visitor.is_full {
                 break true;
             }
             if visitor.list.names.len() >= ENOUGH {
@@ -131,12 +132,15 @@ struct Bounded<'p> {
     list: List<'p>,
     left: &'p mut Limits,
     truncated: &'p mut Option<Truncated>,
+    /// Whether there are more entries than wanted.
+    is_full: bool,
 }
 
 impl Visitor for Bounded<'_> {
     fn found(&mut self, found: &Found<'_>) -> Result<Down, Failure> {
         if self.left.entries == 0 {
-            *self.truncated = Some(Truncated::Entries);
+            self.truncated.get_or_insert(Truncated::Entries);
+            self.is_full = true;
             return Ok(Down::Stay);
         }
         self.left.entries -= 1;

@@ -174,8 +174,8 @@ impl<T> Levels<T> {
     }
 
     /// After a level was [`Lost`](Above::Lost): goes down from the top as far as every level is still
-    /// what it was. The others are dropped.
-    pub fn find_again(&mut self, root: &Root) {
+    /// what it was. The others are dropped; the name of the first of them is returned.
+    pub fn find_again(&mut self, root: &Root) -> Option<CString> {
         let mut found: Option<OwnedFd> = None;
         let mut depth = 1;
         for level in self.levels.iter().skip(1) {
@@ -190,10 +190,11 @@ impl<T> Levels<T> {
             }
             depth += 1;
         }
-        self.levels.truncate(depth);
+        let dropped = self.levels.drain(depth.min(self.levels.len())..).next();
         if let (Some(level), Some(fd)) = (self.levels.last_mut(), found) {
             level.at = Whereabouts::Open(fd);
         }
+        dropped.map(|level| level.name)
     }
 
     /// Where the work is.

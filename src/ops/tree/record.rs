@@ -35,8 +35,6 @@ pub struct Record {
     named: Mutex<HashMap<Id, Named>>,
     /// The top of the copy, open until it is published: as long as it is, no other file has its inode number.
     held: Mutex<Option<OwnedFd>>,
-    /// The directories of the source that the work is in: none of them is entered again below itself.
-    entered: Mutex<HashSet<Id>>,
     /// Whether this is the copy of a `move`.
     pub is_of_move: bool,
 }
@@ -252,20 +250,6 @@ impl Record {
             Some(Reason::OutsideSandbox) if self.is_of_move => Errno::BUSY.into(),
             _ => failure,
         }
-    }
-
-    /// Enters the directory `id` of the source; false if the work is in it already.
-    pub fn enter(&self, id: Id) -> Result<bool> {
-        let is_in_it = lock(&self.entered).contains(&id);
-        match is_in_it {
-            true => Ok(false),
-            false => insert(&self.entered, id).map(|()| true),
-        }
-    }
-
-    /// Leaves a directory of the source.
-    pub fn leave(&self, id: Id) {
-        lock(&self.entered).remove(&id);
     }
 
     /// Keeps the top of a copy open, if it is that of a `move`.

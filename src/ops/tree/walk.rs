@@ -18,7 +18,7 @@ use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS, OPEN_LEVELS_SH
 use crate::ops::tree::second::{MANY, with_second_thread};
 use crate::path::Leaf;
 use crate::policy::Allowed;
-use crate::resolve::Root;
+use crate::resolve::{Root, is_local};
 use crate::retry::{TRIES, rest};
 use crate::watch::Watch;
 
@@ -70,8 +70,9 @@ pub trait Visitor {
         Ok(())
     }
 
-    /// A directory was moved while what is in it was gone through, and the rest of it is not found.
-    fn lost(&mut self) -> Result<(), Failure> {
+    /// Others moved a directory while the walk was in it. The walk goes on in one above it, which is `depth` levels
+    /// deep.
+    fn lost(&mut self, _depth: usize) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -138,14 +139,21 @@ struct Below {
     /// Where the next bufferful begins, for when the directory has to be opened again.
     position: u64,
     ended: bool,
+    /// Whether it is on a local file system, once that was asked.
+    is_local: Option<bool>,
 }
 
-impl Below {
-    /// Whether the directory is read to its end before anything in it is entered. Where it is opened again later,
-    /// its names are counted anew on some file systems, and whatever was removed meanwhile would hide others.
-    fn reads_on(&self, root: &Root) -> bool {
-        !self.ended && !root.is_local()
+/// Whether a directory is read to its end before anything in it is entered. Where it is opened again later, its
+/// names are counted anew on some file systems, and whatever was removed meanwhile would hide others.
+fn reads_on(level: &mut Level<Below>, root: &Root) -> bool {
+    if level.state.ended || level.state.pending.is_empty() {
+        return false;
     }
+    // Beneath a root on a local file system, something on another may be mounted.
+    let ask = || root.is_local() && level.fd().is_some_and(is_local);
+    let is_local = level.state.is_local.unwrap_or_else(ask);
+    level.state.is_local = Some(is_local);
+    !is_local
 }
 
 /// A way through a tree, a step at a time.
@@ -221,7 +229,7 @@ impl Walk {
         let Some(level) = self.levels.innermost_mut() else {
             return Ok(());
         };
-        if self.is_shared || level.state.reads_on(root) || level.state.pending.len() < MANY {
+        if self.is_shared || level.state.pending.len() < MANY || reads_on(level, root) {
             return Ok(());
         }
         let Some(part) = visitor.part() else {
@@ -303,7 +311,7 @@ impl Walk {
         watch
             .check()
             .map_err(|errno| stopped(errno.into(), &self.way, b""))?;
-        if !level.state.reads_on(root)
+        if !reads_on(level, root)
             && let Some(name) = level.state.pending.pop()
         {
             let entered = self.enter(root, visitor, &name);
@@ -349,6 +357,7 @@ impl Walk {
                 pending,
                 position: self.listing.position(),
                 ended: read == Read::End,
+                is_local: level.state.is_local,
             };
         } else {
             let left = self.leave(root, visitor);
@@ -399,20 +408,21 @@ impl Walk {
                         Err(errno) => return Err(errno.into()),
                     };
                     let way = &self.way;
-                    if kind == FileType::Directory {
-                        level.state.pending.push(name.to_owned());
-                    } else {
-                        let found = visitor.found(&Found {
+                    let down = match kind {
+                        FileType::Directory => Down::Enter,
+                        _ => visitor.found(&Found {
                             at,
                             name,
                             kind,
                             way,
                             depth,
-                        })?;
-                        if found == Down::Enter {
-                            // It is a directory again.
-                            level.state.pending.push(name.to_owned());
-                        }
+                        })?,
+                    };
+                    match down {
+                        // It is a directory again.
+                        Down::Enter => level.state.pending.push(name.to_owned()),
+                        // The next name may be a surprise of its own.
+                        Down::Stay => self.surprises = 0,
                     }
                     Ok(())
                 }
@@ -433,13 +443,17 @@ impl Walk {
         self.way.truncate(above_len.saturating_sub(1));
         if above == Above::Lost {
             self.surprises += 1;
-            visitor.lost()?;
             if self.surprises >= TRIES {
                 return Err(Errno::BUSY.into());
             }
-            self.levels.find_again(root);
+            let dropped = self.levels.find_again(root);
             let top = self.above.as_ref().map_or(&[][..], |(way, _)| way);
             self.way = joined(top, &self.levels.path_of(None));
+            visitor.lost(self.levels.depth())?;
+            if let Some(name) = dropped {
+                // The rest of it is not found.
+                visitor.vanished(&self.way, &name)?;
+            }
         }
         if matches!(above, Above::Lost | Above::Reopened)
             && let Some(level) = self.levels.innermost()
