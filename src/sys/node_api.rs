@@ -124,6 +124,9 @@ const PANICKED: &str = "the operation panicked";
 
 // ---- values ----
 
+/// A Buffer that is no longer than this is copied, in bytes: one of memory that is ours costs a finalizer.
+pub const COPIED: usize = 64 << 10;
+
 impl<'s> Value<'s> {
     fn of(raw: napi_value) -> Self {
         Self {
@@ -176,21 +179,50 @@ impl<'s> Env<'s> {
         self.made(|env, out| unsafe { napi_sys::napi_create_string_utf8(env, start, length, out) })
     }
 
-    /// A Buffer.
+    /// A Buffer. If it is long, its memory is ours, and is freed in a turn of the event loop behind its collection:
+    /// for promises alone.
     pub fn buffer(self, bytes: Vec<u8>) -> Result<Value<'s>> {
-        /// What is no longer than this is copied: a Buffer of memory that is ours costs a finalizer.
-        const COPIED: usize = 64 << 10;
         if bytes.len() > COPIED {
             let bytes = match self.adopted(bytes) {
                 Ok(buffer) => return buffer,
                 Err(bytes) => bytes,
             };
-            return self.copied(&bytes);
+            return self.buffer_of(&bytes);
         }
-        self.copied(&bytes)
+        self.buffer_of(&bytes)
     }
 
-    fn copied(self, bytes: &[u8]) -> Result<Value<'s>> {
+    /// A Buffer of the engine, of `length` bytes or as many as `fill` has filled of them.
+    pub fn filled_buffer<E>(
+        self,
+        length: usize,
+        fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> std::result::Result<usize, E>,
+    ) -> Result<std::result::Result<Value<'s>, E>> {
+        let mut start = ptr::null_mut();
+        // SAFETY: `env` is live, and the out-pointers outlive the call.
+        let whole = self.made(|env, out| unsafe {
+            napi_sys::napi_create_buffer(env, length, &raw mut start, out)
+        })?;
+        if start.is_null() {
+            return Err(Exception("no memory for a Buffer"));
+        }
+        // SAFETY: the engine has made room for `length` bytes there, which no script has seen. It stays while none
+        // runs, and `fill` cannot run one.
+        let room = unsafe { slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), length) };
+        let filled = match fill(room) {
+            Ok(filled) => filled,
+            Err(error) => return Ok(Err(error)),
+        };
+        if filled >= length {
+            return Ok(Ok(whole));
+        }
+        // SAFETY: so many bytes are filled.
+        let bytes = unsafe { slice::from_raw_parts(start.cast::<u8>(), filled) };
+        self.buffer_of(bytes).map(Ok)
+    }
+
+    /// A Buffer of the engine, which has a copy of `bytes`.
+    pub fn buffer_of(self, bytes: &[u8]) -> Result<Value<'s>> {
         let start = bytes.as_ptr().cast::<c_void>();
         // SAFETY: `env` is live, the bytes and the out-pointer outlive the call, which copies; the memory of the
         // Buffer is not asked for.
@@ -438,39 +470,19 @@ impl<'s> Env<'s> {
 
     /// What `read` makes of the bytes of `value`, a typed array or a `DataView`; none of one that is detached.
     pub fn with_bytes<T>(self, value: Value<'_>, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
-        let (mut kind, mut length, mut start) = (0, 0, ptr::null_mut());
-        // SAFETY: `value` is of this environment, and the out-pointers outlive the call; the others may be null.
+        let mut is_view = false;
+        // SAFETY: `value` is of this environment, and the out-pointer outlives the call.
+        let status = unsafe { napi_sys::napi_is_buffer(self.raw, value.raw, &raw mut is_view) };
+        if status != Status::napi_ok || !is_view {
+            return None;
+        }
+        let (mut start, mut length) = (ptr::null_mut(), 0);
+        // The length is in bytes, whatever the elements: `napi_get_typedarray_info` does not know those of each version.
+        // SAFETY: as above; it is a view.
         let status = unsafe {
-            napi_sys::napi_get_typedarray_info(
-                self.raw,
-                value.raw,
-                &raw mut kind,
-                &raw mut length,
-                &raw mut start,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
+            napi_sys::napi_get_buffer_info(self.raw, value.raw, &raw mut start, &raw mut length)
         };
-        let length = match status {
-            Status::napi_ok => length.checked_mul(element_size(kind))?,
-            _ => {
-                // SAFETY: as above.
-                let status = unsafe {
-                    napi_sys::napi_get_dataview_info(
-                        self.raw,
-                        value.raw,
-                        &raw mut length,
-                        &raw mut start,
-                        ptr::null_mut(),
-                        ptr::null_mut(),
-                    )
-                };
-                if status != Status::napi_ok {
-                    return None;
-                }
-                length
-            }
-        };
+        check(status).ok()?;
         if start.is_null() || length == 0 {
             return Some(read(&[]));
         }
@@ -481,8 +493,8 @@ impl<'s> Env<'s> {
 
     /// Copies `words` to the start of `value`, a typed array of elements that are as long, as far as they fit.
     pub fn fill(self, value: Value<'_>, words: &[u64]) -> Result<()> {
-        let (mut kind, mut length, mut start) = (0, 0, ptr::null_mut());
-        // SAFETY: as in `with_bytes`.
+        let (mut kind, mut length, mut start) = (-1, 0, ptr::null_mut());
+        // SAFETY: `value` is of this environment, and the out-pointers outlive the call; the others may be null.
         check(unsafe {
             napi_sys::napi_get_typedarray_info(
                 self.raw,
@@ -494,7 +506,11 @@ impl<'s> Env<'s> {
                 ptr::null_mut(),
             )
         })?;
-        if element_size(kind) != size_of::<u64>() || start.is_null() {
+        let is_of_words = matches!(
+            kind,
+            TypedarrayType::float64_array | TypedarrayType::biguint64_array
+        );
+        if !is_of_words || start.is_null() {
             return Err(Exception("no array of words"));
         }
         let count = length.min(words.len());
@@ -525,23 +541,6 @@ impl<'s> Env<'s> {
         // SAFETY: as above.
         let status = unsafe { napi_sys::napi_typeof(self.raw, value.raw, &raw mut kind) };
         status == Status::napi_ok && kind == napi_sys::ValueType::napi_undefined
-    }
-}
-
-/// The size of an element of a typed array, in bytes. Of a kind that is not known here, none is read.
-fn element_size(kind: i32) -> usize {
-    match kind {
-        TypedarrayType::int8_array
-        | TypedarrayType::uint8_array
-        | TypedarrayType::uint8_clamped_array => 1,
-        TypedarrayType::int16_array | TypedarrayType::uint16_array => 2,
-        TypedarrayType::int32_array
-        | TypedarrayType::uint32_array
-        | TypedarrayType::float32_array => 4,
-        TypedarrayType::float64_array
-        | TypedarrayType::bigint64_array
-        | TypedarrayType::biguint64_array => 8,
-        _ => 0,
     }
 }
 
