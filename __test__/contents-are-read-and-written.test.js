@@ -7,7 +7,8 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 const { SandboxRoot } = require('..');
-const { inChild } = require('./child');
+const { inChild, start } = require('./child');
+const { FULL } = require('./sizes');
 const { trace } = require('./syscalls/trace');
 const { withoutStrace } = require('./syscalls/strace');
 const {
@@ -226,6 +227,50 @@ bothWays('a buffer that was read belongs to the caller', async (t, of) => {
   assert.ok(Buffer.isBuffer(await of(root).readFile('empty')));
 });
 
+bothWays('buffers that nobody has any more take no memory, however many are read', async (t, _, way) => {
+  const { dir, at } = sandbox(t, {}, memory);
+  fs.writeFileSync(at('file'), Buffer.alloc(16 * MiB));
+  const body = async (dir, isPromise) => {
+    const root = new SandboxRoot(dir);
+    for (const encoding of [undefined, 'latin1']) {
+      for (let i = 0; i < 48; i += 1) {
+        const { length } = isPromise
+          ? await root.promises.readFile('file', encoding)
+          : root.readFile('file', encoding);
+        if (length !== 2 ** 24) throw new Error(`${length}`);
+      }
+    }
+    return process.resourceUsage().maxRSS / 1024;
+  };
+  // At once, all of it is read in one turn of the event loop.
+  const peak = await inChild(t, body, [dir, way === 'as a promise']);
+  t.diagnostic(`${Math.round(peak)} MiB`);
+  assert.ok(peak < 700, `${peak} MiB`);
+});
+
+bothWays('of a file that is cut while it is read, nothing but its content comes', async (t, of) => {
+  const { root, at } = sandbox(t, { file: 'x'.repeat(MiB) }, memory);
+  const cut = (file) => {
+    const fd = fs.openSync(file, 'a');
+    const rest = Buffer.alloc(2 ** 20 - 2 ** 17, 'x');
+    console.log('ready');
+    for (;;) {
+      fs.ftruncateSync(fd, 2 ** 17);
+      fs.writeSync(fd, rest);
+    }
+  };
+  const child = start(t, cut, [at('file')]);
+  await child.ready;
+  const lengths = new Set();
+  for (const end = performance.now() + (FULL ? 20_000 : 1_000); performance.now() < end; ) {
+    const content = await of(root).readFile('file');
+    lengths.add(content.length);
+    assert.ok(content.length >= 2 ** 17 && content.length <= MiB, `${content.length}`);
+    assert.ok(content.equals(Buffer.alloc(content.length, 'x')));
+  }
+  assert.ok(lengths.size > 1);
+});
+
 bothWays('maxBytes bounds what is read, and a byte more is ERR_FS_FILE_TOO_LARGE', async (t, of) => {
   const { root, at } = sandbox(t, { file: '0123456789', empty: '' });
   for (const maxBytes of [undefined, null, 10, 11, 2 ** 31 - 1, Number.MAX_SAFE_INTEGER])
@@ -340,6 +385,8 @@ for (const [method, flags] of Object.entries(WRITERS)) {
       Float32Array,
       Float64Array,
       BigInt64Array,
+      // Newer engines have it.
+      globalThis.Float16Array ?? DataView,
       DataView,
     ];
     for (const View of views) {

@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 
+use super::State;
 use super::arguments::{Arguments, Checked};
-use super::job::{Execution, Job, Operation, SHORT, operations, pool, run};
-use crate::ops::content::{self, ReadOptions, WriteOptions};
+use super::job::{Execution, Job, Operation, SHORT, answer, if_short, operations, pool, run};
+use super::output::{As, Output};
+use crate::error;
+use crate::memory::with_room;
+use crate::ops::content::{self, ReadOptions, Reading, WriteOptions};
 use crate::ops::copy::{self, CopyOptions, Reflink};
+use crate::path::UserPath;
 use crate::resolve::{self, Root};
+use crate::sys::node_api::{COPIED, Call, Result, Value};
+use crate::watch::Watch;
 
 /// These functions.
 pub const OPERATIONS: &[Operation] = operations! {
@@ -29,14 +36,71 @@ fn open(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 }
 
 fn read_file(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
-    let (path, most, form) = (args.path(1)?, args.number(2)?, args.form(3)?);
-    let watch = args.watch(4)?;
-    let execution = Execution::PoolFirst(Arc::clone(&watch));
-    let read = move |root: &Root, short| {
-        let options = ReadOptions { most, short };
-        Ok((content::read_file(root, &path, options, &watch)?, form))
-    };
-    Ok(run(execution, read))
+    Ok(ReadFile {
+        path: args.path(1)?,
+        most: args.number(2)?,
+        form: args.form(3)?,
+        watch: args.watch(4)?,
+    })
+}
+
+struct ReadFile {
+    path: UserPath,
+    most: u64,
+    form: As,
+    watch: Arc<Watch>,
+}
+
+impl ReadFile {
+    fn open(&self, root: &Root, short: u64) -> error::Result<Reading<'_>> {
+        let most = self.most;
+        Reading::open(root, &self.path, ReadOptions { most, short })
+    }
+
+    fn all(&self, root: &Root, short: u64) -> error::Result<Output> {
+        Ok((self.open(root, short)?.all(&self.watch)?, self.form).into())
+    }
+}
+
+impl Job for ReadFile {
+    fn run(self, root: &Root) -> error::Result<Output> {
+        self.all(root, u64::MAX)
+    }
+
+    fn execution(&self) -> Execution {
+        Execution::PoolFirst(Arc::clone(&self.watch))
+    }
+
+    fn run_if_short(&self, root: &Root) -> Option<error::Result<Output>> {
+        if_short(self.all(root, SHORT))
+    }
+
+    /// A long Buffer is read into memory of the engine: to copy it would take as long as to read it.
+    fn run_at_once<'s>(
+        self,
+        root: &Root,
+        call: &Call<'s>,
+        state: &State,
+    ) -> Result<Option<Value<'s>>> {
+        let reading = match self.open(root, u64::MAX) {
+            Ok(reading) => reading,
+            Err(error) => return answer(call, state, Err(error)),
+        };
+        let size = usize::try_from(reading.size()).unwrap_or(usize::MAX);
+        if self.form == As::String || size <= COPIED {
+            let all = reading.all(&self.watch);
+            return answer(call, state, all.map(|all| (all, self.form).into()));
+        }
+        // Some engines end the process where there is no memory.
+        if with_room::<u8>(size).is_err() {
+            return answer(call, state, Err(reading.no_memory()));
+        }
+        let fill = |room: &mut [_]| reading.fill(room, &self.watch);
+        match call.env.filled_buffer(size, fill)? {
+            Ok(buffer) => Ok(Some(buffer)),
+            Err(error) => answer(call, state, Err(error)),
+        }
+    }
 }
 
 fn write_file(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {

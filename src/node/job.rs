@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::State;
 use super::arguments::{Arguments, Checked, Unchecked};
-use super::output::{Output, parts};
+use super::output::{Output, parts, text};
 use crate::error::{self, Reason};
 use crate::ops::metadata::IfCached;
 use crate::path::UserPath;
@@ -59,6 +59,19 @@ pub trait Job: Send + 'static {
     /// Does it, unless that takes long: see [`Execution::PoolFirst`].
     fn run_if_short(&self, _root: &Root) -> Option<error::Result<Output>> {
         None
+    }
+
+    /// Does it at once, and says what the call returns.
+    fn run_at_once<'s>(
+        self,
+        root: &Root,
+        call: &Call<'s>,
+        state: &State,
+    ) -> Result<Option<Value<'s>>>
+    where
+        Self: Sized,
+    {
+        answer(call, state, self.run(root))
     }
 }
 
@@ -115,13 +128,18 @@ where
         }
 
         fn run_if_short(&self, root: &Root) -> Option<error::Result<Output>> {
-            match (self.1)(root, SHORT) {
-                Err(error) if error.reason == Some(Reason::TakesLong) => None,
-                done => Some(done.map(Into::into)),
-            }
+            if_short((self.1)(root, SHORT))
         }
     }
     At(execution, run)
+}
+
+/// What was done, unless it takes long.
+pub fn if_short<T: Into<Output>>(done: error::Result<T>) -> Option<error::Result<Output>> {
+    match done {
+        Err(error) if error.reason == Some(Reason::TakesLong) => None,
+        done => Some(done.map(Into::into)),
+    }
 }
 
 /// What is read or copied on the pool at the most, in bytes. More takes longer than it takes to start a thread,
@@ -161,7 +179,7 @@ pub fn call<'s, J: Job>(
     let arguments = Arguments::new(call, &state);
     let root = arguments.root()?;
     match read(&arguments) {
-        Ok(job) => answer(call, &state, job.run(&root)),
+        Ok(job) => job.run_at_once(&root, call, &state),
         Err(Unchecked::Failed(error)) => answer(call, &state, Err(*error)),
         Err(Unchecked::Nonsense(exception)) => Err(exception),
     }
@@ -204,7 +222,8 @@ pub fn start<'s, J: Job>(
     Ok(Some(promise))
 }
 
-fn answer<'s>(
+/// What a call returns whose work is done.
+pub fn answer<'s>(
     call: &Call<'s>,
     state: &State,
     done: error::Result<Output>,
@@ -290,7 +309,7 @@ impl<J: Job> Task for Work<J> {
         }
         match &mut self.outcome {
             Outcome::Done(Ok(output)) => {
-                let value = output.value(env, &state)?;
+                let value = output.value(env, &state, text)?;
                 let value = value.map_or_else(|| env.undefined(), Ok)?;
                 Ok(Settled::Resolved(value))
             }

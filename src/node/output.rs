@@ -7,6 +7,7 @@ use rustix::fs::{Stat, StatFs};
 
 use super::{Native, State};
 use crate::error;
+use crate::memory::with_room;
 use crate::ops::identity::Identity;
 use crate::ops::metadata::Nanoseconds;
 use crate::ops::tree::cursor::{Batch, Truncated};
@@ -55,13 +56,19 @@ impl Output {
             call.env.fill(array, words.as_slice())?;
             return Ok(None);
         }
-        let value = self.value(call.env, state)?;
+        let value = self.value(call.env, state, text_at_once)?;
         self.handed_over();
         Ok(value)
     }
 
-    /// The value of a promise. What it stands for is the script's once it is [handed over](Self::handed_over).
-    pub fn value<'s>(&mut self, env: Env<'s>, state: &State) -> Result<Option<Value<'s>>> {
+    /// The value, of a promise say; `text` makes that of a text. What it stands for is the script's once it is
+    /// [handed over](Self::handed_over).
+    pub fn value<'s>(
+        &mut self,
+        env: Env<'s>,
+        state: &State,
+        text: impl Fn(Env<'s>, Vec<u8>, As) -> Result<Value<'s>>,
+    ) -> Result<Option<Value<'s>>> {
         let value = match std::mem::replace(self, Self::Nothing) {
             Self::Nothing => return Ok(None),
             Self::Flag(flag) => env.boolean(flag),
@@ -95,10 +102,21 @@ impl Output {
     }
 }
 
-fn text<'s>(env: Env<'s>, bytes: Vec<u8>, form: As) -> Result<Value<'s>> {
+/// The value of a text, for a promise.
+pub fn text<'s>(env: Env<'s>, bytes: Vec<u8>, form: As) -> Result<Value<'s>> {
     match form {
         As::String if bytes.len() <= SURELY_A_STRING => env.string(&bytes),
         _ => env.buffer(bytes),
+    }
+}
+
+/// The same for a call. A Buffer gets memory of the engine, where there is any: ours is freed in a turn of the event
+/// loop, and there is none between two calls.
+fn text_at_once<'s>(env: Env<'s>, bytes: Vec<u8>, form: As) -> Result<Value<'s>> {
+    let is_string = form == As::String && bytes.len() <= SURELY_A_STRING;
+    match !is_string && with_room::<u8>(bytes.len()).is_ok() {
+        true => env.buffer_of(&bytes),
+        false => text(env, bytes, form),
     }
 }
 

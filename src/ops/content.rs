@@ -1,17 +1,18 @@
 //! Files and what is in them: `open`, `readFile`, `writeFile`, `appendFile`, `truncate`, `fsync`.
 
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::error::{Call, Failure, Reason, Result};
+use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::draft::{Draft, Taken};
 use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::{Presence, Target};
 use crate::path::UserPath;
-use crate::resolve::{Entry, Place, Root};
+use crate::resolve::{Content, Entry, Place, Root};
 use crate::retry::on_intr;
 use crate::watch::Watch;
 
@@ -87,27 +88,73 @@ pub struct ReadOptions {
     pub short: u64,
 }
 
-/// All that is in a file.
-pub fn read_file(
-    root: &Root,
-    path: &UserPath,
+/// A file that is open to be read as a whole.
+pub struct Reading<'a> {
+    call: Call<'a>,
+    file: Content,
     options: ReadOptions,
-    watch: &Watch,
-) -> Result<Vec<u8>> {
-    Call::on("open", path).run(|| {
-        let file = root.content(path, OFlags::RDONLY, Mode::empty())?;
-        if file.is_directory() {
-            return Err(Failure::from(Errno::ISDIR).at_descriptor("read"));
-        }
-        let size = file.stat().st_size as u64;
-        if size > options.most {
-            return Err(too_large(size, options.most));
-        }
-        if size > options.short {
-            return Err(takes_long());
-        }
-        read_all(file.fd(), size, options, watch)
-    })
+}
+
+impl<'a> Reading<'a> {
+    /// Opens the file at `path`.
+    pub fn open(root: &Root, path: &'a UserPath, options: ReadOptions) -> Result<Self> {
+        let call = Call::on("open", path);
+        let file = call.run(|| {
+            let file = root.content(path, OFlags::RDONLY, Mode::empty())?;
+            if file.is_directory() {
+                return Err(Failure::from(Errno::ISDIR).at_descriptor("read"));
+            }
+            match file.stat().st_size as u64 {
+                size if size > options.most => Err(too_large(size, options.most)),
+                size if size > options.short => Err(takes_long()),
+                _ => Ok(file),
+            }
+        })?;
+        Ok(Self {
+            call,
+            file,
+            options,
+        })
+    }
+
+    /// How long it was when it was opened, in bytes; 0 also where only reading tells.
+    pub fn size(&self) -> u64 {
+        self.file.stat().st_size as u64
+    }
+
+    /// All that is in it.
+    pub fn all(&self, watch: &Watch) -> Result<Vec<u8>> {
+        let (file, size) = (self.file.fd(), self.size());
+        self.call.run(|| read_all(file, size, self.options, watch))
+    }
+
+    /// Fills `room` with it, and says how much of `room` is filled: less than all where the file has been cut.
+    pub fn fill(&self, room: &mut [MaybeUninit<u8>], watch: &Watch) -> Result<usize> {
+        let file = self.file.fd();
+        self.call.run(|| {
+            let mut filled = 0;
+            while let Some(rest) = room.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+                watch.check()?;
+                let length = rest.len().min(AT_ONCE);
+                let rest = rest.get_mut(..length).unwrap_or_default();
+                let read = on_intr(|| Ok(rustix::io::read(file, &mut *rest)?.0.len()));
+                match read.map_err(read_failed)? {
+                    0 => break,
+                    read => filled += read,
+                }
+            }
+            Ok(filled)
+        })
+    }
+
+    /// The error of one for whose content there is no memory.
+    pub fn no_memory(&self) -> Error {
+        self.call.failed(read_failed(Errno::NOMEM))
+    }
+}
+
+fn read_failed(errno: Errno) -> Failure {
+    Failure::from(errno).at_descriptor("read")
 }
 
 fn takes_long() -> Failure {
@@ -120,7 +167,6 @@ fn read_all(
     options: ReadOptions,
     watch: &Watch,
 ) -> Result<Vec<u8>, Failure> {
-    let read_failed = |errno| Failure::from(errno).at_descriptor("read");
     let mut content = Vec::new();
     let known = usize::try_from(size).map_err(|_| read_failed(Errno::NOMEM))?;
     loop {

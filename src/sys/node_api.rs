@@ -138,6 +138,9 @@ pub const PANICKED: &str = "the operation panicked";
 
 // ---- values ----
 
+/// A Buffer that is no longer than this is copied, in bytes: one of memory that is ours costs a finalizer.
+pub const COPIED: usize = 64 << 10;
+
 impl<'s> Value<'s> {
     fn of(raw: napi_value) -> Self {
         Self {
@@ -190,21 +193,50 @@ impl<'s> Env<'s> {
         self.made(|env, out| unsafe { napi_sys::napi_create_string_utf8(env, start, length, out) })
     }
 
-    /// A Buffer.
+    /// A Buffer. If it is long, its memory is ours, and is freed in a turn of the event loop behind its collection:
+    /// for promises alone.
     pub fn buffer(self, bytes: Vec<u8>) -> Result<Value<'s>> {
-        /// What is no longer than this is copied: a Buffer of memory that is ours costs a finalizer.
-        const COPIED: usize = 64 << 10;
         if bytes.len() > COPIED {
             let bytes = match self.adopted(bytes) {
                 Ok(buffer) => return buffer,
                 Err(bytes) => bytes,
             };
-            return self.copied(&bytes);
+            return self.buffer_of(&bytes);
         }
-        self.copied(&bytes)
+        self.buffer_of(&bytes)
     }
 
-    fn copied(self, bytes: &[u8]) -> Result<Value<'s>> {
+    /// A Buffer of the engine, of `length` bytes or as many as `fill` has filled of them.
+    pub fn filled_buffer<E>(
+        self,
+        length: usize,
+        fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> std::result::Result<usize, E>,
+    ) -> Result<std::result::Result<Value<'s>, E>> {
+        let mut start = ptr::null_mut();
+        // SAFETY: `env` is live, and the out-pointers outlive the call.
+        let whole = self.made(|env, out| unsafe {
+            napi_sys::napi_create_buffer(env, length, &raw mut start, out)
+        })?;
+        if start.is_null() {
+            return Err(Exception::Failed("no memory for a Buffer"));
+        }
+        // SAFETY: the engine has made room for `length` bytes there, which no script has seen. It stays while none
+        // runs, and `fill` cannot run one.
+        let room = unsafe { slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), length) };
+        let filled = match fill(room) {
+            Ok(filled) => filled,
+            Err(error) => return Ok(Err(error)),
+        };
+        if filled >= length {
+            return Ok(Ok(whole));
+        }
+        // SAFETY: so many bytes are filled.
+        let bytes = unsafe { slice::from_raw_parts(start.cast::<u8>(), filled) };
+        self.buffer_of(bytes).map(Ok)
+    }
+
+    /// A Buffer of the engine, which has a copy of `bytes`.
+    pub fn buffer_of(self, bytes: &[u8]) -> Result<Value<'s>> {
         let start = bytes.as_ptr().cast::<c_void>();
         // SAFETY: `env` is live, the bytes and the out-pointer outlive the call, which copies; the memory of the
         // Buffer is not asked for.
