@@ -32,6 +32,8 @@ class Failure {
     this.entries = list.length > 5 + count ? list.slice(5 + count) : undefined;
   }
 }
+// A program may have put setters on `Object.prototype`.
+Object.setPrototypeOf(Failure.prototype, null);
 
 /** The errnos of Linux that Node has no name for. */
 // biome-ignore format: a table

@@ -19,6 +19,8 @@ class Opened {
     this.policy = policy;
   }
 }
+// A program may have put setters on `Object.prototype`.
+Object.setPrototypeOf(Opened.prototype, null);
 
 /**
  * @param {unknown} root

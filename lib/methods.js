@@ -5,11 +5,11 @@ const { constants } = require('node:fs');
 const check = require('./arguments.js');
 const { invalidType, invalidValue } = require('./errors.js');
 const { policyOf, rootOf, second } = require('./handles.js');
+const { Job } = require('./job.js');
 const results = require('./results.js');
 const { watched } = require('./watch.js');
 
 /** @typedef {import('./root.js').Method} Method */
-/** @typedef {import('./root.js').Job} Job */
 
 // ---- Names: making, removing, renaming and linking ----
 
@@ -26,7 +26,7 @@ const renameWith = (existing) => (oldPath, newPath, options) => {
   const from = check.path(oldPath, 'oldPath');
   const dest = check.path(newPath, 'newPath');
   const to = second(check.options(options));
-  return { run: (native, root) => native.rename(root, from, dest, existing, to) };
+  return new Job((native, root) => native.rename(root, from, dest, existing, to));
 };
 
 /** @type {Record<string, Method>} */
@@ -35,17 +35,17 @@ const entries = {
     const at = check.path(path, 'path');
     const isRecursive = check.flag(recursive, 'recursive');
     const made = check.modeOr(mode, 'mode', 0o755);
-    return { run: (native, root) => native.mkdir(root, at, isRecursive, made) };
+    return new Job((native, root) => native.mkdir(root, at, isRecursive, made));
   },
 
   unlink(path) {
     const at = check.path(path, 'path');
-    return { run: (native, root) => native.unlink(root, at) };
+    return new Job((native, root) => native.unlink(root, at));
   },
 
   rmdir(path) {
     const at = check.path(path, 'path');
-    return { run: (native, root) => native.rmdir(root, at) };
+    return new Job((native, root) => native.rmdir(root, at));
   },
 
   rename: renameWith(REPLACE),
@@ -55,32 +55,32 @@ const entries = {
   exchange(a, b) {
     const one = check.path(a, 'a');
     const other = check.path(b, 'b');
-    return { run: (native, root) => native.rename(root, one, other, EXCHANGE, undefined) };
+    return new Job((native, root) => native.rename(root, one, other, EXCHANGE, undefined));
   },
 
   link(oldPath, newPath, options) {
     const from = check.path(oldPath, 'oldPath');
     const dest = check.path(newPath, 'newPath');
     const to = second(check.options(options));
-    return { run: (native, root) => native.link(root, from, dest, to) };
+    return new Job((native, root) => native.link(root, from, dest, to));
   },
 
   symlink(target, newPath) {
     const text = check.path(target, 'target');
     const at = check.path(newPath, 'newPath');
-    return { run: (native, root) => native.symlink(root, text, at) };
+    return new Job((native, root) => native.symlink(root, text, at));
   },
 
   readlink(path, options) {
     const at = check.path(path, 'path');
     const asBuffer = check.asBuffers(check.optionsOrEncoding(options).encoding);
-    return { run: (native, root) => native.readlink(root, at, asBuffer) };
+    return new Job((native, root) => native.readlink(root, at, asBuffer));
   },
 
   mkdtemp(prefix, options) {
     const at = check.path(prefix, 'prefix');
     const asBuffer = check.asBuffers(check.optionsOrEncoding(options).encoding);
-    return { run: (native, root) => native.mkdtemp(root, at, asBuffer) };
+    return new Job((native, root) => native.mkdtemp(root, at, asBuffer));
   },
 };
 
@@ -93,21 +93,18 @@ const entries = {
 const describe = (name) => (path, options) => {
   const at = check.path(path, 'path');
   if (options === undefined) {
-    return {
-      run: (native, root) => native[name](root, results.doubles, at, false, true),
-      result: results.stats,
-    };
+    return new Job((native, root) => native[name](root, results.doubles, at, false, true), results.stats);
   }
   const given = check.options(options);
   const bigint = check.flag(given.bigint, 'options.bigint');
   const throws = check.flag(given.throwIfNoEntry, 'options.throwIfNoEntry', true);
   const array = bigint ? results.integers : results.doubles;
   const result = bigint ? results.bigStats : results.stats;
-  return {
-    run: (native, root) => native[name](root, array, at, bigint, throws),
+  return new Job(
+    (native, root) => native[name](root, array, at, bigint, throws),
     // No entry is `false`.
-    result: (answer) => (answer === false ? undefined : result(answer)),
-  };
+    (answer) => (answer === false ? undefined : result(answer)),
+  );
 };
 
 /**
@@ -118,7 +115,7 @@ const chown = (name) => (path, uid, gid) => {
   const at = check.path(path, 'path');
   const user = check.id(uid, 'uid');
   const group = check.id(gid, 'gid');
-  return { run: (native, root) => native[name](root, at, user, group) };
+  return new Job((native, root) => native[name](root, at, user, group));
 };
 
 /**
@@ -129,7 +126,7 @@ const utimes = (name) => (path, atimeNs, mtimeNs) => {
   const at = check.path(path, 'path');
   const accessed = check.nanoseconds(atimeNs, 'atimeNs');
   const modified = check.nanoseconds(mtimeNs, 'mtimeNs');
-  return { run: (native, root) => native[name](root, at, accessed, modified) };
+  return new Job((native, root) => native[name](root, at, accessed, modified));
 };
 
 /** @type {Record<string, Method>} */
@@ -142,10 +139,10 @@ const metadata = {
     const at = check.path(path, 'path');
     const bigint = check.flag(check.options(options).bigint, 'options.bigint');
     const array = bigint ? results.integers : results.doubles;
-    return {
-      run: (native, root) => native.statfs(root, array, at, bigint),
-      result: (answer) => results.statfs(answer, bigint),
-    };
+    return new Job(
+      (native, root) => native.statfs(root, array, at, bigint),
+      (answer) => results.statfs(answer, bigint),
+    );
   },
 
   exists(path) {
@@ -155,19 +152,19 @@ const metadata = {
     } catch {
       // As with Node, what is no path does not exist, as the empty path does not.
     }
-    return { run: (native, root) => native.exists(root, at) };
+    return new Job((native, root) => native.exists(root, at));
   },
 
   access(path, mode) {
     const at = check.path(path, 'path');
     const asked = mode == null ? 0 : check.integer(mode, 'mode', 0, 7);
-    return { run: (native, root) => native.access(root, at, asked) };
+    return new Job((native, root) => native.access(root, at, asked));
   },
 
   chmod(path, mode) {
     const at = check.path(path, 'path');
     const bits = check.mode(mode, 'mode');
-    return { run: (native, root) => native.chmod(root, at, bits) };
+    return new Job((native, root) => native.chmod(root, at, bits));
   },
 
   chown: chown('chown'),
@@ -181,7 +178,7 @@ const metadata = {
   realpath(path, options) {
     const at = check.path(path, 'path');
     const asBuffer = check.asBuffers(check.optionsOrEncoding(options).encoding);
-    return { run: (native, root) => native.realpath(root, at, asBuffer) };
+    return new Job((native, root) => native.realpath(root, at, asBuffer));
   },
 };
 
@@ -233,9 +230,9 @@ const writeWith = (byDefault) => (path, data, options) => {
   if (atomic && (flags & ~O_EXCL) !== (O_WRONLY | O_CREAT | O_TRUNC)) {
     throw invalidValue('options.atomic', "cannot be true unless 'flag' is 'w' or 'wx'", atomic);
   }
-  return {
-    run: (native, root, watch) => native.writeFile(root, at, written, flags, mode, atomic, flush, watch),
-  };
+  return new Job((native, root, watch) =>
+    native.writeFile(root, at, written, flags, mode, atomic, flush, watch),
+  );
 };
 
 /** @type {Record<string, Method>} */
@@ -244,12 +241,12 @@ const contents = {
     const at = check.path(path, 'path');
     const how = check.openFlags(flags, 'flags', O_RDONLY);
     const made = check.modeOr(mode, 'mode', 0o666);
-    return { run: (native, root) => native.open(root, at, how, made) };
+    return new Job((native, root) => native.open(root, at, how, made));
   },
 
   openRead(path) {
     const at = check.path(path, 'path');
-    return { run: (native, root) => native.open(root, at, O_RDONLY, 0) };
+    return new Job((native, root) => native.open(root, at, O_RDONLY, 0));
   },
 
   openWrite(path, create, truncate, append, mode) {
@@ -260,7 +257,7 @@ const contents = {
     const made = check.modeOr(mode, 'mode', 0o666);
     if (truncates && appends) throw invalidValue('truncate', "cannot be true with 'append'", truncate);
     const how = O_WRONLY | (creates ? O_CREAT : 0) | (truncates ? O_TRUNC : 0) | (appends ? O_APPEND : 0);
-    return { run: (native, root) => native.open(root, at, how, made) };
+    return new Job((native, root) => native.open(root, at, how, made));
   },
 
   readFile(path, options) {
@@ -269,12 +266,11 @@ const contents = {
     const encoding = check.encoding(given.encoding, 'buffer');
     const most = given.maxBytes == null ? MOST_READ : check.length(given.maxBytes, 'options.maxBytes');
     const asBuffer = encoding !== 'utf8';
-    return {
-      run: (native, root, watch) => native.readFile(root, at, most, asBuffer, watch),
+    return new Job(
+      (native, root, watch) => native.readFile(root, at, most, asBuffer, watch),
       // A very long text comes as a Buffer: Node has the error for what is too long for a string.
-      result: (answer) =>
-        typeof answer === 'string' || encoding === 'buffer' ? answer : answer.toString(encoding),
-    };
+      (answer) => (typeof answer === 'string' || encoding === 'buffer' ? answer : answer.toString(encoding)),
+    );
   },
 
   writeFile: writeWith(O_WRONLY | O_CREAT | O_TRUNC),
@@ -284,12 +280,12 @@ const contents = {
   truncate(path, len) {
     const at = check.path(path, 'path');
     const size = check.length(len, 'len');
-    return { run: (native, root) => native.truncate(root, at, size) };
+    return new Job((native, root) => native.truncate(root, at, size));
   },
 
   fsync(path) {
     const at = check.path(path, 'path');
-    return { run: (native, root) => native.fsync(root, at) };
+    return new Job((native, root) => native.fsync(root, at));
   },
 
   copyFile(src, dest, mode, options) {
@@ -300,10 +296,11 @@ const contents = {
     const to = second(given);
     const exclusive = check.flag(given.exclusive, 'options.exclusive');
     const reflink = check.word(given.reflink, 'options.reflink', REFLINKS, 0);
-    return {
-      watched: watched(given),
-      run: (native, root, watch) => native.copyFile(root, from, at, made, exclusive, reflink, to, watch),
-    };
+    return new Job(
+      (native, root, watch) => native.copyFile(root, from, at, made, exclusive, reflink, to, watch),
+      undefined,
+      watched(given),
+    );
   },
 };
 
@@ -351,21 +348,22 @@ const trees = {
     const asBuffers = check.asBuffers(given.encoding);
     const recursive = check.flag(given.recursive, 'options.recursive');
     const typed = check.flag(given.withFileTypes, 'options.withFileTypes');
-    return {
-      watched: watched(given),
-      run: (native, root, watch) => native.readdir(root, at, asBuffers, recursive, typed, watch),
-      result: typed ? results.entries : results.names,
-    };
+    return new Job(
+      (native, root, watch) => native.readdir(root, at, asBuffers, recursive, typed, watch),
+      typed ? results.entries : results.names,
+      watched(given),
+    );
   },
 
   rm(path, recursive, force, options) {
     const at = check.path(path, 'path');
     const isRecursive = check.flag(recursive, 'recursive');
     const isForced = check.flag(force, 'force');
-    return {
-      watched: watched(check.options(options)),
-      run: (native, root, watch) => native.rm(root, at, isRecursive, isForced, watch),
-    };
+    return new Job(
+      (native, root, watch) => native.rm(root, at, isRecursive, isForced, watch),
+      undefined,
+      watched(check.options(options)),
+    );
   },
 
   cp(src, dest, options) {
@@ -392,17 +390,17 @@ const trees = {
     const watching = watched(given);
     /** @type {Uint8Array[] | undefined} the ways to what the filter said yes to */
     let only;
-    /** @type {import('./root.js').Job} */
-    const job = {
-      watched: watching,
-      run: (native, root, watch) =>
+    const job = new Job(
+      (native, root, watch) =>
         native.cp(root, from, at, to, recursive, existing, reflink, keep, reports, only, watch),
-    };
+      undefined,
+      watching,
+    );
     if (filter == null) return job;
     job.before = function* (methods, perform) {
       // Copies nothing: before the filter is asked, the call as such must be possible.
       only = [];
-      yield perform({ run: job.run });
+      yield perform(new Job(job.run));
       const { asked } = require('./filter.js');
       const signal = watching?.signal;
       only = yield* asked(methods, { src: from, dest: at, filter, recursive, signal });
@@ -417,10 +415,11 @@ const trees = {
     const to = second(given);
     const overwrite = check.flag(given.overwrite, 'options.overwrite');
     const flush = check.flag(given.flush, 'options.flush');
-    return {
-      watched: watched(given),
-      run: (native, root, watch) => native.move(root, from, at, to, overwrite, flush, watch),
-    };
+    return new Job(
+      (native, root, watch) => native.move(root, from, at, to, overwrite, flush, watch),
+      undefined,
+      watched(given),
+    );
   },
 };
 
@@ -432,15 +431,15 @@ const roots = {
     const at = check.path(path, 'path');
     const policy = check.policyBeneath(options, policyOf(this));
     const { symlinks, mounts, hardlinks, readonly } = policy;
-    return {
-      run: (native, root) => native.openRoot(root, at, symlinks, mounts, hardlinks, readonly),
-      result: (handle) => rootOf(handle, policy),
-    };
+    return new Job(
+      (native, root) => native.openRoot(root, at, symlinks, mounts, hardlinks, readonly),
+      (handle) => rootOf(handle, policy),
+    );
   },
 
   isAt(hostPath) {
     const at = check.path(hostPath, 'path');
-    return { run: (native, root) => native.isAt(root, at) };
+    return new Job((native, root) => native.isAt(root, at));
   },
 };
 

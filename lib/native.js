@@ -2,7 +2,7 @@
 // The native side. It is loaded with the first root: whoever opens none, or has no binary, can load the rest.
 
 /** @type {import('./binding').Binding} */
-const native = /** @type {any} */ ({});
+const native = /** @type {any} */ (Object.create(null));
 
 /** Loads it, or throws why that cannot be done. */
 function load() {

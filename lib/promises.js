@@ -2,6 +2,7 @@
 // The methods again, as promises.
 
 const { constants } = require('node:os');
+const { isPromise } = require('node:util/types');
 const { native } = require('./native.js');
 const { AbortError, Failure, checked, invalidThis, messageOf, systemError } = require('./errors.js');
 const { handleOf } = require('./handles.js');
@@ -9,13 +10,11 @@ const methods = require('./methods.js');
 const { isFailure } = require('./root.js');
 const { follow } = require('./watch.js');
 
-/** @typedef {import('./root.js').Job} Job */
+/** @typedef {import('./root.js').AnyJob} AnyJob */
 /** @typedef {import('./binding').Handle} Handle */
 
 /** What work fails with that was stopped. */
 const CANCELED = -constants.errno.ECANCELED;
-/** That of the engine, whatever a program has put in its place. */
-const NativePromise = /** @type {PromiseConstructor} */ ((async () => {})().constructor);
 
 // The process waits for libuv's pool when it exits, and runs no hook before that could stop its work.
 process.once('exit', () => native.end());
@@ -23,14 +22,14 @@ process.once('exit', () => native.end());
 /**
  * Has a job done. What could be answered without waiting waits for nothing, not even for the next turn.
  *
- * @param {Job} job
+ * @param {AnyJob} job
  * @param {Handle} root
  */
 async function start({ run, result, watched }, root) {
   const watch = watched && native.watch();
   const started = run(native.starts, root, watch);
   let answer;
-  if (!(started instanceof NativePromise)) {
+  if (!isPromise(started)) {
     const failure = isFailure(started) ? new Failure(native.failure()) : undefined;
     if (failure !== undefined) throw systemError(new Error(messageOf(failure)), failure);
     answer = started;

@@ -4,6 +4,7 @@
 const { native } = require('./native.js');
 const { Failure, checked, invalidReturnValue, messageOf, systemError } = require('./errors.js');
 const { SandboxRoot, handleOf, promisesOf } = require('./handles.js');
+const { Job } = require('./job.js');
 const methods = require('./methods.js');
 const results = require('./results.js');
 const { tell } = require('./watch.js');
@@ -13,21 +14,8 @@ const { apply } = Reflect;
 const { Error } = globalThis;
 
 /** @typedef {import('./binding').Handle} Handle */
-/** @typedef {import('./binding').Operations} Operations */
-
-/**
- * What a call is to do, once its arguments hold.
- *
- * @typedef {object} Job
- * @property {(native: Operations, root: Handle, watch?: Handle) => any} run does it, with `native.calls`, or starts
- *   it, with `native.starts`
- * @property {(answer: any) => unknown} [result] what the caller gets for the native answer
- * @property {import('./watch.js').Watched | undefined} [watched] what follows and stops it
- * @property {(methods: any, perform: (job: Job) => any) => Iterator<any, void, any>} [before] what comes first; it
- *   yields what may have to be awaited
- */
-
-/** @typedef {(this: unknown, ...args: any[]) => Job} Method a method: it checks its arguments */
+/** @typedef {InstanceType<typeof Job>} AnyJob */
+/** @typedef {(this: unknown, ...args: any[]) => AnyJob} Method a method: it checks its arguments */
 
 /**
  * Whether a native call has failed: it gives a negative errno then. No other answer is a negative number.
@@ -39,7 +27,7 @@ const isFailure = (answer) => typeof answer === 'number' && answer < 0;
 /**
  * Does a job.
  *
- * @param {Job} job
+ * @param {AnyJob} job
  * @param {Handle} root
  * @returns {unknown} what the caller gets, or a `Failure`
  */
@@ -76,7 +64,7 @@ const method = (name, read) =>
 /**
  * Does what comes before a job: the steps of a generator, whose values are there already.
  *
- * @param {NonNullable<Job['before']>} before
+ * @param {NonNullable<AnyJob['before']>} before
  * @param {unknown} methods
  * @param {Handle} root
  * @returns {InstanceType<typeof Failure> | undefined}
@@ -98,10 +86,10 @@ function refusePromise(value) {
 }
 
 const identity = /** @type {Function} */ (
-  method('identity', () => ({
-    run: (native, root) => native.identity(root, results.integers),
-    result: results.identity,
-  }))
+  method(
+    'identity',
+    () => new Job((native, root) => native.identity(root, results.integers), results.identity),
+  )
 );
 
 /** @param {object} root */

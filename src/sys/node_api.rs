@@ -17,8 +17,8 @@ use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
 
 use napi_sys::{
-    Status, TypedarrayType, napi_async_work, napi_callback_info, napi_deferred, napi_env,
-    napi_status, napi_threadsafe_function, napi_value,
+    PropertyAttributes, Status, TypedarrayType, napi_async_work, napi_callback_info, napi_deferred,
+    napi_env, napi_property_descriptor, napi_status, napi_threadsafe_function, napi_value,
 };
 
 /// The environment of a call: an instance of Node, in the main thread or in a worker. `'s` is the scope in which
@@ -268,11 +268,24 @@ impl<'s> Env<'s> {
         Ok(object)
     }
 
-    /// Sets a property of an object.
+    /// Defines a property of an object: whatever setters it inherits.
     pub fn set(self, object: Value<'_>, name: &str, value: Value<'_>) -> Result<()> {
-        let name = self.string(name.as_bytes())?;
-        // SAFETY: all are values of this environment.
-        check(unsafe { napi_sys::napi_set_property(self.raw, object.raw, name.raw, value.raw) })
+        let property = napi_property_descriptor {
+            utf8name: ptr::null(),
+            name: self.string(name.as_bytes())?.raw,
+            method: None,
+            getter: None,
+            setter: None,
+            value: value.raw,
+            attributes: PropertyAttributes::writable
+                | PropertyAttributes::enumerable
+                | PropertyAttributes::configurable,
+            data: ptr::null_mut(),
+        };
+        // SAFETY: all are values of this environment, and the property outlives the call.
+        check(unsafe {
+            napi_sys::napi_define_properties(self.raw, object.raw, 1, &raw const property)
+        })
     }
 
     /// A function.
