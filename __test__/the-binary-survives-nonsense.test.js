@@ -16,6 +16,8 @@ const BINARY = Object.keys(require.cache).find((file) => file.endsWith('.node'))
 /** Calls every function with nonsense. Gives back how many calls threw, and how many did not. */
 async function callWithNonsense(binary, foreign, dir, rounds) {
   const native = require(binary);
+  // What is called with `new` may be a promise that is rejected.
+  process.on('unhandledRejection', () => {});
   const { Worker, isMainThread } = require('node:worker_threads');
   let state = 0x9e3779b1;
   const random = (below) => {
@@ -136,7 +138,7 @@ async function callWithNonsense(binary, foreign, dir, rounds) {
     closed,
     cursor,
     native.watch(),
-    Object.create(root),
+   
     ...foreign.map((name) => external(name)),
   ];
   /** An External of Node itself, which is none of ours. */
