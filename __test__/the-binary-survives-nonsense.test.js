@@ -138,7 +138,7 @@ async function callWithNonsense(binary, foreign, dir, rounds) {
     closed,
     cursor,
     native.watch(),
-   
+
     ...foreign.map((name) => external(name)),
   ];
   /** An External of Node itself, which is none of ours. */

@@ -799,12 +799,13 @@ impl<'s> Env<'s> {
 impl Deferred {
     /// Settles the promise as `task`, whose work is done, says.
     fn settle(self, env: Env<'_>, mut task: Box<dyn Task>) {
-        // SAFETY, for both: the deferred is of this environment, and is used once.
-        let resolve = |value: Value<'_>| unsafe {
-            check(napi_sys::napi_resolve_deferred(env.raw, self.0, value.raw))
+        let resolve = |value: Value<'_>| {
+            // SAFETY: the deferred is of this environment, and is used once.
+            check(unsafe { napi_sys::napi_resolve_deferred(env.raw, self.0, value.raw) })
         };
-        let reject = |value: Value<'_>| unsafe {
-            check(napi_sys::napi_reject_deferred(env.raw, self.0, value.raw))
+        let reject = |value: Value<'_>| {
+            // SAFETY: as above.
+            check(unsafe { napi_sys::napi_reject_deferred(env.raw, self.0, value.raw) })
         };
         let settled = match task.settle(env) {
             Ok(Settled::Resolved(value)) => resolve(value).map(|()| task.handed_over()),
