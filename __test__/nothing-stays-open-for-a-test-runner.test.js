@@ -32,7 +32,8 @@ async function openHandles(dir) {
   const before = process.getActiveResourcesInfo().sort();
   const found = {};
   const look = async (step) => {
-    for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+    // As Jest: a thread that has brought its result lets go a moment later.
+    await new Promise((resolve) => setTimeout(resolve, 100));
     const active = process.getActiveResourcesInfo().sort();
     found[step] = { open: [...open.values()], active: active.join() === before.join() ? [] : active };
   };
