@@ -20,7 +20,7 @@ async function openHandles(dir) {
     'RANDOMBYTESREQUEST',
     'DNSCHANNEL',
   ];
-  ignored.push('ZLIB', 'SIGNREQUEST', 'TLSWRAP', 'TCPWRAP', 'TickObject', 'Immediate', 'HTTPINCOMINGMESSAGE');
+  ignored.push('ZLIB', 'SIGNREQUEST', 'TLSWRAP', 'TCPWRAP', 'TickObject', 'Immediate', 'Timeout', 'HTTPINCOMINGMESSAGE');
   const hook = createHook({
     init(id, type, _, resource) {
       if (ignored.includes(type)) return;
