@@ -48,6 +48,36 @@ class Holder {
   }
 }
 
+/** @type {(value: unknown) => object | undefined} */
+let rootIn;
+
+/** What has the root that it belongs to in a private field: its promises. */
+class Belonging {
+  /** @type {object} */
+  #root;
+
+  static {
+    rootIn = (value) =>
+      typeof value === 'object' && value !== null && #root in value ? value.#root : undefined;
+  }
+
+  /** @param {object} root */
+  constructor(root) {
+    this.#root = root;
+  }
+}
+
+/**
+ * The root whose promises `value` is.
+ *
+ * @param {unknown} value
+ */
+function rootOf(value) {
+  const root = rootIn(value);
+  if (root === undefined) throw invalidThis('SandboxPromises');
+  return root;
+}
+
 /**
  * The handle of the root that `value` is.
  *
@@ -60,8 +90,12 @@ function handleOf(value) {
   return handle;
 }
 
-/** @param {unknown} value */
-const isRoot = (value) => handleIn(value) !== undefined;
+/**
+ * Whether `value` is a root, or the promises of one, also behind a Proxy or a mock.
+ *
+ * @param {unknown} value
+ */
+const isRoot = (value) => value instanceof Holder || value instanceof Belonging;
 
 /**
  * The root that the second path of a call is beneath, if the options name one. An option that is there and no root,
@@ -77,4 +111,4 @@ function second(options) {
   return handle;
 }
 
-module.exports = { Holder, handleOf, isRoot, policyOf, promisesOf, second };
+module.exports = { Belonging, Holder, handleOf, isRoot, policyOf, promisesOf, rootOf, second };

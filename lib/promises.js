@@ -8,12 +8,11 @@ const {
   Failure,
   SystemError,
   checked,
-  invalidThis,
+  isFailure,
   messageOf,
   systemError,
 } = require('./errors.js');
-const { handleOf } = require('./handles.js');
-const { isFailure, methods } = require('./root.js');
+const { Belonging, handleOf, rootOf } = require('./handles.js');
 const { follow } = require('./watch.js');
 
 /** @typedef {InstanceType<typeof import('./job.js').Job>} Job */
@@ -22,11 +21,25 @@ const { follow } = require('./watch.js');
 const { captureStackTrace } = SystemError;
 /** What work fails with that was stopped. */
 const CANCELED = -constants.errno.ECANCELED;
-/** That of the engine, whatever a program has put in its place. */
-const NativePromise = /** @type {PromiseConstructor} */ ((async () => {})().constructor);
+/** @type {PromiseConstructor | undefined} */
+let NativePromise;
+/**
+ * Whether a value is a promise of the engine, whatever a program has put in its place. Made at load, one would be an
+ * open resource to a test runner.
+ *
+ * @param {unknown} value
+ */
+function isPromise(value) {
+  NativePromise ??= /** @type {PromiseConstructor} */ ((async () => {})().constructor);
+  return value instanceof NativePromise;
+}
 
-// The process waits for libuv's pool when it exits, and runs no hook before that could stop its work.
-process.once('exit', () => native.end());
+let isEnding = false;
+/** The process waits for libuv's pool when it exits, and runs no hook before that could stop its work. */
+function endWithProcess() {
+  if (!isEnding) process.once('exit', () => native.end());
+  isEnding = true;
+}
 
 /**
  * Has a job done. What could be answered without waiting waits for nothing, not even for the next turn.
@@ -38,7 +51,7 @@ async function start({ run, result, watched }, root) {
   const watch = watched && native.watch();
   const started = run(native.starts, root, watch);
   let answer;
-  if (!(started instanceof NativePromise)) {
+  if (!isPromise(started)) {
     const failure = isFailure(started) ? new Failure(native.failure()) : undefined;
     if (failure !== undefined) throw systemError(new SystemError(messageOf(failure)), failure);
     answer = started;
@@ -78,37 +91,40 @@ async function oneByOne(steps) {
   }
 }
 
-/** The promises of one root. */
-class SandboxPromises {
-  #root;
+/**
+ * The class of the promises of one root.
+ *
+ * @param {Record<string, import('./job.js').Method>} methods
+ */
+function makePromisesClass(methods) {
+  class SandboxPromises extends Belonging {
+    /** @param {object} root */
+    constructor(root) {
+      super(root);
+      endWithProcess();
+    }
 
-  /** @param {object} root */
-  constructor(root) {
-    this.#root = root;
-  }
-
-  static {
-    for (const [name, read] of Object.entries(methods)) {
-      const method = {
-        /** @this {unknown} @param {unknown} a @param {unknown} b @param {unknown} c @param {unknown} d @param {unknown} e */
-        async [name](a, b, c, d, e) {
-          if (typeof this !== 'object' || this === null || !(#root in this)) {
-            throw invalidThis('SandboxPromises');
-          }
-          const sandbox = this.#root;
-          const root = handleOf(sandbox);
-          const job = checked(read, a, b, c, d, e, sandbox);
-          if (job.before !== undefined) await oneByOne(job.before(this, (job) => start(job, root)));
-          return start(job, root);
-        },
-      }[name];
-      Object.defineProperty(SandboxPromises.prototype, name, {
-        value: method,
-        writable: true,
-        configurable: true,
-      });
+    static {
+      for (const [name, read] of Object.entries(methods)) {
+        const method = {
+          /** @this {unknown} @param {unknown} a @param {unknown} b @param {unknown} c @param {unknown} d @param {unknown} e */
+          async [name](a, b, c, d, e) {
+            const sandbox = rootOf(this);
+            const root = handleOf(sandbox);
+            const job = checked(read, a, b, c, d, e, sandbox);
+            if (job.before !== undefined) await oneByOne(job.before(this, (job) => start(job, root)));
+            return start(job, root);
+          },
+        }[name];
+        Object.defineProperty(SandboxPromises.prototype, name, {
+          value: method,
+          writable: true,
+          configurable: true,
+        });
+      }
     }
   }
+  return SandboxPromises;
 }
 
-module.exports = { SandboxPromises };
+module.exports = { makePromisesClass };

@@ -2,26 +2,29 @@
 // The class `SandboxRoot` and its synchronous methods: each checks its arguments, and then has its job done.
 
 const check = require('./arguments.js');
-const { Failure, SystemError, checked, invalidReturnValue, messageOf, systemError } = require('./errors.js');
+const {
+  Failure,
+  SystemError,
+  checked,
+  invalidReturnValue,
+  isFailure,
+  messageOf,
+  systemError,
+} = require('./errors.js');
 const { Holder, handleOf, policyOf, promisesOf } = require('./handles.js');
 const { Job } = require('./job.js');
 const { load, native } = require('./native.js');
 const results = require('./results.js');
-const { tell } = require('./watch.js');
+const { makePromisesClass } = require('./promises.js');
+const { tellAtEnd } = require('./watch.js');
 
 const { apply } = Reflect;
+const { defineProperty } = Object;
 
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./binding').Operations} Operations */
 /** @typedef {import('./arguments.js').Policy} Policy */
 /** @typedef {import('./job.js').Method} Method */
-
-/**
- * Whether a native call has failed: it gives a negative errno then. No other answer is a negative number.
- *
- * @param {unknown} answer
- */
-const isFailure = (answer) => typeof answer === 'number' && answer < 0;
 
 /**
  * Does a job.
@@ -35,7 +38,7 @@ function perform({ run, result, watched }, root) {
   const answer = run(native.calls, root, watch);
   const failure = isFailure(answer) ? new Failure(native.failure()) : undefined;
   // Behind the failure: an `onProgress` may make calls that fail.
-  if (watched && watch) tell(watched, watch);
+  if (watched && watch) tellAtEnd(watched, watch);
   if (failure !== undefined) return failure;
   return result === undefined ? answer : result(answer);
 }
@@ -111,6 +114,33 @@ function open(root, options) {
   return typeof handle === 'number' ? new Failure(native.failure()) : new Opened(handle, allowed);
 }
 
+/** The promises of each root, made when they are asked for. */
+const OWN_PROMISES = {
+  // Nothing of it is inherited from what a program puts on `Object.prototype`.
+  __proto__: null,
+  /** @this {unknown} */
+  get() {
+    handleOf(this);
+    return promisesOf(/** @type {object} */ (this), makePromises);
+  },
+  enumerable: false,
+  configurable: true,
+};
+
+/** @type {((object: object) => void) | undefined} */
+let mark;
+
+/**
+ * A copy would be an empty object: newer Nodes can refuse to make one. Loaded with the first root: it takes Node as
+ * long as the package.
+ *
+ * @param {object} object
+ */
+function markAsUncloneable(object) {
+  mark ??= /** @type {any} */ (require('node:worker_threads')).markAsUncloneable ?? (() => {});
+  mark?.(object);
+}
+
 /** A directory that no operation leaves. */
 class SandboxRoot extends Holder {
   /**
@@ -121,6 +151,8 @@ class SandboxRoot extends Holder {
     const opened = root instanceof Opened ? root : checked(open, root, options);
     if (opened instanceof Failure) throw systemError(new SystemError(messageOf(opened)), opened);
     super(opened.handle, opened.policy);
+    defineProperty(this, 'promises', OWN_PROMISES);
+    markAsUncloneable(this);
   }
 }
 
@@ -148,10 +180,17 @@ const identity = /** @type {Function} */ (
   method('identity', () => new Job((native, root) => native.identity(root, results.shared), results.identity))
 );
 
+const deleted = /** @type {Function} */ (
+  method('deleted', () => new Job((native, root) => native.deleted(root)))
+);
+
+const SandboxPromises = makePromisesClass(methods);
+
 /** @param {object} root */
 function makePromises(root) {
-  const { SandboxPromises } = require('./promises.js');
-  return new SandboxPromises(root);
+  const promises = new SandboxPromises(root);
+  markAsUncloneable(promises);
+  return promises;
 }
 
 const members = {
@@ -174,11 +213,13 @@ const members = {
   get identity() {
     return apply(identity, this, []);
   },
-  get promises() {
-    handleOf(this);
-    return promisesOf(this, makePromises);
+  get deleted() {
+    return apply(deleted, this, []);
   },
 };
+// A value: automatic mocks read what the class has, and skip getters.
+const promises = { value: SandboxPromises.prototype, writable: true, enumerable: true, configurable: true };
+Object.defineProperty(SandboxRoot.prototype, 'promises', promises);
 
 for (const [name, read] of Object.entries(methods)) {
   Object.defineProperty(SandboxRoot.prototype, name, {
@@ -199,4 +240,4 @@ if (Symbol.dispose !== undefined) {
   });
 }
 
-module.exports = { SandboxRoot, isFailure, methods };
+module.exports = { SandboxRoot };
