@@ -123,8 +123,8 @@ export interface SystemError extends Error {
 /** How a name that comes out is told: as a string, where what is not UTF-8 shows as U+FFFD, or as bytes. */
 export type NameEncoding = TextEncoding | 'buffer';
 type TextEncoding = 'utf8' | 'utf-8';
-type AsText = TextEncoding | { encoding?: TextEncoding | null | undefined } | null;
-type AsBytes = 'buffer' | { encoding: 'buffer' };
+type AsText = TextEncoding | (Stoppable & { encoding?: TextEncoding | null | undefined }) | null;
+type AsBytes = 'buffer' | (Stoppable & { encoding: 'buffer' });
 
 /** The flags of `fs.open`: its words, or a sum of `fs.constants.O_*`. */
 export type OpenFlags = ReadFlags | WriteFlags | AppendFlags | number;
@@ -133,12 +133,20 @@ type WriteFlags = 'w' | 'wx' | 'xw' | 'w+' | 'wx+' | 'xw+';
 type AppendFlags = 'a' | 'ax' | 'xa' | 'as' | 'sa' | 'a+' | 'ax+' | 'xa+' | 'as+' | 'sa+';
 
 /** Options of {@link SandboxRoot.stat} and {@link SandboxRoot.lstat}. */
-export interface StatOptions<Big extends boolean = boolean, Throws extends boolean = boolean> {
+export interface StatOptions<Big extends boolean = boolean, Throws extends boolean = boolean>
+  extends Stoppable {
   /** Whether every field is to be an exact bigint. Default `false`. */
   bigint?: Big | null | undefined;
   /** Whether nothing there (`ENOENT`) is an error, and not `undefined`. Default `true`. */
   throwIfNoEntry?: Throws | null | undefined;
 }
+
+/**
+ * A time to set. A number or a bigint is **nanoseconds** since the epoch, negative before it: `Date.now()` is
+ * milliseconds, and would be a moment of January 1970. A `Date` is exact to its milliseconds. `null` leaves the time
+ * as it is.
+ */
+export type Time = number | bigint | Date | null;
 
 /** What {@link SandboxRoot.statfs} knows of a file system, as `fs.StatFs`: numbers, or bigints. */
 export interface StatFs<T extends number | bigint = number> {
@@ -159,7 +167,7 @@ export interface StatFs<T extends number | bigint = number> {
 }
 
 /** Options of {@link SandboxRoot.statfs}. */
-export interface StatFsOptions<Big extends boolean = boolean> {
+export interface StatFsOptions<Big extends boolean = boolean> extends Stoppable {
   /** Whether every field is a bigint. Default `false`. */
   bigint?: Big | null | undefined;
 }
@@ -168,8 +176,10 @@ export interface StatFsOptions<Big extends boolean = boolean> {
 export interface Stoppable {
   /**
    * Stops the work when it is aborted: the error is an `AbortError` with `code: 'ABORT_ERR'`, as in `node:fs`,
-   * and its `cause` is `signal.reason`. If the signal is aborted already, nothing is touched. Later aborts reach promises alone, between two entries or two chunks of a large file:
-   * what is done by then stays done, and a half-copied new file is removed again.
+   * and its `cause` is `signal.reason`. If the signal is aborted already, nothing is touched. Later aborts reach
+   * promises alone: work on a tree stops between two entries, copying, reading or writing a file between two parts of
+   * it, and what is short is done. What is done by then stays done; a new file that is not complete is removed again,
+   * and one that is written with `atomic` never appears.
    */
   signal?: AbortSignal | null | undefined;
 }
@@ -178,7 +188,9 @@ export interface Stoppable {
 export interface Watchable extends Stoppable {
   /**
    * Is told how far the work is: from a promise at most twenty times a second and once at the end, from
-   * the synchronous method once at the end. If it throws, the work stops, and that is the error.
+   * the synchronous method once at the end. If it throws, the work stops, and that is the error. So it is with a
+   * promise: if it is rejected, the work stops, and its reason is the error; work that is done waits for it. The
+   * synchronous method does not, and ignores what becomes of it.
    */
   onProgress?: ((progress: Progress) => void) | null | undefined;
 }
@@ -187,10 +199,13 @@ export interface Watchable extends Stoppable {
 export interface IntoAnother {
   /**
    * The root that the second path is beneath, by default the first one's. What that root allows holds
-   * for the second path.
+   * for the second path. Anything else than a root, `undefined` and `null` too, is refused.
    */
-  to?: SandboxRoot | null | undefined;
+  to?: SandboxRoot;
 }
+
+/** Options of {@link SandboxRoot.rename}, {@link SandboxRoot.renameNoReplace} and {@link SandboxRoot.link}. */
+export interface TwoRootsOptions extends IntoAnother, Stoppable {}
 
 /** Whether a copy shares its blocks with the original: where the file system can, or fail, or never. */
 export interface Reflink {
@@ -227,7 +242,7 @@ export interface Walk<Name extends string | Buffer = string>
 }
 
 /** Options of {@link SandboxRoot.readFile}. */
-export interface ReadFileOptions<Encoding extends BufferEncoding = BufferEncoding> {
+export interface ReadFileOptions<Encoding extends BufferEncoding = BufferEncoding> extends Stoppable {
   /** Makes the result a string. Default `null`: a `Buffer`. */
   encoding?: Encoding | null | undefined;
   /** The longest content to read, in bytes. Default 2^31 − 1. */
@@ -235,7 +250,7 @@ export interface ReadFileOptions<Encoding extends BufferEncoding = BufferEncodin
 }
 
 /** Options of {@link SandboxRoot.appendFile}. */
-export interface AppendFileOptions {
+export interface AppendFileOptions extends Stoppable {
   /** How a string becomes bytes. Default `'utf8'`. */
   encoding?: BufferEncoding | null | undefined;
   /** The permission bits of a file that is made, less the umask. Default `0o666`. */
@@ -362,16 +377,35 @@ interface Operations<Async extends boolean> {
   rmdir(path: RootPath): Reply<Async, undefined>;
 
   /**
+   * Removes a file, a symlink itself, or an empty directory. Of the error, `syscall` is `unlink`, or for a directory
+   * `rmdir`.
+   *
+   * @param path what to remove
+   * @throws {SystemError} `ENOENT` if nothing is there; `ENOTEMPTY` if something is in the directory; `EBUSY` for a
+   *   mount point
+   */
+  remove(path: RootPath): Reply<Async, undefined>;
+
+  /**
+   * Makes a FIFO: mkfifo(3). A symlink at `path` is `EEXIST`.
+   *
+   * @param path the FIFO
+   * @param mode the permission bits, less the umask; default `0o666`
+   * @throws {SystemError} `EEXIST` if something is there
+   */
+  mkfifo(path: RootPath, mode?: number | null): Reply<Async, undefined>;
+
+  /**
    * Moves a name to another, in one step: a symlink itself. What is at `newPath` is replaced.
    *
    * @param oldPath what to move
    * @param newPath where to
-   * @param options `to`, the root of `newPath`
+   * @param options `to`, the root of `newPath`, and `signal`
    * @throws {SystemError} `EXDEV` if the two are on different mounts ({@link SandboxRoot.move} copies then);
    *   `ENOTEMPTY` or `EEXIST` for a directory that is not empty at `newPath`; `EISDIR` or `ENOTDIR` where
    *   one is a directory and the other is not; `EINVAL` for a directory into itself
    */
-  rename(oldPath: RootPath, newPath: RootPath, options?: IntoAnother | null): Reply<Async, undefined>;
+  rename(oldPath: RootPath, newPath: RootPath, options?: TwoRootsOptions | null): Reply<Async, undefined>;
 
   /**
    * As {@link SandboxRoot.rename}, but replaces nothing: if `newPath` exists, both stay as they were.
@@ -385,7 +419,7 @@ interface Operations<Async extends boolean> {
   renameNoReplace(
     oldPath: RootPath,
     newPath: RootPath,
-    options?: IntoAnother | null,
+    options?: TwoRootsOptions | null,
   ): Reply<Async, undefined>;
 
   /**
@@ -407,7 +441,7 @@ interface Operations<Async extends boolean> {
    * @throws {SystemError} `EEXIST` if something is at `newPath`; `EPERM` for a directory; `EXDEV` if the
    *   two are on different mounts; `EMLINK` if it has too many
    */
-  link(oldPath: RootPath, newPath: RootPath, options?: IntoAnother | null): Reply<Async, undefined>;
+  link(oldPath: RootPath, newPath: RootPath, options?: TwoRootsOptions | null): Reply<Async, undefined>;
 
   /**
    * Makes a symlink. Whether the methods of this class follow it is the root's policy; other programs may.
@@ -447,7 +481,7 @@ interface Operations<Async extends boolean> {
    * Describes a file or directory. Needs no permission on it, and opens nothing.
    *
    * @param path the file or directory
-   * @param options `bigint`, `throwIfNoEntry`
+   * @param options `bigint`, `throwIfNoEntry`, `signal`
    * @returns thirteen numbers, or bigints; times in nanoseconds. `undefined` if nothing is there and
    *   `throwIfNoEntry` is false
    */
@@ -496,9 +530,10 @@ interface Operations<Async extends boolean> {
 
   /**
    * Whether something is at `path`. As with `fs.existsSync`, whatever stands in the way of an answer is a
-   * no, a symlink that the root does not follow too: nothing is thrown.
+   * no, a symlink that the root does not follow too.
    *
    * @param path the file or directory
+   * @throws {SystemError} `EBADF` once the root is closed, and nothing else
    */
   exists(path: RootPath): Reply<Async, boolean>;
 
@@ -529,18 +564,19 @@ interface Operations<Async extends boolean> {
    * Sets the times of last access and last modification. Needs to own the file, not to read it. Works on
    * FIFOs, sockets and devices without opening them.
    *
-   * Times are integers: nanoseconds since the epoch, negative before it. A bigint is exact; a number of
-   * today's size counts in steps of 256 nanoseconds.
+   * A number or a bigint is **nanoseconds** since the epoch, negative before it. A bigint is exact; a number of
+   * today's size counts in steps of 256 nanoseconds. `Date.now()` is milliseconds: pass `new Date()`. A time that is
+   * `null` stays as it is.
    *
    * @param path the file or directory
    * @param atimeNs the time of last access
    * @param mtimeNs the time of last modification
    * @throws {SystemError} `EPERM` if it belongs to somebody else
    */
-  utimes(path: RootPath, atimeNs: number | bigint, mtimeNs: number | bigint): Reply<Async, undefined>;
+  utimes(path: RootPath, atimeNs: Time, mtimeNs: Time): Reply<Async, undefined>;
 
   /** As {@link SandboxRoot.utimes}, but of a symlink itself. */
-  lutimes(path: RootPath, atimeNs: number | bigint, mtimeNs: number | bigint): Reply<Async, undefined>;
+  lutimes(path: RootPath, atimeNs: Time, mtimeNs: Time): Reply<Async, undefined>;
 
   // ---- content
 
@@ -591,7 +627,7 @@ interface Operations<Async extends boolean> {
    * Reads a file. One that says it is empty, as those of `/proc` do, is read to its end.
    *
    * @param path the file
-   * @param options the encoding, and the longest content
+   * @param options the encoding, the longest content, and `signal`
    * @throws {SystemError} `EISDIR` for a directory; `ENXIO` for a FIFO, socket or device
    * @throws {RangeError} `ERR_FS_FILE_TOO_LARGE` if it is longer than `maxBytes`
    * @throws {Error} `ERR_STRING_TOO_LONG` if it is longer than the longest string and an encoding is given
@@ -613,7 +649,7 @@ interface Operations<Async extends boolean> {
    *
    * @param path the file
    * @param data what to write
-   * @param options the encoding of a string, and `mode`, `flag`, `atomic`, `flush`
+   * @param options the encoding of a string, and `mode`, `flag`, `atomic`, `flush`, `signal`
    * @throws {SystemError} `EISDIR` for a directory; `EEXIST` with `'wx'`; in place, `ENXIO` for a FIFO,
    *   socket or device; `ENOSPC`. A file that the call made is removed again
    */
@@ -628,7 +664,7 @@ interface Operations<Async extends boolean> {
    *
    * @param path the file
    * @param data what to write
-   * @param options the encoding of a string, and `mode`, `flag`, `flush`
+   * @param options the encoding of a string, and `mode`, `flag`, `flush`, `signal`
    * @throws {SystemError} as `writeFile`
    */
   appendFile(
@@ -791,7 +827,8 @@ export interface SandboxPromises extends Operations<true> {}
  * A directory that no operation leaves, whatever other processes rename or link meanwhile.
  *
  * The methods are synchronous; {@link SandboxRoot.promises} has them as promises. An optional argument or
- * option may be left out, `undefined` or `null`.
+ * option may be left out, `undefined` or `null`; but `to` is a root or left out. A key that a method does not know is
+ * refused (`ERR_INVALID_ARG_VALUE`), and so is a root in place of options (`ERR_INVALID_ARG_TYPE`).
  *
  * **Paths** are relative to the root; `'.'` is the root itself. A path that ends in a slash names a
  * directory.
@@ -808,6 +845,7 @@ export interface SandboxPromises extends Operations<true> {}
  * - a {@link SystemError} `ELOOP`, for a symlink, and `EROFS`, for a change in a `readonly` root;
  * - a {@link SystemError} `EBUSY`, for removing, moving or replacing the root itself;
  * - a {@link SystemError} `EBADF`, once the root is closed;
+ * - a {@link SystemError} `ENOENT`, for every change, once the directory of the root was removed;
  * - a {@link SystemError} `ENOENT` (nothing there, or an empty path), `ENOTDIR` (a file where a directory
  *   has to be), `EACCES` (no permission), `ENAMETOOLONG`, `ENOSPC`, `EIO` and what else the file system
  *   says;
@@ -854,13 +892,20 @@ export class SandboxRoot {
   get identity(): Identity;
 
   /**
+   * Whether the directory was removed: it is empty then, and every change in it is `ENOENT`. It throws `EBADF` once the
+   * root is closed.
+   */
+  get deleted(): boolean;
+
+  /**
    * Releases the descriptor of the root at once; a call that is running keeps it until its end. Every
    * method afterwards throws `EBADF`. Closing twice is fine. A root that is never closed is released
    * when it is garbage-collected.
-   *
-   * Where Node has `Symbol.dispose`, the method is there under that name too: `using root = …`.
    */
   close(): undefined;
+
+  /** The same: `using root = new SandboxRoot(path)`. The first releases of Node 18 do not have the symbol. */
+  [Symbol.dispose](): void;
 
   /** Whether {@link SandboxRoot.close} was called. */
   get closed(): boolean;

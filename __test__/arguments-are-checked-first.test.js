@@ -4,6 +4,7 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
+const { isDate } = require('node:util/types');
 const { SandboxRoot } = require('..');
 const { inChild } = require('./child');
 const { outcome, sandbox, snapshot } = require('./support');
@@ -99,10 +100,11 @@ for (const [calls, name, outside] of [
         assert.ok(message.endsWith(`. Received ${shown}`), message);
       }
     });
-    const type = calls === TIMES ? 'number or bigint' : 'number';
+    const isTime = calls === TIMES;
+    const type = isTime ? 'number or bigint, or an instance of Date' : 'number';
     test(`${label}: ${argument} is of type ${type}`, (t) => {
-      const missing = ['chmod', 'truncate', 'atimeNs', 'mtimeNs'].includes(label) ? [undefined, null] : [];
-      for (const value of [...NOT_NUMBERS, ...missing]) {
+      const missing = ['chmod', 'truncate'].includes(label) ? [undefined, null] : isTime ? [undefined] : [];
+      for (const value of [...NOT_NUMBERS, ...missing].filter((value) => !isTime || !isDate(value))) {
         const { name: kind, code, message } = refused(t, call, value);
         assert.deepStrictEqual([kind, code], ['TypeError', 'ERR_INVALID_ARG_TYPE']);
         assert.ok(

@@ -26,6 +26,8 @@ const SYSCALLS = {
   mkdir: 'mkdir',
   unlink: 'unlink',
   rmdir: 'rmdir',
+  remove: /^(unlink|rmdir)$/,
+  mkfifo: 'mkfifo',
   rename: 'rename',
   renameNoReplace: 'rename',
   link: 'link',
@@ -109,11 +111,16 @@ for (const symlinks of POLICIES) {
       seen.add(method);
     }
     assert.deepStrictEqual([...seen].sort(), [...methodsInTable].sort(), 'every method was called');
-    assert.deepStrictEqual([root.exists('file'), await root.promises.exists('file')], [false, false]);
+    for (const at of ['file', 'missing', '..', '', null, 'a\0b']) {
+      const { error } = outcome(() => root.exists(at));
+      assert.deepStrictEqual([error?.code, error?.syscall], ['EBADF', 'access'], `exists of ${at}`);
+      assert.deepStrictEqual(await settled(root.promises.exists(at)), { error }, `exists of ${at}, later`);
+    }
     const message = "EBADF: bad file descriptor, mkdtemp 'dir/xXXXXXX'";
     assert.throws(() => root.mkdtemp('dir/x'), { code: 'EBADF', path: 'dir/xXXXXXX', message });
     await assert.rejects(root.promises.mkdtemp('dir/x'), { code: 'EBADF', message });
     assert.throws(() => root.identity, { code: 'EBADF' });
+    assert.throws(() => root.deleted, { code: 'EBADF', syscall: 'fstat' });
     assert.throws(() => root.isAt(dir), { code: 'EBADF', path: dir });
     assert.deepStrictEqual(snapshot(dir), before);
   });

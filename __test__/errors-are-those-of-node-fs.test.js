@@ -32,6 +32,7 @@ const CALLS = {
   mkdir: [[false], [true]],
   unlink: [[]],
   rmdir: [[]],
+  remove: [[]],
   rename: [[]],
   link: [[]],
   symlink: [[]],
@@ -111,7 +112,7 @@ const FIFO = ['fifo'];
 
 /** Methods that act on a symlink itself, so that node:fs and a root agree about it. */
 const ON_LINKS = new Set([
-  'mkdir', 'unlink', 'rmdir', 'rename', 'link', 'symlink', 'rm', 'lstat', 'readlink', 'lutimes', 'lchown', 'move',
+  'mkdir', 'unlink', 'rmdir', 'remove', 'rename', 'link', 'symlink', 'rm', 'lstat', 'readlink', 'lutimes', 'lchown', 'move',
 ]); // biome-ignore format: a list
 /** Methods that node:fs would hang in on a FIFO. */
 const OPENS = new Set([

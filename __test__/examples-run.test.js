@@ -29,6 +29,7 @@ const tests = {
     assert.strictEqual(
       printedBy(t, 'upload-handler.js'),
       `PUT /reports/july.csv         201
+PUT /reports/july.csv/part    409
 PUT /reports/august.csv       the client went away
 PUT /reports/all-years.csv    413
 PUT /../../outside/escaped    403

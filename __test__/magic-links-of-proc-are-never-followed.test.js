@@ -47,7 +47,7 @@ async function tryMagicLinks(dir, files, policies) {
 
   /** Methods that act on the link itself: what it leads to is not reached. */
   const onTheLink = [
-    'mkdir (1)', 'unlink', 'rmdir', 'rename', 'renameNoReplace', 'exchange', 'link', 'symlink', 'lstat',
+    'mkdir (1)', 'unlink', 'rmdir', 'remove', 'mkfifo', 'rename', 'renameNoReplace', 'exchange', 'link', 'symlink', 'lstat',
     'readlink', 'lutimes', 'lchown', 'rm', 'cp', 'move', 'writeFile (2)', 'mkdtemp',
     'open (3)', 'to: cp', 'to: move', 'to: link', 'from: cp', 'from: move', 'from: link', 'from: rename',
   ]; // biome-ignore format: a list

@@ -26,8 +26,9 @@ test('a method of a root, detached or on anything else, fails with ERR_INVALID_T
         name,
       );
   }
-  for (const name of ['promises', 'closed', 'identity']) {
-    const { get } = Object.getOwnPropertyDescriptor(SandboxRoot.prototype, name);
+  for (const name of ['promises', 'closed', 'deleted', 'identity']) {
+    const of = name === 'promises' ? root : SandboxRoot.prototype;
+    const { get } = Object.getOwnPropertyDescriptor(of, name);
     for (const other of others)
       assert.strictEqual(
         codeOf(() => get.call(other)),

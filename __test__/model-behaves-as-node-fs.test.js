@@ -154,6 +154,7 @@ const ARGS = {
   mkdir: [pathArb, flag],
   unlink: [pathArb],
   rmdir: [pathArb],
+  remove: [pathArb],
   rename: [pathArb, pathArb],
   renameNoReplace: [pathArb, pathArb],
   link: [pathArb, pathArb],
@@ -282,7 +283,7 @@ function isSound(method, args, index) {
 }
 
 /** What cannot be done to the root itself. */
-const MOVES = new Set(['unlink', 'rmdir', 'rm', 'rename', 'renameNoReplace', 'move', 'exchange']);
+const MOVES = new Set(['unlink', 'rmdir', 'remove', 'rm', 'rename', 'renameNoReplace', 'move', 'exchange']);
 
 /** The code that a root answers where node:fs would do what a root must not do, if it is such a call. */
 function refusal(method, args) {

@@ -28,6 +28,17 @@ const ERRORS = new Map(
   [...getSystemErrorMap()].map(([errno, [code, wording]]) => [code, { errno, wording }]),
 );
 
+/** unlink(2), or rmdir(2) for a directory. */
+function remove(at) {
+  if (/(^|\/)\.?$/.test(latin1(at)) && at.length > 0) return fs.rmdirSync(at);
+  try {
+    fs.unlinkSync(at);
+  } catch (error) {
+    if (error.code !== 'EISDIR') throw error;
+    fs.rmdirSync(at);
+  }
+}
+
 function systemError(code, syscall, at, dest, reason) {
   const { errno, wording } = ERRORS.get(code);
   const what = reason === undefined ? wording : `${wording} (${reason})`;
@@ -174,4 +185,4 @@ function fsync(at) {
   });
 }
 
-module.exports = { cp, endsInDot, exchange, fsync, meetsItself, plain, systemError, walk };
+module.exports = { cp, endsInDot, exchange, fsync, meetsItself, plain, remove, systemError, walk };

@@ -16,6 +16,7 @@ const PATHS = {
   mkdir: [0],
   unlink: [0],
   rmdir: [0],
+  remove: [0],
   rename: [0, 1],
   renameNoReplace: [0, 1],
   link: [0, 1],
@@ -60,6 +61,7 @@ const NODE = {
   },
   unlink: (at) => fs.unlinkSync(at),
   rmdir: (at) => fs.rmdirSync(at),
+  remove: emulated.remove,
   rename: (from, to) => fs.renameSync(from, to),
   // Node has none: looking first will do where nobody else is at work.
   renameNoReplace: (from, to) => {

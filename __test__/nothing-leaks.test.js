@@ -29,6 +29,8 @@ const FAILING = [
   ['rm', 'dir'],
   ['rmdir', 'dir'],
   ['unlink', 'dir'],
+  ['remove', 'deep'],
+  ['mkfifo', 'file'],
   ['mkdir', 'dir'],
   ['mkdir', 'file', true],
   ['rename', 'file', 'dir'],

@@ -7,7 +7,8 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { execFileSync } = require('node:child_process');
+const { execFileSync, spawnSync } = require('node:child_process');
+const { remove } = require('./node-emulated');
 const { SandboxRoot } = require('..');
 const { POLICIES, isRoot, link, memory, outcome, plant, removeTree } = require('./support');
 const { sandbox, snapshot, tempDir, tool, unprivileged } = require('./support');
@@ -46,6 +47,8 @@ const CALLS = {
   ],
   rmdir: [(root, at) => root.rmdir(at), (at) => fs.rmdirSync(at)],
   unlink: [(root, at) => root.unlink(at), (at) => fs.unlinkSync(at)],
+  remove: [(root, at) => root.remove(at), remove],
+  mkfifo: [(root, at) => root.mkfifo(at), mkfifo],
   symlink: [(root, at) => root.symlink('target', at), (at) => fs.symlinkSync('target', at)],
   writeFile: [(root, at) => root.writeFile(at, 'new'), (at) => fs.writeFileSync(at, 'new')],
   'writeFile, in one step': [
@@ -89,6 +92,20 @@ for (const from of ['file', 'd', 'nowhere', 'other/', 'd/', 'd/.']) {
 }
 
 const ERRNOS = new Map(Object.entries(os.constants.errno).map(([code, errno]) => [errno, code]));
+
+function mkfifo(at) {
+  const { status, stderr } = spawnSync('mkfifo', ['--', at], { encoding: 'utf8', env: { LC_ALL: 'C' } });
+  const code = Object.keys(MKFIFO_SAYS).find((code) => stderr.includes(MKFIFO_SAYS[code]));
+  if (status !== 0) throw Object.assign(new Error(stderr), { code: code ?? stderr });
+}
+
+/** What the program says of what mknodat(2) fails with. */
+const MKFIFO_SAYS = {
+  EEXIST: 'File exists',
+  ENOENT: 'No such file or directory',
+  ENOTDIR: 'Not a directory',
+  ELOOP: 'Too many levels of symbolic links',
+};
 
 function renameat2(from, to, flag) {
   const errno = Number(execFileSync(tool('renameat2'), [from, to, flag], { encoding: 'utf8' }));

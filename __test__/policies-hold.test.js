@@ -186,7 +186,9 @@ for (const symlinks of ['beneath', 'in-root']) {
         // On a name of its own a link is acted on itself; what the rest reaches is checked below.
         if (
           ['secret', 'abs'].includes(at) &&
-          ['unlink', 'rename', 'renameNoReplace', 'exchange', 'link', 'rm', 'copyFile'].includes(method)
+          ['unlink', 'remove', 'rename', 'renameNoReplace', 'exchange', 'link', 'rm', 'copyFile'].includes(
+            method,
+          )
         )
           continue;
         try {
@@ -210,6 +212,8 @@ test('where the last component is `..` there is no name to remove, rename or mak
   const expected = {
     unlink: 'EBUSY',
     rmdir: 'EBUSY',
+    remove: 'EBUSY',
+    mkfifo: 'EEXIST',
     rename: 'EBUSY',
     renameNoReplace: 'EBUSY',
     rm: 'EBUSY',
@@ -239,7 +243,7 @@ test("mounts: 'reject' does not cross into a mount, and 'allow' does", {
     const closed = new SandboxRoot(dir, { mounts: 'reject' });
     assert.strictEqual(open.stat('mnt/inner').size, 5);
     for (const [name, call, method] of everyCallWithPath) {
-      if (['mkdir', 'symlink'].includes(method)) continue;
+      if (['mkdir', 'mkfifo', 'symlink'].includes(method)) continue;
       assert.strictEqual(
         codeOf(() => call(closed, 'mnt/inner')),
         'EACCES',

@@ -238,7 +238,7 @@ function unprivileged(action) {
 }
 
 /** What a root has beside the methods that take a path beneath it, and have a promise of the same. */
-const BESIDE_PATHS = ['constructor', 'close', 'closed', 'promises', 'identity', 'isAt', 'walk'];
+const BESIDE_PATHS = ['constructor', 'close', 'closed', 'deleted', 'promises', 'identity', 'isAt', 'walk'];
 
 /** The names of all methods of a root that take a path. */
 const methods = Object.getOwnPropertyNames(SandboxRoot.prototype).filter(
@@ -254,6 +254,8 @@ const callsWithPath = {
   mkdir: [(root, at) => root.mkdir(at), (root, at) => root.mkdir(at, true)],
   unlink: [(root, at) => root.unlink(at)],
   rmdir: [(root, at) => root.rmdir(at)],
+  remove: [(root, at) => root.remove(at)],
+  mkfifo: [(root, at) => root.mkfifo(at)],
   rename: [(root, at) => root.rename(at, 'fresh'), (root, at) => root.rename('file', at)],
   renameNoReplace: [
     (root, at) => root.renameNoReplace(at, 'fresh'),
@@ -321,7 +323,7 @@ const callsApart = {
   mkdtemp: [(root, at) => root.mkdtemp(at)],
 };
 
-/** Methods that answer whatever is wrong. */
+/** Methods that answer whatever is wrong with a path. */
 const NEVER_FAILS = ['exists'];
 /** The methods that every call in the table is one of. */
 const methodsInTable = methods.filter((method) => callsApart[method] === undefined);

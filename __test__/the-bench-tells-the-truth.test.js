@@ -18,10 +18,13 @@ const BENCH = path.join(__dirname, '../bench/run.js');
 const NOT_BY_ITSELF = {
   close: 'with openRoot',
   closed: 'no system call',
+  deleted: 'once in the life of a root',
   identity: 'once in the life of a root',
   isAt: 'once in the life of a root',
+  mkfifo: 'as mkdir',
   openRead: 'as open',
   promises: 'no system call',
+  remove: 'as unlink, or rmdir',
   walk: 'as a tree',
 };
 

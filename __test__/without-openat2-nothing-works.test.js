@@ -131,12 +131,14 @@ async function callAll(dir, support, paths, later) {
 
 /** Methods that open the thing itself, and so need openat2 even for a name in the root. */
 const OPEN_PLACE = [
+  'statfs',
   'chmod',
   'chown',
   'utimes',
   'access',
   'statfs',
   'realpath',
+  'statfs',
   'openRoot',
   'open (4)',
   'writeFile (2)',
@@ -184,6 +186,8 @@ for (const [code, later] of ['ENOSYS', 'EPERM'].flatMap((code) =>
     const worked = names.filter((result) => result.code === undefined).map(({ method }) => method);
     for (const method of [
       'unlink',
+      'remove',
+      'mkfifo',
       'rename',
       'renameNoReplace',
       'exchange',

@@ -335,6 +335,88 @@ test('an onProgress that throws stops the work', async (t) => {
   if (at1 < before / 2) assert.ok(left > 0);
 });
 
+// ---- A promise that onProgress returns ----
+
+/** Runs `body`, and fails if a rejection was handled by nobody, or late. */
+async function withoutUnhandled(body) {
+  const unhandled = [];
+  const onUnhandled = (reason) => unhandled.push(reason);
+  process.on('unhandledRejection', onUnhandled);
+  try {
+    await body();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  } finally {
+    process.off('unhandledRejection', onUnhandled);
+  }
+  assert.deepStrictEqual(unhandled, []);
+}
+
+for (const [method, call] of Object.entries(WATCHED)) {
+  test(`${method}: the reason of a promise that onProgress returns is what comes out`, async (t) => {
+    const thrown = new Error('enough');
+    for (const [what, onProgress] of Object.entries({
+      'at once': () => Promise.reject(thrown),
+      'when the work is done': () => new Promise((_, reject) => setTimeout(() => reject(thrown), 30)),
+      'an async function': async () => {
+        throw thrown;
+      },
+      // biome-ignore lint/suspicious/noThenProperty: what is awaited may have one
+      'a thenable': () => ({ then: (_, reject) => reject(thrown) }),
+      'a thenable whose then throws': () => ({
+        // biome-ignore lint/suspicious/noThenProperty: what is awaited may have one
+        get then() {
+          throw thrown;
+        },
+      }),
+    })) {
+      const { root } = sandbox(t, { tree: TREE });
+      await withoutUnhandled(async () => {
+        await assert.rejects(call(root.promises, 'tree', { onProgress }), (error) => error === thrown, what);
+      });
+    }
+  });
+
+  bothWays(`${method}: a promise that is fulfilled changes nothing`, async (t, of) => {
+    const { root } = sandbox(t, { tree: TREE });
+    assert.strictEqual(await call(of(root), 'tree', { onProgress: async () => 'fine' }), undefined);
+  });
+
+  test(`${method}: at once nothing waits for a promise, and nobody hears of its reason`, async (t) => {
+    const { root } = sandbox(t, { tree: TREE });
+    await withoutUnhandled(async () => {
+      assert.strictEqual(call(root, 'tree', { onProgress: async () => assert.fail('no') }), undefined);
+    });
+  });
+
+  test(`${method}: a promise that is rejected beside a call that fails harms nobody`, async (t) => {
+    const { root } = sandbox(t, {});
+    await withoutUnhandled(async () => {
+      const onProgress = () => Promise.reject(new Error('enough'));
+      await assert.rejects(call(root.promises, 'missing', { onProgress }), { code: 'ENOENT' });
+    });
+  });
+}
+
+test('an onProgress whose promise is rejected stops the work', async (t) => {
+  const { root, at } = bigSandbox(t);
+  grow(at('tree'), FULL ? 200_000 : 60_000);
+  const before = entriesIn(at('tree'));
+  let at1 = null;
+  let told = 0;
+  const onProgress = async ({ entries }) => {
+    at1 ??= entries;
+    told += 1;
+    throw new Error('enough');
+  };
+  await withoutUnhandled(async () => {
+    await assert.rejects(root.promises.rm('tree', true, false, { onProgress }), /enough/);
+  });
+  const left = fs.existsSync(at('tree')) ? entriesIn(at('tree')) : 0;
+  t.diagnostic(`stopped at ${at1} of ${before}, ${left} are left`);
+  assert.strictEqual(told, 1, 'it is not asked again');
+  if (at1 < before / 2) assert.ok(left > 0);
+});
+
 test('a call that fails or is stopped tells nothing any more', async (t) => {
   const { root } = sandbox(t, TREE);
   let told = 0;

@@ -1,7 +1,7 @@
 'use strict';
 // An upload handler: the body of a PUT request becomes a file beneath a root, all of it or nothing.
 //
-//   node examples/upload-handler.js                   the demo: five uploads, and what is there then
+//   node examples/upload-handler.js                   the demo: six uploads, and what is there then
 //   node examples/upload-handler.js directory [port]  serves, until Ctrl-C
 //
 // The body goes into a file of its own in incoming/, however long it takes. Only when all of it is on
@@ -89,6 +89,8 @@ const STATUS = {
   ENOTDIR: 400,
   EISDIR: 400,
   EBUSY: 400,
+  // Part of the name is a file.
+  EEXIST: 409,
   ENAMETOOLONG: 400,
   ERR_INVALID_ARG_VALUE: 400,
   ENOSPC: 507,
@@ -130,6 +132,7 @@ async function demo(folder) {
   };
 
   await put('reports/july.csv', 'day,visits\n'.repeat(50_000));
+  await put('reports/july.csv/part', 'day,visits\n');
   await put('reports/august.csv', 'day,visits\n', { goesAway: true });
   await put('reports/all-years.csv', Buffer.alloc(1e6 + 1));
   await put('../../outside/escaped', 'gotcha\n');

@@ -2,7 +2,7 @@
 // Checks of arguments and options. Nothing is touched before all of them hold. No value is coerced: NaN is not 0.
 
 const { constants } = require('node:fs');
-const { isUint8Array } = require('node:util/types');
+const { isDate, isUint8Array } = require('node:util/types');
 const { invalidType, invalidValue, outOfRange } = require('./errors.js');
 // It requires this file, too: what it exports is there when it is called.
 const handles = require('./handles.js');
@@ -10,6 +10,7 @@ const handles = require('./handles.js');
 const { Buffer } = globalThis;
 const { isInteger, MAX_SAFE_INTEGER } = Number;
 const { subarray, includes } = Object.getPrototypeOf(Uint8Array).prototype;
+const { getTime } = Date.prototype;
 const { apply } = Reflect;
 const { keys } = Object;
 
@@ -95,18 +96,24 @@ const id = (value, name) => integer(value, name, -1, 0xffff_ffff);
 const LATEST = 2n ** 63n * 10n ** 9n;
 const EARLIEST = -LATEST;
 const LATEST_NUMBER = Number(LATEST);
+const NS_PER_MS = 1_000_000n;
 /**
- * A time in nanoseconds since the epoch.
+ * A time in nanoseconds since the epoch, or a `Date`.
  *
  * @param {unknown} value
  * @param {string} name
- * @returns {number | bigint}
+ * @returns {number | bigint | undefined} nothing for `null`: the time stays as it is
  */
-function nanoseconds(value, name) {
+function time(value, name) {
+  if (value === null) return undefined;
   if (typeof value === 'number') {
     if (!isInteger(value)) throw outOfRange(name, 'an integer', value);
+  } else if (isDate(value)) {
+    const ms = apply(getTime, value, []);
+    if (!isInteger(ms)) throw invalidValue(name, 'must be a valid date', value);
+    return BigInt(ms) * NS_PER_MS;
   } else if (typeof value !== 'bigint') {
-    throw invalidType(name, 'of type number or bigint', value);
+    throw invalidType(name, 'of type number or bigint, or an instance of Date', value);
   }
   const isInRange =
     typeof value === 'number'
@@ -334,11 +341,11 @@ exports.integer = integer;
 exports.length = length;
 exports.mode = mode;
 exports.modeOr = modeOr;
-exports.nanoseconds = nanoseconds;
 exports.openFlags = openFlags;
 exports.options = options;
 exports.optionsOrEncoding = optionsOrEncoding;
 exports.path = path;
 exports.policy = policy;
 exports.policyBeneath = policyBeneath;
+exports.time = time;
 exports.word = word;

@@ -6,6 +6,9 @@ export type Handle = { readonly __handle: unique symbol };
 
 type Path = string | Uint8Array;
 
+/** In nanoseconds; `undefined` leaves it as it is. */
+type Time = number | bigint | undefined;
+
 /** Each operation has its own. */
 // biome-ignore lint/suspicious/noExplicitAny: what a job makes of it has a type
 type Answer = any;
@@ -21,11 +24,14 @@ export interface Operations {
     readonly: boolean,
   ): Answer;
   identity(root: Handle, words: ArrayBuffer): Answer;
+  deleted(root: Handle): Answer;
   isAt(root: Handle, hostPath: Path): Answer;
 
   mkdir(root: Handle, path: Path, recursive: boolean, mode: number): Answer;
+  mkfifo(root: Handle, path: Path, mode: number): Answer;
   unlink(root: Handle, path: Path): Answer;
   rmdir(root: Handle, path: Path): Answer;
+  remove(root: Handle, path: Path): Answer;
   rename(root: Handle, path: Path, dest: Path, existing: number, to: Handle | undefined): Answer;
   link(root: Handle, path: Path, dest: Path, to: Handle | undefined): Answer;
   symlink(root: Handle, target: Path, path: Path): Answer;
@@ -40,8 +46,8 @@ export interface Operations {
   chmod(root: Handle, path: Path, mode: number): Answer;
   chown(root: Handle, path: Path, user: number, group: number): Answer;
   lchown(root: Handle, path: Path, user: number, group: number): Answer;
-  utimes(root: Handle, path: Path, atimeNs: number | bigint, mtimeNs: number | bigint): Answer;
-  lutimes(root: Handle, path: Path, atimeNs: number | bigint, mtimeNs: number | bigint): Answer;
+  utimes(root: Handle, path: Path, atimeNs: Time, mtimeNs: Time): Answer;
+  lutimes(root: Handle, path: Path, atimeNs: Time, mtimeNs: Time): Answer;
   realpath(root: Handle, path: Path, asBuffer: boolean): Answer;
 
   open(root: Handle, path: Path, flags: number, mode: number): Answer;

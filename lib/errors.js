@@ -43,6 +43,13 @@ class Failure {
 // No setter of `Object.prototype` keeps what is set here.
 Object.setPrototypeOf(Failure.prototype, null);
 
+/**
+ * Whether a native call has failed: it gives a negative errno then. No other answer is a negative number.
+ *
+ * @param {unknown} answer
+ */
+const isFailure = (answer) => typeof answer === 'number' && answer < 0;
+
 /** @param {string} parts */
 function split(parts) {
   /** @type {string[]} */
@@ -270,6 +277,7 @@ module.exports = {
   invalidThis,
   invalidType,
   invalidValue,
+  isFailure,
   messageOf,
   outOfRange,
   systemError,

@@ -13,6 +13,8 @@ const {
 } = require('./errors.js');
 const { load, native } = require('./native.js');
 
+const { defineProperty } = Object;
+
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./arguments.js').Policy} Policy */
 
@@ -55,6 +57,43 @@ function open(root, options) {
   return typeof handle === 'number' ? new Failure(native.failure()) : new Opened(handle, allowed);
 }
 
+/** @type {(root: object) => object} */
+let makePromises;
+
+/** @param {(root: object) => object} make makes the promises of a root */
+function makePromisesWith(make) {
+  makePromises = make;
+}
+
+/** The promises of each root, made when they are asked for. */
+const OWN_PROMISES = {
+  // Nothing of it is inherited from what a program puts on `Object.prototype`.
+  __proto__: null,
+  /** @this {unknown} */
+  get() {
+    handleOf(this);
+    const promises = promisesOf(/** @type {object} */ (this), makePromises);
+    markAsUncloneable(promises);
+    return promises;
+  },
+  enumerable: false,
+  configurable: true,
+};
+
+/** @type {((object: object) => void) | undefined} */
+let mark;
+
+/**
+ * A copy would be an empty object: newer Nodes can refuse to make one. Loaded with the first root: it takes Node as
+ * long as the package.
+ *
+ * @param {object} object
+ */
+function markAsUncloneable(object) {
+  mark ??= /** @type {any} */ (require('node:worker_threads')).markAsUncloneable ?? (() => {});
+  mark?.(object);
+}
+
 /** A directory that no operation leaves. Its handle is in a private field: no script can read it, or set it. */
 class SandboxRoot {
   /** @type {Handle} */
@@ -84,7 +123,39 @@ class SandboxRoot {
     if (opened instanceof Failure) throw systemError(new SystemError(messageOf(opened)), opened);
     this.#handle = opened.handle;
     this.#policy = opened.policy;
+    defineProperty(this, 'promises', OWN_PROMISES);
+    markAsUncloneable(this);
   }
+}
+
+/** @type {(value: unknown) => object | undefined} */
+let rootIn;
+
+/** What has the root that it belongs to in a private field: its promises. */
+class Belonging {
+  /** @type {object} */
+  #root;
+
+  static {
+    rootIn = (value) =>
+      typeof value === 'object' && value !== null && #root in value ? value.#root : undefined;
+  }
+
+  /** @param {object} root */
+  constructor(root) {
+    this.#root = root;
+  }
+}
+
+/**
+ * The root whose promises `value` is.
+ *
+ * @param {unknown} value
+ */
+function rootOfPromises(value) {
+  const root = rootIn(value);
+  if (root === undefined) throw invalidThis('SandboxPromises');
+  return root;
 }
 
 /**
@@ -105,8 +176,12 @@ function handleOf(value) {
   return handle;
 }
 
-/** @param {unknown} value */
-const isRoot = (value) => handleIn(value) !== undefined;
+/**
+ * Whether `value` is a root, or the promises of one, also behind a Proxy or a mock.
+ *
+ * @param {unknown} value
+ */
+const isRoot = (value) => value instanceof SandboxRoot || value instanceof Belonging;
 
 /**
  * The root that the second path of a call is beneath, if the options name one. An option that is there and no root,
@@ -122,6 +197,7 @@ function second(options) {
   return handle;
 }
 
+exports.Belonging = Belonging;
 exports.SandboxRoot = SandboxRoot;
 exports.handleOf = handleOf;
 exports.isRoot = isRoot;
@@ -129,3 +205,5 @@ exports.policyOf = policyOf;
 exports.promisesOf = promisesOf;
 exports.rootOf = rootOf;
 exports.second = second;
+exports.makePromisesWith = makePromisesWith;
+exports.rootOfPromises = rootOfPromises;

@@ -83,6 +83,17 @@ const entries = {
     return new Job((native, root) => native.rmdir(root, at));
   },
 
+  remove(path) {
+    const at = check.path(path, 'path');
+    return new Job((native, root) => native.remove(root, at));
+  },
+
+  mkfifo(path, mode) {
+    const at = check.path(path, 'path');
+    const made = check.modeOr(mode, 'mode', 0o666);
+    return new Job((native, root) => native.mkfifo(root, at, made));
+  },
+
   rename: renameWith(REPLACE),
 
   renameNoReplace: renameWith(REFUSE),
@@ -161,8 +172,8 @@ const chown = (name) => (path, uid, gid) => {
  */
 const utimes = (name) => (path, atimeNs, mtimeNs) => {
   const at = check.path(path, 'path');
-  const accessed = check.nanoseconds(atimeNs, 'atimeNs');
-  const modified = check.nanoseconds(mtimeNs, 'mtimeNs');
+  const accessed = check.time(atimeNs, 'atimeNs');
+  const modified = check.time(mtimeNs, 'mtimeNs');
   return new Job((native, root) => native[name](root, at, accessed, modified));
 };
 

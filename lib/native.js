@@ -9,7 +9,6 @@ function load() {
   if (native.calls !== undefined) return;
   Object.assign(native, require('../binding.js'));
   // Read now: when they are used, there may be no descriptor left, or the process may see other files.
-  require('./promises.js');
   require('./walk.js');
 }
 

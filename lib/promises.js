@@ -9,12 +9,11 @@ const {
   Failure,
   SystemError,
   checked,
-  invalidThis,
+  isFailure,
   messageOf,
   systemError,
 } = require('./errors.js');
-const { handleOf } = require('./handles.js');
-const { isFailure, methods } = require('./root.js');
+const { Belonging, handleOf, rootOfPromises } = require('./handles.js');
 const { follow } = require('./watch.js');
 
 /** @typedef {InstanceType<typeof import('./job.js').Job>} Job */
@@ -24,8 +23,12 @@ const { captureStackTrace } = SystemError;
 /** What work fails with that was stopped. */
 const CANCELED = -constants.errno.ECANCELED;
 
-// The process waits for libuv's pool when it exits, and runs no hook before that could stop its work.
-process.once('exit', () => native.end());
+let isEnding = false;
+/** The process waits for libuv's pool when it exits, and runs no hook before that could stop its work. */
+function endWithProcess() {
+  if (!isEnding) process.once('exit', () => native.end());
+  isEnding = true;
+}
 
 /**
  * Has a job done. What could be answered without waiting waits for nothing, not even for the next turn.
@@ -77,39 +80,43 @@ async function oneByOne(steps) {
   }
 }
 
-/** The promises of one root. */
-class SandboxPromises {
-  #root;
+/**
+ * The class of the promises of one root.
+ *
+ * @param {Record<string, import('./job.js').Method>} methods
+ */
+function makePromisesClass(methods) {
+  class SandboxPromises extends Belonging {
+    /** @param {object} root */
+    constructor(root) {
+      super(root);
+      endWithProcess();
+    }
 
-  /** @param {object} root */
-  constructor(root) {
-    this.#root = root;
-  }
-
-  static {
-    for (const [name, read] of Object.entries(methods)) {
-      const method = {
-        /** @this {unknown} @param {unknown} a @param {unknown} b @param {unknown} c @param {unknown} d @param {unknown} e */
-        async [name](a, b, c, d, e) {
-          if (typeof this !== 'object' || this === null || !(#root in this)) {
-            throw invalidThis('SandboxPromises');
-          }
-          const sandbox = this.#root;
-          const root = handleOf(sandbox);
-          const job = checked(read, a, b, c, d, e, sandbox);
-          if (job.before !== undefined) await oneByOne(job.before((job, at = root) => start(job, at), false));
-          return start(job, root);
-        },
-      }[name];
-      Object.defineProperty(SandboxPromises.prototype, name, {
-        // @ts-expect-error: nothing of the descriptor is inherited
-        __proto__: null,
-        value: method,
-        writable: true,
-        configurable: true,
-      });
+    static {
+      for (const [name, read] of Object.entries(methods)) {
+        const method = {
+          /** @this {unknown} @param {unknown} a @param {unknown} b @param {unknown} c @param {unknown} d @param {unknown} e */
+          async [name](a, b, c, d, e) {
+            const sandbox = rootOfPromises(this);
+            const root = handleOf(sandbox);
+            const job = checked(read, a, b, c, d, e, sandbox);
+            if (job.before !== undefined)
+              await oneByOne(job.before((job, at = root) => start(job, at), false));
+            return start(job, root);
+          },
+        }[name];
+        Object.defineProperty(SandboxPromises.prototype, name, {
+          // @ts-expect-error: nothing of the descriptor is inherited
+          __proto__: null,
+          value: method,
+          writable: true,
+          configurable: true,
+        });
+      }
     }
   }
+  return SandboxPromises;
 }
 
-module.exports = { SandboxPromises };
+module.exports = { makePromisesClass };

@@ -2,12 +2,13 @@
 // The class `SandboxRoot` and its synchronous methods: each checks its arguments, and then has its job done.
 
 const check = require('./arguments.js');
-const { Failure, SystemError, checked, messageOf, systemError } = require('./errors.js');
-const { SandboxRoot, handleOf, policyOf, promisesOf, rootOf } = require('./handles.js');
+const { Failure, SystemError, checked, isFailure, messageOf, systemError } = require('./errors.js');
+const { SandboxRoot, handleOf, makePromisesWith, policyOf, rootOf } = require('./handles.js');
 const { Job } = require('./job.js');
 const { native } = require('./native.js');
 const results = require('./results.js');
-const { tell } = require('./watch.js');
+const { makePromisesClass } = require('./promises.js');
+const { tellAtEnd } = require('./watch.js');
 
 const { apply } = Reflect;
 
@@ -15,13 +16,6 @@ const { apply } = Reflect;
 /** @typedef {import('./binding').Operations} Operations */
 /** @typedef {import('./arguments.js').Policy} Policy */
 /** @typedef {import('./job.js').Method} Method */
-
-/**
- * Whether a native call has failed: it gives a negative errno then. No other answer is a negative number.
- *
- * @param {unknown} answer
- */
-const isFailure = (answer) => typeof answer === 'number' && answer < 0;
 
 /**
  * Does a job.
@@ -35,7 +29,7 @@ function perform({ run, result, watched }, root) {
   const answer = run(native.calls, root, watch);
   if (isFailure(answer)) return new Failure(native.failure());
   const value = result === undefined ? answer : result(answer);
-  if (watched && watch) tell(watched, watch);
+  if (watched && watch) tellAtEnd(watched, watch);
   return value;
 }
 
@@ -101,11 +95,13 @@ const identity = /** @type {Function} */ (
   method('identity', () => new Job((native, root) => native.identity(root, results.shared), results.identity))
 );
 
-/** @param {object} root */
-function makePromises(root) {
-  const { SandboxPromises } = require('./promises.js');
-  return new SandboxPromises(root);
-}
+const deleted = /** @type {Function} */ (
+  method('deleted', () => new Job((native, root) => native.deleted(root)))
+);
+
+const SandboxPromises = makePromisesClass(methods);
+
+makePromisesWith((root) => new SandboxPromises(root));
 
 const members = {
   close() {
@@ -127,11 +123,19 @@ const members = {
   get identity() {
     return apply(identity, this, []);
   },
-  get promises() {
-    handleOf(this);
-    return promisesOf(this, makePromises);
+  get deleted() {
+    return apply(deleted, this, []);
   },
 };
+// A value: automatic mocks read what the class has, and skip getters.
+Object.defineProperty(SandboxRoot.prototype, 'promises', {
+  // @ts-expect-error: nothing of the descriptor is inherited
+  __proto__: null,
+  value: SandboxPromises.prototype,
+  writable: true,
+  enumerable: true,
+  configurable: true,
+});
 
 for (const [name, read] of Object.entries(methods)) {
   Object.defineProperty(SandboxRoot.prototype, name, {
@@ -156,4 +160,4 @@ if (Symbol.dispose !== undefined) {
   });
 }
 
-module.exports = { SandboxRoot, isFailure, methods };
+module.exports = { SandboxRoot };

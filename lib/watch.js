@@ -45,20 +45,40 @@ const isSignal = (value) =>
   typeof value.removeEventListener === 'function';
 
 /**
- * Tells how far the work is.
+ * Tells how far the work is. What comes back may be a promise, whose rejection somebody has to handle.
  *
  * @param {Watched} watched
  * @param {import('./binding').Handle} watch
+ * @returns {unknown}
  */
 function tell({ onProgress }, watch) {
-  if (onProgress === undefined) return;
+  if (onProgress === undefined) return undefined;
   native.progress(watch, progress);
   const [entries = 0, bytes = 0] = counts;
-  onProgress({ entries, bytes });
+  return onProgress({ entries, bytes });
 }
 
 /**
- * Waits for work that was started: its signal stops it, and so does an `onProgress` that throws.
+ * Waits for what an `onProgress` returned. It rejects nothing.
+ *
+ * @param {unknown} answer
+ * @param {(error: unknown) => void} onError
+ */
+async function settle(answer, onError) {
+  try {
+    await answer;
+  } catch (error) {
+    onError(error);
+  }
+}
+
+/** Tells how far work is that is done: nothing can be stopped, and nothing waits for a promise. */
+const tellAtEnd = (/** @type {Watched} */ watched, /** @type {import('./binding').Handle} */ watch) =>
+  void settle(tell(watched, watch), () => {});
+
+/**
+ * Waits for work that was started: its signal stops it, and so does an `onProgress` that throws, or whose promise is
+ * rejected.
  *
  * @template T
  * @param {Promise<T>} promise
@@ -70,13 +90,21 @@ async function follow(promise, watched, watch) {
   const { signal, onProgress } = watched;
   /** @type {{ error: unknown } | undefined} */
   let thrown;
+  const stopWith = (/** @type {unknown} */ error) => {
+    thrown ??= { error };
+    native.stop(watch);
+  };
+  /** @type {Set<Promise<void>>} */
+  const awaited = new Set();
   const tellOnce = () => {
     if (thrown !== undefined) return;
     try {
-      tell(watched, watch);
+      const answer = tell(watched, watch);
+      if (answer == null) return;
+      const waiting = settle(answer, stopWith).finally(() => awaited.delete(waiting));
+      awaited.add(waiting);
     } catch (error) {
-      thrown = { error };
-      native.stop(watch);
+      stopWith(error);
     }
   };
   const stop = () => native.stop(watch);
@@ -89,6 +117,7 @@ async function follow(promise, watched, watch) {
     timer = onProgress && setInterval(tellOnce, INTERVAL);
     const value = await promise;
     tellOnce();
+    for (const waiting of awaited) await waiting;
     if (thrown === undefined) return value;
   } catch (failed) {
     stop();
@@ -134,4 +163,4 @@ function listenNoMore(signal, stop) {
   if (entry?.stops.size === 0) signal.removeEventListener('abort', entry.onAbort);
 }
 
-module.exports = { follow, tell, watched };
+module.exports = { follow, tellAtEnd, watched };

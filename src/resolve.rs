@@ -184,6 +184,20 @@ impl Root {
         }
     }
 
+    /// Whether the directory was removed. It is empty, and nothing can be made in it.
+    pub fn is_removed(&self) -> Result<bool, Errno> {
+        is_removed(self.fd()?)
+    }
+
+    /// `ENOENT` if `path` may be that of the root, and the root was removed: the kernel would change it by its
+    /// descriptor. It has nothing in it, so that every other path is `ENOENT` anyway.
+    pub fn expect_present(&self, path: &RelPath<'_>) -> Result<(), Failure> {
+        match !path.has_leaf() && self.is_removed()? {
+            true => Err(Errno::NOENT.into()),
+            false => Ok(()),
+        }
+    }
+
     /// The path that `path` spells. A closed root says so before anything else.
     pub fn parse<'p>(&self, path: &'p UserPath) -> Result<RelPath<'p>, Failure> {
         self.fd()?;
@@ -219,7 +233,12 @@ impl Root {
             Some(Unnamed::Dot) => no_entry.into().dot,
             _ => no_entry.into().root,
         };
-        let leaf = path.into_leaf().ok_or(no_entry)?;
+        let Some(leaf) = path.into_leaf() else {
+            return Err(match self.is_removed()? {
+                true => Errno::NOENT.into(),
+                false => no_entry.into(),
+            });
+        };
         Ok(Entry {
             parent,
             leaf,
@@ -240,6 +259,13 @@ impl Root {
         }
     }
 
+    /// The same, to be changed.
+    pub fn existing_to_change(&self, path: &UserPath) -> Result<OwnedFd, Failure> {
+        let path = self.for_change()?.parse(path)?;
+        self.expect_present(&path)?;
+        self.existing_of(&path)
+    }
+
     /// The root, to be described or changed. Looked up as a path, it would have to be searchable.
     fn itself(&self) -> Result<OwnedFd, Failure> {
         Ok(rustix::io::fcntl_dupfd_cloexec(self.fd()?, 0)?)
@@ -248,7 +274,20 @@ impl Root {
     /// The name that `path` ends in; what it leads to where it ends in none, or in a slash, or where
     /// mounts are refused.
     pub fn name_or_target<'p>(&self, path: &'p UserPath) -> Result<Found<'_, 'p>, Failure> {
-        let parsed = self.parse(path)?;
+        self.name_or_target_of(self.parse(path)?)
+    }
+
+    /// The same, to be changed.
+    pub fn name_or_target_to_change<'p>(
+        &self,
+        path: &'p UserPath,
+    ) -> Result<Found<'_, 'p>, Failure> {
+        let path = self.for_change()?.parse(path)?;
+        self.expect_present(&path)?;
+        self.name_or_target_of(path)
+    }
+
+    fn name_or_target_of<'p>(&self, parsed: RelPath<'p>) -> Result<Found<'_, 'p>, Failure> {
         if !parsed.has_leaf() || parsed.wants_directory() {
             return Ok(Found::Target(self.existing_of(&parsed)?));
         }
@@ -707,6 +746,16 @@ pub(crate) fn is_local(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fstatfs(fd).is_ok_and(|found| LOCAL.contains(&(found.f_type as u32)))
 }
 
+/// Whether the directory `dir` was removed: it has no name any more.
+fn is_removed(dir: BorrowedFd<'_>) -> Result<bool, Errno> {
+    match rustix::fs::fstat(dir) {
+        Ok(stat) => Ok(stat.st_nlink == 0),
+        // What a server, or a daemon, says of it.
+        Err(Errno::NOENT | Errno::STALE) => Ok(true),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// The directory at a path of the host, which is trusted: its links are followed.
 pub(crate) fn open_host(host_path: &UserPath) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -801,6 +850,8 @@ fn explained(
     flags: OFlags,
 ) -> Failure {
     match errno {
+        // Some file systems say EPERM of a directory that was removed.
+        _ if flags.contains(OFlags::TMPFILE) && is_removed(root) == Ok(true) => Errno::NOENT.into(),
         // The walk met a directory that was moved out of the root.
         Errno::XDEV => Failure::because(Errno::ACCESS, Reason::OutsideSandbox),
         // Opening for the path alone needs no permission that EPERM could be about.

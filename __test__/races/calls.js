@@ -378,6 +378,24 @@ const onTheName = [
     call: (root, { path }) => root.rmdir(path),
     judge: (place) => assertGone(DIRECTORY, place),
   },
+  ...[FILE, DIRECTORY].map((holds, i) => ({
+    method: 'remove',
+    name: i === 0 ? 'of a file' : 'of a directory',
+    holds,
+    call: (root, { path }) => root.remove(path),
+    judge: (place) => assertGone(holds, place),
+  })),
+  {
+    method: 'mkfifo',
+    holds: NOTHING,
+    // Node has none.
+    onlyHere: true,
+    call: (root, { path }) => root.mkfifo(path),
+    judge: ({ x }) => {
+      assert.ok(fs.lstatSync(x).isFIFO());
+      fs.unlinkSync(x);
+    },
+  },
   {
     method: 'rm',
     holds: FILE,
@@ -729,6 +747,13 @@ const onTheLeaf = [
     call: (root, { path }) => root.rmdir(path),
     judge: (place) => assertOneGone(DIRECTORY, place),
   },
+  ...[FILE, DIRECTORY].map((holds, i) => ({
+    method: 'remove',
+    name: i === 0 ? 'of a file' : 'of a directory',
+    holds,
+    call: (root, { path }) => root.remove(path),
+    judge: (place) => assertOneGone(holds, place),
+  })),
   {
     method: 'rm',
     holds: FILE,

@@ -42,6 +42,7 @@ function usualWay(dir) {
     mkdir: (at, recursive, mode) => fs.mkdirSync(checked(at), { recursive, mode }),
     unlink: (at) => fs.unlinkSync(checked(at)),
     rmdir: (at) => fs.rmdirSync(checked(at)),
+    remove: (at) => remove(checked(at)),
     rename: (from, to) => fs.renameSync(checked(from), checked(to)),
     renameNoReplace: (from, to) => renameNoReplace(checked(from), checked(to)),
     link: (from, to) => fs.linkSync(checked(from), checked(to)),
@@ -84,6 +85,15 @@ function usualWay(dir) {
       return fs.openSync(checked(at), O_WRONLY | flags);
     },
   };
+}
+
+function remove(at) {
+  try {
+    fs.unlinkSync(at);
+  } catch (error) {
+    if (error.code !== 'EISDIR') throw error;
+    fs.rmdirSync(at);
+  }
 }
 
 /** Between looking and acting a program awaits something, and others get their turn: 0.05 ms. */

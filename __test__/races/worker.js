@@ -30,7 +30,7 @@ function rootOf(dir, symlinks, later) {
 }
 
 // Others make, move and remove the same names at the same time. EPERM: a directory gets no second name.
-const IN_THE_WAY = ['ELOOP', 'ENOENT', 'EEXIST', 'ENOTDIR', 'EISDIR', 'ENOTEMPTY', 'EPERM'];
+const IN_THE_WAY = ['ENXIO', 'ELOOP', 'ENOENT', 'EEXIST', 'ENOTDIR', 'EISDIR', 'ENOTEMPTY', 'EPERM'];
 const ALSO_IN_THE_WAY = {
   // It was tried as often as it may be.
   rm: ['EBUSY'],

@@ -716,7 +716,8 @@ const RULES = {
     const [dir, name, mode] = call.args;
     return [
       ...makes(call, dir, name, state),
-      unless(/^S_IFIFO\|0?[0-7]00$/.test(mode), 'no FIFO of its own'),
+      unless(/^S_IFIFO\|0?[0-7]+$/.test(mode), 'no FIFO'),
+      unless(state.method === 'mkfifo' || /^S_IFIFO\|0?[0-7]00$/.test(mode), 'no FIFO of its own'),
     ];
   },
 

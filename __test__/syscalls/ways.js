@@ -86,7 +86,7 @@ const WAYS = {
     ['in the root', (root) => root.mkdir('new'), 'mkdirat'],
     ['below', (root) => root.mkdir('a/b/new'), 'openat2 mkdirat close'],
     ['there already', (root) => root.mkdir('a/b'), 'openat2 mkdirat close'],
-    ['the root', (root) => root.mkdir('.'), ''],
+    ['the root', (root) => root.mkdir('.'), 'fstat'],
     ['below a symlink', (root) => root.mkdir('todir/new'), 'openat2', 'openat2 mkdirat close'],
     ['recursive, one level', (root) => root.mkdir('a/b/new', true), 'openat2 mkdirat close'],
     ['recursive, there', (root) => root.mkdir('a/b', true), 'openat2 mkdirat newfstatat close'],
@@ -114,7 +114,26 @@ const WAYS = {
     ['in the root', (root) => root.rmdir('empty'), 'unlinkat'],
     ['below', (root) => root.rmdir('a/b/c/empty'), 'openat2 unlinkat close'],
     ['not empty', (root) => root.rmdir('a/b'), 'openat2 unlinkat close'],
-    ['the root', (root) => root.rmdir('.'), ''],
+    ['the root', (root) => root.rmdir('.'), 'fstat'],
+  ],
+  remove: [
+    ['in the root', (root) => root.remove('file'), 'unlinkat'],
+    ['below', (root) => root.remove('a/b/c/file'), 'openat2 unlinkat close'],
+    ['a symlink', (root) => root.remove('a/b/c/tofile'), 'openat2 unlinkat close'],
+    ['a directory', (root) => root.remove('a/b/c/empty'), 'openat2 unlinkat unlinkat close'],
+    ['not empty', (root) => root.remove('a/b'), 'openat2 unlinkat unlinkat close'],
+    ['missing', (root) => root.remove('missing'), 'unlinkat'],
+    ['below a symlink', (root) => root.remove('todir/b/c/file'), 'openat2', 'openat2 unlinkat close'],
+    ['with a slash behind it', (root) => root.remove('a/b/c/empty/'), 'openat2 unlinkat close'],
+    ['a symlink with a slash behind it', (root) => root.remove('todir/'), 'unlinkat'],
+    ['the root', (root) => root.remove('.'), 'fstat'],
+  ],
+  mkfifo: [
+    ['in the root', (root) => root.mkfifo('new'), 'mknodat'],
+    ['below', (root) => root.mkfifo('a/b/new', 0o600), 'openat2 mknodat close'],
+    ['there already', (root) => root.mkfifo('a/b/c/tofile'), 'openat2 mknodat close'],
+    ['below a symlink', (root) => root.mkfifo('todir/new'), 'openat2', 'openat2 mknodat close'],
+    ['with a slash behind it', (root) => root.mkfifo('new/'), 'newfstatat'],
   ],
   rename: [
     ['in the root', (root) => root.rename('file', 'other'), 'renameat2'],
@@ -176,7 +195,7 @@ const WAYS = {
   chmod: [
     ['in the root', (root) => root.chmod('file', 0o600), 'openat2 fchmodat2 close'],
     ['below', (root) => root.chmod('a/b/c', 0o700), 'openat2 fchmodat2 close'],
-    ['the root', (root) => root.chmod('.', 0o700), 'fcntl fchmodat2 close'],
+    ['the root', (root) => root.chmod('.', 0o700), 'fstat fcntl fchmodat2 close'],
     ['a symlink', (root) => root.chmod('a/b/c/tofile', 0o600), 'openat2', 'openat2 fchmodat2 close'],
   ],
   truncate: [
@@ -268,13 +287,15 @@ const WAYS = {
   utimes: [
     ['in the root', (root) => root.utimes('file', 1, 2), 'openat2 utimensat close'],
     ['below', (root) => root.utimes('a/b/c', 1, 2), 'openat2 utimensat close'],
-    ['the root', (root) => root.utimes('.', 1, 2), 'fcntl utimensat close'],
+    ['the root', (root) => root.utimes('.', 1, 2), 'fstat fcntl utimensat close'],
     ['a symlink', (root) => root.utimes('tofile', 1, 2), 'openat2', 'openat2 utimensat close'],
   ],
   lutimes: [
     ['in the root', (root) => root.lutimes('file', 1, 2), 'utimensat'],
     ['below', (root) => root.lutimes('a/b/c', 1, 2), 'openat2 utimensat close'],
-    ['the root', (root) => root.lutimes('.', 1, 2), 'fcntl utimensat close'],
+    ['one time', (root) => root.lutimes('file', null, 2n), 'utimensat'],
+    ['no time', (root) => root.lutimes('file', null, null), 'newfstatat'],
+    ['the root', (root) => root.lutimes('.', 1, 2), 'fstat fcntl utimensat close'],
     ['a symlink', (root) => root.lutimes('a/b/c/tofile', 1, 2), 'openat2 utimensat close'],
     ['with a slash behind it', (root) => root.lutimes('a/b/', 1, 2), 'openat2 utimensat close'],
     [
@@ -287,13 +308,13 @@ const WAYS = {
   chown: [
     ['in the root', (root) => root.chown('file', ...ids), 'openat2 fchownat close'],
     ['below', (root) => root.chown('a/b/c/file', ...ids), 'openat2 fchownat close'],
-    ['the root', (root) => root.chown('.', ...ids), 'fcntl fchownat close'],
+    ['the root', (root) => root.chown('.', ...ids), 'fstat fcntl fchownat close'],
     ['a symlink', (root) => root.chown('tofile', ...ids), 'openat2', 'openat2 fchownat close'],
   ],
   lchown: [
     ['in the root', (root) => root.lchown('file', ...ids), 'fchownat'],
     ['below', (root) => root.lchown('a/b/c/file', ...ids), 'openat2 fchownat close'],
-    ['the root', (root) => root.lchown('.', ...ids), 'fcntl fchownat close'],
+    ['the root', (root) => root.lchown('.', ...ids), 'fstat fcntl fchownat close'],
     ['a symlink', (root) => root.lchown('a/b/c/tofile', ...ids), 'openat2 fchownat close'],
   ],
   stat: [
@@ -387,6 +408,10 @@ const WAYS = {
   identity: [
     ['open', (root) => root.identity, 'statx'],
     ['closed', closedFirst((root) => root.identity), ''],
+  ],
+  deleted: [
+    ['open', (root) => root.deleted, 'fstat'],
+    ['closed', closedFirst((root) => root.deleted), ''],
   ],
   open: [
     ['in the root', (root) => root.open('file'), 'openat2 fstat fcntl'],
@@ -600,7 +625,15 @@ if (Symbol.dispose !== undefined) {
 const OPENS = ['openRead', 'openWrite', 'open'];
 
 /** What a root has beside the methods that its promises have too. */
-const ONLY_SYNC = ['constructor', 'promises', 'identity', 'close', 'closed', String(Symbol.dispose)];
+const ONLY_SYNC = [
+  'constructor',
+  'promises',
+  'identity',
+  'deleted',
+  'close',
+  'closed',
+  String(Symbol.dispose),
+];
 
 function closedFirst(call) {
   return Object.assign(call, { closed: true });

@@ -40,6 +40,12 @@ const policies: SandboxOptions[] = [
 new SandboxRoot(path, policies[0]);
 new SandboxRoot(path, null);
 
+// A root that is released at the end of its block.
+function scoped(): boolean {
+  using root = new SandboxRoot(path);
+  return root.deleted;
+}
+
 // Every method, with its optional arguments left out, null, undefined and given.
 const done: undefined[] = [
   root.mkdir(path),
@@ -50,13 +56,18 @@ const done: undefined[] = [
   root.unlink(Buffer.from(path)),
   root.rmdir(path),
   root.rmdir(bytes),
+  root.remove(path),
+  root.remove(bytes),
+  root.mkfifo(path),
+  root.mkfifo(bytes, null),
+  root.mkfifo(bytes, 0o600),
   root.rename(path, bytes),
   root.rename(bytes, path, null),
   root.rename(bytes, path, { to }),
   root.renameNoReplace(path, bytes),
   root.renameNoReplace(bytes, path, { to }),
   root.link(path, bytes),
-  root.link(bytes, path, { to: null }),
+  root.link(bytes, path, { to }),
   root.exchange(path, bytes),
   root.symlink('/anywhere', bytes),
   root.symlink(bytes, path),
@@ -68,6 +79,8 @@ const done: undefined[] = [
   root.utimes(bytes, 0, 0),
   root.utimes(bytes, -1n, 2n ** 60n),
   root.lutimes(path, 1, 2n),
+  root.utimes(path, new Date(), null),
+  root.lutimes(path, null, new Date(0)),
   root.access(path),
   root.access(path, null),
   root.access(path, fs.constants.R_OK | fs.constants.W_OK),
@@ -305,8 +318,18 @@ root.rm(path, 1);
 root.rm(path, true, 'force');
 // @ts-expect-error the time of modification is missing
 root.utimes(path, 0);
-// @ts-expect-error a time is a number of nanoseconds
-root.utimes(path, new Date(), new Date());
+// @ts-expect-error a time is no text
+root.utimes(path, '2000-01-01', null);
+// @ts-expect-error one that is left as it is has to be said so
+root.utimes(path, undefined, 1);
+// @ts-expect-error a root that is not there is no root
+root.rename(path, bytes, { to: undefined });
+// @ts-expect-error nor is this
+root.cp(path, bytes, { to: null });
+// @ts-expect-error an option is misspelt
+root.readFile(path, { maxbytes: 1 });
+// @ts-expect-error whether it was removed is not for the caller to say
+root.deleted = true;
 // @ts-expect-error the path is missing
 root.stat();
 // @ts-expect-error times are numbers, not dates
@@ -380,4 +403,4 @@ gives<Stats>()(root.promises.stat(path));
 // @ts-expect-error there is no such method
 root.exec(path);
 
-export { asNodeSeesIt, Counting, descriptors, done, misspelt, resolved };
+export { asNodeSeesIt, Counting, descriptors, done, misspelt, resolved, scoped };

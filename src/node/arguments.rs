@@ -171,15 +171,19 @@ impl<'a, 's> Arguments<'a, 's> {
         Ok(OFlags::from_bits_retain(self.number::<u32>(index)?))
     }
 
-    /// A time: nanoseconds since the epoch, in a number or a bigint.
-    pub fn nanoseconds(&self, index: usize) -> Checked<Nanoseconds> {
-        let value = self.value(index)?;
+    /// A time, if one is passed: nanoseconds since the epoch, in a number or a bigint.
+    pub fn nanoseconds_if_any(&self, index: usize) -> Checked<Option<Nanoseconds>> {
+        let Some(value) = self.passed(index) else {
+            return Ok(None);
+        };
         let ns = match self.call.env.as_number(value) {
             Some(number) if number.fract() == 0.0 => Some(number as i128),
             Some(_) => None,
             None => self.call.env.as_bigint(value),
         };
-        ns.and_then(Nanoseconds::new).ok_or(NONSENSE.into())
+        ns.and_then(Nanoseconds::new)
+            .map(Some)
+            .ok_or(NONSENSE.into())
     }
 
     /// A user; −1 is none.

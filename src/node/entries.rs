@@ -8,8 +8,10 @@ use crate::resolve::{Place, Root};
 /// These functions.
 pub const OPERATIONS: &[Operation] = operations! {
     "mkdir" => mkdir,
+    "mkfifo" => mkfifo,
     "unlink" => unlink,
     "rmdir" => rmdir,
+    "remove" => remove,
     "rename" => rename,
     "link" => link,
     "symlink" => symlink,
@@ -25,6 +27,11 @@ fn mkdir(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     }))
 }
 
+fn mkfifo(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let (path, mode) = (args.path(1)?, args.mode(2)?);
+    Ok(pool(move |root: &Root| entry::mkfifo(root, &path, mode)))
+}
+
 fn unlink(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let path = args.path(1)?;
     Ok(pool(move |root: &Root| entry::unlink(root, &path)))
@@ -33,6 +40,11 @@ fn unlink(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 fn rmdir(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let path = args.path(1)?;
     Ok(pool(move |root: &Root| entry::rmdir(root, &path)))
+}
+
+fn remove(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let path = args.path(1)?;
+    Ok(pool(move |root: &Root| entry::remove(root, &path)))
 }
 
 fn rename(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {

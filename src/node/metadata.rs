@@ -65,7 +65,7 @@ fn exists(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         metadata::exists_if_cached(root, path).map(|found| Ok(Output::Flag(found)))
     };
     let ask_and_wait =
-        |root: &Root, path: &UserPath| Ok(Output::Flag(metadata::exists(root, path)));
+        |root: &Root, path: &UserPath| metadata::exists(root, path).map(Output::Flag);
     Ok(Lookup {
         path: args.path(1)?,
         ask,
@@ -101,7 +101,7 @@ fn utimes(
     set: fn(&Root, &UserPath, &rustix::fs::Timestamps) -> error::Result<()>,
 ) -> Checked<impl Job + use<>> {
     let path = args.path(1)?;
-    let times = metadata::times(args.nanoseconds(2)?, args.nanoseconds(3)?);
+    let times = metadata::times(args.nanoseconds_if_any(2)?, args.nanoseconds_if_any(3)?);
     Ok(pool(move |root: &Root| set(root, &path, &times)))
 }
 

@@ -20,6 +20,7 @@ use crate::watch::Progress;
 pub const OPERATIONS: &[Operation] = operations! {
     "openRoot" => open_root,
     "identity" => |_| Ok(pool(identity::identity)),
+    "deleted" => |_| Ok(pool(identity::is_deleted)),
     "isAt" => is_at,
 };
 

@@ -1,5 +1,5 @@
-//! Making, moving and removing names: `mkdir`, `unlink`, `rmdir`, `rename`, `link`, `symlink`,
-//! `readlink`.
+//! Making, moving and removing names: `mkdir`, `mkfifo`, `unlink`, `rmdir`, `remove`, `rename`, `link`,
+//! `symlink`, `readlink`.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -10,7 +10,7 @@ use crate::at::{self, random_characters};
 use crate::error::{Call, Failure, Result};
 use crate::path::{RelPath, UserPath};
 use crate::resolve::{Entry, Found, NoEntry, Place, Root};
-use crate::retry::TRIES;
+use crate::retry::{TRIES, rest};
 
 /// mkdir(2). The root itself is there already: `EEXIST`.
 pub fn mkdir(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
@@ -28,8 +28,8 @@ pub fn mkdir(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
 pub fn mkdir_all(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
     Call::on("mkdir", path).run(|| {
         let path = root.for_change()?.parse(path)?;
-        // The root itself is there, unless it is closed.
-        root.fd()?;
+        // The root itself is there, unless it was removed.
+        root.expect_present(&path)?;
         for _ in 0..TRIES {
             match mkdir_missing(root, &path, mode) {
                 // Somebody removed a level that was there, or that we had just made.
@@ -102,6 +102,17 @@ pub fn mkdtemp(root: &Root, prefix: &UserPath) -> Result<Vec<u8>> {
     })
 }
 
+/// mkfifo(3)
+pub fn mkfifo(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
+    Call::on("mkfifo", path).run(|| {
+        let entry = root.for_change()?.entry(path, Errno::EXIST)?;
+        if entry.wants_directory() {
+            return Err(trailing_slash_refused(&entry));
+        }
+        Ok(entry.at().mkfifo(mode)?)
+    })
+}
+
 /// unlink(2): removes a symlink itself.
 pub fn unlink(root: &Root, path: &UserPath) -> Result<()> {
     Call::on("unlink", path).run(|| {
@@ -124,6 +135,31 @@ pub fn rmdir(root: &Root, path: &UserPath) -> Result<()> {
     Call::on("rmdir", path).run(|| {
         let entry = root.for_change()?.entry(path, NOT_REMOVED)?;
         Ok(entry.at().rmdir()?)
+    })
+}
+
+/// unlink(2), or rmdir(2) for a directory, in one call.
+pub fn remove(root: &Root, path: &UserPath) -> Result<()> {
+    // Spelled as a directory, it is nothing else.
+    if let Ok(parsed) = root.parse(path)
+        && (parsed.wants_directory() || !parsed.has_leaf())
+    {
+        return rmdir(root, path);
+    }
+    Call::on("unlink", path).run(|| {
+        let entry = root.for_change()?.entry(path, NOT_REMOVED)?;
+        for round in 0..TRIES {
+            match entry.at().unlink() {
+                Err(Errno::ISDIR) => {}
+                done => return Ok(done?),
+            }
+            match entry.at().rmdir() {
+                // It was a directory a moment ago, and is none now.
+                Err(Errno::NOTDIR) => rest(round),
+                done => return done.map_err(|errno| Failure::from(errno).at("rmdir")),
+            }
+        }
+        Err(Errno::BUSY.into())
     })
 }
 

@@ -43,6 +43,15 @@ pub fn identity(root: &Root) -> Result<Identity> {
     })
 }
 
+/// Whether the directory which is the root was removed.
+pub fn is_deleted(root: &Root) -> Result<bool> {
+    let itself = UserPath::default();
+    Call::on("fstat", &itself).run(|| {
+        let removed = root.is_removed();
+        removed.map_err(|errno| Failure::from(errno).at_descriptor("fstat"))
+    })
+}
+
 /// Whether `host_path`, which is trusted, leads to the directory which is the root.
 pub fn is_at(root: &Root, host_path: &UserPath) -> Result<bool> {
     Call::on("open", host_path).run(|| {

@@ -174,9 +174,12 @@ pub fn access(root: &Root, path: &UserPath, mode: Access) -> Result<()> {
     })
 }
 
-/// Whether something is at `path`; a symlink counts as what it leads to.
-pub fn exists(root: &Root, path: &UserPath) -> bool {
-    find(root, path).is_ok()
+/// Whether something is at `path`; a symlink counts as what it leads to. Only a closed root does not answer.
+pub fn exists(root: &Root, path: &UserPath) -> Result<bool> {
+    Call::on("access", path).run(|| {
+        root.fd()?;
+        Ok(find(root, path).is_ok())
+    })
 }
 
 /// Finds out whether something is at `path`, and if not, why.
@@ -205,14 +208,14 @@ pub struct Owner {
 /// chown(2); a symlink is `ELOOP`, unless the root follows them.
 pub fn chown(root: &Root, path: &UserPath, owner: Owner) -> Result<()> {
     Call::on("chown", path).run(|| {
-        let fd = root.for_change()?.existing(path)?;
+        let fd = root.existing_to_change(path)?;
         chown_fd(fd.as_fd(), owner.user, owner.group)
     })
 }
 
 /// lchown(2): of a symlink itself.
 pub fn lchown(root: &Root, path: &UserPath, owner: Owner) -> Result<()> {
-    Call::on("lchown", path).run(|| match root.for_change()?.name_or_target(path)? {
+    Call::on("lchown", path).run(|| match root.name_or_target_to_change(path)? {
         Found::Name(entry) => Ok(entry.at().chown(owner.user, owner.group)?),
         Found::Target(fd) => chown_fd(fd.as_fd(), owner.user, owner.group),
     })
@@ -232,7 +235,7 @@ pub(super) fn chown_fd(
 /// chmod(2); a symlink is `ELOOP`.
 pub fn chmod(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
     Call::on("chmod", path).run(|| {
-        let fd = root.for_change()?.existing(path)?;
+        let fd = root.existing_to_change(path)?;
         chmod_fd(fd.as_fd(), mode)
     })
 }
@@ -248,14 +251,16 @@ pub(super) fn chmod_fd(fd: BorrowedFd<'_>, mode: Mode) -> Result<(), Failure> {
 /// utimensat(2); a symlink is `ELOOP`, unless the root follows them.
 pub fn utimes(root: &Root, path: &UserPath, times: &Timestamps) -> Result<()> {
     Call::on("utime", path).run(|| {
-        let fd = root.for_change()?.existing(path)?;
+        let fd = root.existing_to_change(path)?;
         utimes_fd(fd.as_fd(), times)
     })
 }
 
 /// utimensat(2): of a symlink itself.
 pub fn lutimes(root: &Root, path: &UserPath, times: &Timestamps) -> Result<()> {
-    Call::on("lutime", path).run(|| match root.for_change()?.name_or_target(path)? {
+    Call::on("lutime", path).run(|| match root.name_or_target_to_change(path)? {
+        // Asked to leave both times as they are, the kernel does not look the name up.
+        Found::Name(entry) if changes_nothing(times) => Ok(entry.at().lstat().map(drop)?),
         Found::Name(entry) => Ok(entry.at().utimes(times)?),
         Found::Target(fd) => utimes_fd(fd.as_fd(), times),
     })
@@ -269,12 +274,23 @@ pub(super) fn utimes_fd(fd: BorrowedFd<'_>, times: &Timestamps) -> Result<(), Fa
     })
 }
 
-/// The times that `utimes` sets.
-pub fn times(accessed: Nanoseconds, modified: Nanoseconds) -> Timestamps {
+/// The times that `utimes` sets; one that is `None` stays as it is.
+pub fn times(accessed: Option<Nanoseconds>, modified: Option<Nanoseconds>) -> Timestamps {
+    const AS_IT_IS: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: rustix::fs::UTIME_OMIT,
+    };
     Timestamps {
-        last_access: accessed.into(),
-        last_modification: modified.into(),
+        last_access: accessed.map_or(AS_IT_IS, Into::into),
+        last_modification: modified.map_or(AS_IT_IS, Into::into),
     }
+}
+
+/// Whether both times stay as they are.
+fn changes_nothing(times: &Timestamps) -> bool {
+    let both = [times.last_access, times.last_modification];
+    both.iter()
+        .all(|time| time.tv_nsec == rustix::fs::UTIME_OMIT)
 }
 
 /// Where the kernel has no such call on a descriptor (fchmodat2 came with Linux 6.6, `AT_EMPTY_PATH`

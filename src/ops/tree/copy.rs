@@ -245,7 +245,10 @@ impl<'r> Destination<'r, 'r> {
         let parsed = place.root.parse(place.path)?;
         match parsed.has_leaf() {
             true => Ok(Self::Name(place.root.entry_of(parsed, Errno::BUSY)?)),
-            false => Ok(Self::Directory(place.root.directory(&parsed)?)),
+            false => {
+                place.root.expect_present(&parsed)?;
+                Ok(Self::Directory(place.root.directory(&parsed)?))
+            }
         }
     }
 
