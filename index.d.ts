@@ -100,6 +100,36 @@ export interface Progress {
   bytes: number;
 }
 
+/**
+ * Why a call was refused, where its `code` can mean something else too:
+ * - `'outside'` (`EACCES`): the path is absolute, has a `..`, or leads out of the root, as far as the policy does not
+ *   allow that; or a directory was moved out while the path was resolved;
+ * - `'symlink'` (`ELOOP`): a symlink would have been followed, where the policy follows none, or a magic link;
+ * - `'mount'` (`EACCES`): the path leads into something mounted, with `mounts: 'reject'`;
+ * - `'hardlink'` (`EMLINK`): the file has several names, with `hardlinks: 'reject'`;
+ * - `'special'` (`ENXIO`): a FIFO, socket or device, whose content was to be opened;
+ * - `'readonly'` (`EROFS`): the root is `readonly`;
+ * - `'closed'` (`EBADF`): the root is closed;
+ * - `'into-itself'`, `'same-file'` (`EINVAL`): something would be copied or moved to itself, or into itself;
+ * - `'changed'` (`EBUSY`): others changed what was to be moved;
+ * - `'vanished'` (`ENOENT`): entries vanished while a tree was copied;
+ * - `'kernel'`, `'seccomp'` (`ENOSYS`, `EPERM`): the kernel has no `openat2`, or a filter blocks it.
+ */
+export type ErrorReason =
+  | 'outside'
+  | 'symlink'
+  | 'mount'
+  | 'hardlink'
+  | 'special'
+  | 'readonly'
+  | 'closed'
+  | 'into-itself'
+  | 'same-file'
+  | 'changed'
+  | 'vanished'
+  | 'kernel'
+  | 'seccomp';
+
 /** The error of a system call that failed, in the form that `node:fs` gives it. */
 export interface SystemError extends Error {
   /** The symbolic name, such as `'ENOENT'`. The message begins with it and `': '`. */
@@ -112,6 +142,8 @@ export interface SystemError extends Error {
   path?: string;
   /** The second path that was passed, for a call that takes two. */
   dest?: string;
+  /** Which promise or policy of the root the call met. Missing where the kernel or the file system failed. */
+  reason?: ErrorReason;
   /**
    * The paths, up to 100, of all entries of a tree that the error is about: what vanished while
    * {@link SandboxRoot.cp} copied it, or what {@link SandboxRoot.move} could not remove, of the source or of

@@ -132,6 +132,7 @@ async function callAll(dir, support, paths, later) {
 /** Methods that open the thing itself, and so need openat2 even for a name in the root. */
 const OPEN_PLACE = [
   'chmod',
+  'statfs',
   'chown',
   'utimes',
   'access',

@@ -38,7 +38,7 @@ impl Identity {
 pub fn identity(root: &Root) -> Result<Identity> {
     let itself = UserPath::default();
     Call::on("statx", &itself).run(|| {
-        let identity = root.fd().map_err(Failure::from).and_then(Identity::of);
+        let identity = root.fd().and_then(Identity::of);
         identity.map_err(|failure| failure.at_descriptor("statx"))
     })
 }

@@ -64,7 +64,7 @@ impl Cursor {
     pub fn next(&mut self, root: &Root, watch: &Watch) -> Result<Batch> {
         let call = Call::on("scandir", &self.path);
         // The root may have been closed since the last batch.
-        call.run(|| Ok(root.fd()?))?;
+        call.run(|| root.fd())?;
         if self.left.depth == 0 {
             (self.truncated, self.ended) = (Some(Truncated::Depth), true);
         }

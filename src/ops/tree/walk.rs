@@ -11,7 +11,7 @@ use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno;
 
 use crate::at::At;
-use crate::error::{Call, Error, Failure, Reason};
+use crate::error::{Call, Error, Failure};
 use crate::memory::reserve;
 use crate::ops::directory::{Listing, Read, known_type};
 use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS, OPEN_LEVELS_SHARED};
@@ -382,10 +382,7 @@ impl Walk {
             }
             Err(failure) => match failure.errno {
                 Errno::NOENT => visitor.vanished(&self.way, name),
-                Errno::ACCESS
-                    if failure.reason == Some(Reason::OutsideSandbox)
-                        && root.policy().mounts == Allowed::No =>
-                {
+                _ if failure.is_elsewhere() && root.policy().mounts == Allowed::No => {
                     visitor.mount_point(name)
                 }
                 // It was a directory a moment ago.
