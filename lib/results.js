@@ -121,6 +121,78 @@ const TYPES = {
   '?': 'unknown',
 };
 const SLASH = 0x2f;
+const DOT = 0x2e;
+
+/** A name in a directory, which answers as a `Dirent` of Node. */
+class DirectoryEntry {
+  /**
+   * @param {string | Buffer} name
+   * @param {string | Buffer} parentPath
+   * @param {string | undefined} type
+   */
+  constructor(name, parentPath, type) {
+    this.name = name;
+    this.parentPath = parentPath;
+    this.type = type;
+  }
+
+  /** The path that leads to it, as `parentPath` does to its directory. */
+  get path() {
+    const { name, parentPath } = this;
+    return typeof name === 'string'
+      ? joinedText(/** @type {string} */ (parentPath), name)
+      : joinedBytes(/** @type {Buffer} */ (parentPath), name);
+  }
+
+  isFile() {
+    return this.type === 'file';
+  }
+
+  isDirectory() {
+    return this.type === 'directory';
+  }
+
+  isSymbolicLink() {
+    return this.type === 'symlink';
+  }
+
+  isFIFO() {
+    return this.type === 'fifo';
+  }
+
+  isSocket() {
+    return this.type === 'socket';
+  }
+
+  isBlockDevice() {
+    return this.type === 'block';
+  }
+
+  isCharacterDevice() {
+    return this.type === 'char';
+  }
+}
+
+/**
+ * @param {string} above
+ * @param {string} name
+ */
+function joinedText(above, name) {
+  let end = above.length;
+  while (end > 0 && above.charCodeAt(end - 1) === SLASH) end--;
+  return end === 1 && above.charCodeAt(0) === DOT ? name : `${above.slice(0, end)}/${name}`;
+}
+
+/**
+ * @param {Buffer} above
+ * @param {Buffer} name
+ */
+function joinedBytes(above, name) {
+  let end = above.length;
+  while (end > 0 && above[end - 1] === SLASH) end--;
+  const isHere = end === 1 && above[0] === DOT;
+  return isHere ? name : Buffer.concat([above.subarray(0, end), Buffer.of(SLASH), name]);
+}
 
 /**
  * @param {Buffer} joined
@@ -159,7 +231,7 @@ function entriesOfText(joined) {
     const name = item.slice(1);
     const letter = item.charAt(0);
     if (letter === '/') parentPath = name;
-    else list.push({ name, parentPath, type: TYPES[letter] });
+    else list.push(new DirectoryEntry(name, parentPath, TYPES[letter]));
   }
   return list;
 }
@@ -172,7 +244,7 @@ function entriesOfBytes(joined) {
     const name = item.subarray(1);
     const letter = /** @type {number} */ (item[0]);
     if (letter === SLASH) parentPath = name;
-    else list.push({ name, parentPath, type: TYPES[String.fromCharCode(letter)] });
+    else list.push(new DirectoryEntry(name, parentPath, TYPES[String.fromCharCode(letter)]));
   }
   return list;
 }

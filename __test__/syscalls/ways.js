@@ -554,6 +554,17 @@ const WAYS = {
     ['the root', ofRoot((root) => collected(root.walk('.', { maxDepth: 1 }))), LISTED],
     ['a file', ofRoot((root) => collected(root.walk('file'))), 'openat2'],
     [
+      'a tree, without a directory',
+      ofRoot((root) => collected(root.walk('tree', { filter: ({ name }) => name !== 'dir' }))),
+      LISTED,
+    ],
+    [
+      'a tree, with a filter that keeps it',
+      ofRoot((root) => collected(root.walk('tree', { filter: () => true }))),
+      READ_TREE,
+    ],
+    ['a file, on', ofRoot((root) => collected(root.walk('file', { onError: () => {} }))), 'openat2'],
+    [
       'a symlink',
       ofRoot((root) => collected(root.walk('todir'))),
       'openat2',

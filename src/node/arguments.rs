@@ -117,6 +117,15 @@ impl<'a, 's> Arguments<'a, 's> {
         copied.map_err(not_written)
     }
 
+    /// Bytes; none, if they are not passed.
+    pub fn bytes(&self, index: usize) -> Checked<Vec<u8>> {
+        let Some(value) = self.passed(index) else {
+            return Ok(Vec::new());
+        };
+        let copied = self.call.env.with_bytes(value, <[u8]>::to_vec);
+        copied.ok_or(NONSENSE.into())
+    }
+
     /// Names relative to the top of a tree, as bytes, if they are passed.
     pub fn names(&self, index: usize) -> Checked<Option<Vec<Vec<u8>>>> {
         let Some(value) = self.passed(index) else {

@@ -26,7 +26,8 @@ pub enum Output {
     Words(Box<Words>),
     /// A string or a Buffer.
     Text(Vec<u8>, As),
-    /// A batch of a walk: its entries as a string or a Buffer, what truncated it, and whether it is the last.
+    /// A batch of a walk: its entries as a string or a Buffer, what truncated it, and whether it is the last; then, if
+    /// something could not be listed, the parts of the error and that as an entry.
     Batch(Batch, As),
     /// A handle of a root.
     Root(Root),
@@ -80,7 +81,12 @@ impl Output {
                 };
                 let entries = text(env, batch.names.into_bytes(), form)?;
                 let truncated = env.string(truncated.as_bytes())?;
-                env.array(&[entries, truncated, env.boolean(batch.is_last)?])
+                let mut values = vec![entries, truncated, env.boolean(batch.is_last)?];
+                if let Some(failed) = batch.failed {
+                    values.push(env.string(&parts(&failed.error))?);
+                    values.push(text(env, failed.entry.into_bytes(), form)?);
+                }
+                env.array(&values)
             }
             Self::Root(root) => state.handles.add(env, Native::root(env, state, root)),
         };
