@@ -72,13 +72,22 @@ export interface Stats<T extends number | bigint = number> {
 /** What a name in a directory is; `'unknown'` where the kernel does not tell. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'block' | 'char' | 'unknown';
 
-/** A name in a directory, and what it is. */
+/** A name in a directory, and what it is. It answers as `fs.Dirent` does. */
 export interface DirectoryEntry<Name extends string | Buffer = string> {
   /** The name alone. */
   name: Name;
   /** The directory: the path that was passed, joined with the way down (`'.'` and `'a'` are `'a'`). */
   parentPath: Name;
   type: EntryType;
+  /** `parentPath` and `name`, joined: what a method of the root takes. */
+  readonly path: Name;
+  isFile(): boolean;
+  isDirectory(): boolean;
+  isSymbolicLink(): boolean;
+  isFIFO(): boolean;
+  isSocket(): boolean;
+  isBlockDevice(): boolean;
+  isCharacterDevice(): boolean;
 }
 
 /** Which directory a root is. */
@@ -100,6 +109,36 @@ export interface Progress {
   bytes: number;
 }
 
+/**
+ * Why a call was refused, where its `code` can mean something else too:
+ * - `'outside'` (`EACCES`): the path is absolute, has a `..`, or leads out of the root, as far as the policy does not
+ *   allow that; or a directory was moved out while the path was resolved;
+ * - `'symlink'` (`ELOOP`): a symlink would have been followed, where the policy follows none, or a magic link;
+ * - `'mount'` (`EACCES`): the path leads into something mounted, with `mounts: 'reject'`;
+ * - `'hardlink'` (`EMLINK`): the file has several names, with `hardlinks: 'reject'`;
+ * - `'special'` (`ENXIO`): a FIFO, socket or device, whose content was to be opened;
+ * - `'readonly'` (`EROFS`): the root is `readonly`;
+ * - `'closed'` (`EBADF`): the root is closed;
+ * - `'into-itself'`, `'same-file'` (`EINVAL`): something would be copied or moved to itself, or into itself;
+ * - `'changed'` (`EBUSY`): others changed what was to be moved;
+ * - `'vanished'` (`ENOENT`): entries vanished while a tree was copied;
+ * - `'kernel'`, `'seccomp'` (`ENOSYS`, `EPERM`): the kernel has no `openat2`, or a filter blocks it.
+ */
+export type ErrorReason =
+  | 'outside'
+  | 'symlink'
+  | 'mount'
+  | 'hardlink'
+  | 'special'
+  | 'readonly'
+  | 'closed'
+  | 'into-itself'
+  | 'same-file'
+  | 'changed'
+  | 'vanished'
+  | 'kernel'
+  | 'seccomp';
+
 /** The error of a system call that failed, in the form that `node:fs` gives it. */
 export interface SystemError extends Error {
   /** The symbolic name, such as `'ENOENT'`. The message begins with it and `': '`. */
@@ -112,6 +151,8 @@ export interface SystemError extends Error {
   path?: string;
   /** The second path that was passed, for a call that takes two. */
   dest?: string;
+  /** Which promise or policy of the root the call met. Missing where the kernel or the file system failed. */
+  reason?: ErrorReason;
   /**
    * The paths, up to 100, of all entries of a tree that the error is about: what vanished while
    * {@link SandboxRoot.cp} copied it, or what {@link SandboxRoot.move} could not remove, of the source or of
@@ -225,11 +266,30 @@ export interface ReaddirOptions<Typed extends boolean = boolean, Encoding extend
 }
 
 /** Options of {@link SandboxRoot.walk}. */
-export interface WalkOptions<Encoding extends NameEncoding = NameEncoding> {
+export interface WalkOptions<
+  Encoding extends NameEncoding = NameEncoding,
+  Name extends string | Buffer = string | Buffer,
+> {
   /** How many levels to list; 1 is the directory alone. Default: all. */
   maxDepth?: number | null | undefined;
   /** How many entries to give. Default: all. */
   maxEntries?: number | null | undefined;
+  /**
+   * Says of every entry, from the top, whether it is given. A directory that is not is not entered: what is in it
+   * costs nothing. The answer may be a promise. What it throws ends the walk.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: whatever is true keeps an entry, as for `Array.prototype.filter`
+  filter?: ((entry: DirectoryEntry<Name>) => any) | null | undefined;
+  /**
+   * Is told what could not be listed, which is left out: a directory that may not be read, for example. `entry` is
+   * that directory; it is missing for the one where the walk begins. If it returns, the walk goes on with the rest,
+   * once a promise that it returns is fulfilled; what it throws ends the walk. Default: the error is thrown.
+   *
+   * That the root is closed always ends the walk. Where the kernel lists names without types and does not tell them
+   * either, `entry` is the first of these, of type `'unknown'`, and the rest of its directory is left out.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: what it returns is waited for and not used
+  onError?: ((error: SystemError, entry?: DirectoryEntry<Name>) => any) | null | undefined;
   /** Default `'utf8'`. */
   encoding?: Encoding | null | undefined;
 }
@@ -882,10 +942,10 @@ export class SandboxRoot {
    * mounts, a mount point. Errors come from the iterator, but for those of the arguments.
    *
    * @param path the directory
-   * @param options `maxDepth`, `maxEntries`, and the encoding of names
+   * @param options `filter`, `onError`, `maxDepth`, `maxEntries`, and the encoding of names
    */
-  walk(path: RootPath, options?: WalkOptions<TextEncoding> | null): Walk;
-  walk(path: RootPath, options: WalkOptions & { encoding: 'buffer' }): Walk<Buffer>;
+  walk(path: RootPath, options?: WalkOptions<TextEncoding, string> | null): Walk;
+  walk(path: RootPath, options: WalkOptions<'buffer', Buffer> & { encoding: 'buffer' }): Walk<Buffer>;
   walk(path: RootPath, options?: WalkOptions | null): Walk | Walk<Buffer>;
 
   /** Which directory this is, whatever its path is by now. */

@@ -101,11 +101,15 @@ for (const symlinks of POLICIES) {
         assert.ok(error, `${title} of ${at} refuses`);
         assert.strictEqual(error.code, 'EBADF', `${title} of ${at}: ${error.message}`);
         assert.strictEqual(error.errno, -9);
+        assert.strictEqual(error.reason, 'closed', title);
         const { syscall } = error;
         assert.match(syscall, RegExp(SYSCALLS[method]), title);
         assert.ok([error.path, error.dest].includes(at), title);
         const where = error.dest === undefined ? `'${at}'` : `'${error.path}' -> '${error.dest}'`;
-        assert.strictEqual(error.message, `EBADF: bad file descriptor, ${syscall} ${where}`);
+        assert.strictEqual(
+          error.message,
+          `EBADF: bad file descriptor (the root is closed), ${syscall} ${where}`,
+        );
         assert.deepStrictEqual(await settled(later(root, at)), { error }, `${title}, later`);
       }
       seen.add(method);
@@ -116,7 +120,7 @@ for (const symlinks of POLICIES) {
       assert.deepStrictEqual([error?.code, error?.syscall], ['EBADF', 'access'], `exists of ${at}`);
       assert.deepStrictEqual(await settled(root.promises.exists(at)), { error }, `exists of ${at}, later`);
     }
-    const message = "EBADF: bad file descriptor, mkdtemp 'dir/xXXXXXX'";
+    const message = "EBADF: bad file descriptor (the root is closed), mkdtemp 'dir/xXXXXXX'";
     assert.throws(() => root.mkdtemp('dir/x'), { code: 'EBADF', path: 'dir/xXXXXXX', message });
     await assert.rejects(root.promises.mkdtemp('dir/x'), { code: 'EBADF', message });
     assert.throws(() => root.identity, { code: 'EBADF' });
@@ -150,7 +154,7 @@ for (const symlinks of POLICIES) {
           const says = `${title} of ${at.slice(0, 20)}`;
           const { error } = outcome(() => call(root, at));
           assert.strictEqual(error?.code, 'EBADF', says);
-          assert.match(error.message, /^EBADF: bad file descriptor, /, says);
+          assert.match(error.message, /^EBADF: bad file descriptor \(the root is closed\), /, says);
           assert.strictEqual((await settled(later(root, at))).error?.code, 'EBADF', `${says}, later`);
         }
       }

@@ -64,8 +64,9 @@ const KINDS = [
 ];
 const kindOf = (stat) => KINDS.find(([, is]) => stat[is]())[0];
 
-/** In an order of their own, since names come in none. */
-const sorted = (entries) => [...entries].sort((a, b) => Buffer.compare(keyOf(a), keyOf(b)));
+/** In an order of their own, since names come in none; of entries, the fields that they have themselves. */
+const sorted = (entries) => entries.map(own).sort((a, b) => Buffer.compare(keyOf(a), keyOf(b)));
+const own = (entry) => (entry.name === undefined ? entry : { ...entry });
 const keyOf = (entry) =>
   entry.name === undefined
     ? Buffer.from(entry)
@@ -124,7 +125,15 @@ bothWays('entries with their types are those of fs.readdir', async (t, of) => {
     const got = await of(root).readdir(place, { withFileTypes: true });
     assert.deepStrictEqual(sorted(got), sorted(expected), place);
     for (const { type } of got) seen.add(type);
-    for (const entry of got) assert.strictEqual(Object.getPrototypeOf(entry), Object.prototype);
+    const dirents = within(dir, () => fs.readdirSync(place, { withFileTypes: true }));
+    for (const entry of got) {
+      const dirent = dirents.find(({ name }) => name === entry.name);
+      for (const [, is] of KINDS) assert.strictEqual(entry[is](), dirent[is](), `${is} of ${entry.name}`);
+      assert.ok(of(root) && (await of(root).lstat(entry.path)), 'the path leads to it');
+      assert.deepStrictEqual(Object.keys(entry), ['name', 'parentPath', 'type']);
+      // A path that is normal already stays as it is.
+      assert.strictEqual(path.normalize(entry.path), path.join(place, entry.name));
+    }
   }
   const kinds = isRoot ? KINDS : KINDS.slice(0, 5);
   assert.deepStrictEqual([...seen].sort(), kinds.map(([kind]) => kind).sort());

@@ -313,7 +313,7 @@ function refusalOf(method, args, index) {
 const WORDS = {
   ENOENT: 'no such file or directory',
   EACCES: 'permission denied (path is outside of the sandbox)',
-  ELOOP: 'too many symbolic links encountered',
+  ELOOP: 'too many symbolic links encountered (a symlink was refused)',
   EBUSY: 'resource busy or locked',
   EPERM: 'operation not permitted',
 };

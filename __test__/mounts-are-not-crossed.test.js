@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { SandboxRoot } = require('..');
 const { came, folderOn, mounted, privately, run, volume, WAYS } = require('./mounts');
-const { POLICIES, everyCallWithPath, link, outcome, plant, snapshot } = require('./support');
+const { POLICIES, everyCallWithPath, link, outcome, plant, settled, snapshot } = require('./support');
 
 const test = privately(__filename);
 
@@ -73,7 +73,7 @@ for (const kind of Object.keys(MOUNTS)) {
       for (const [name, call] of everyCallWithPath) {
         const { error } = outcome(() => call(reject, at));
         assert.match(`${error?.message}`, REASON, `${name} of ${at}`);
-        assert.strictEqual(error.code, 'EACCES');
+        assert.deepStrictEqual([error.code, error.reason], ['EACCES', 'mount'], `${name} of ${at}`);
         assert.ok(!error.message.includes(dir));
       }
       assert.strictEqual(reject.exists(at), false);
@@ -106,7 +106,9 @@ for (const kind of Object.keys(MOUNTS)) {
       t.after(() => root.close());
       for (const at of ['tomnt/inner', 'toinner', 'mnt/inner', 'tomnt/dir/deep']) {
         for (const action of [() => root.stat(at), () => root.readFile(at), () => root.readdir(at)]) {
-          assert.match(`${outcome(action).error?.message}`, REASON, `${symlinks}: ${at}`);
+          const { error } = outcome(action);
+          assert.match(`${error?.message}`, REASON, `${symlinks}: ${at}`);
+          assert.strictEqual(error.reason, 'mount', `${symlinks}: ${at}`);
         }
         const name = `${at}-new`;
         if (at !== 'toinner')
@@ -360,3 +362,74 @@ for (const [way, call] of WAYS) {
     }
   });
 }
+
+/** The reason that a call and its promise give. */
+async function reason(root, at) {
+  const { error } = outcome(() => root.stat(at));
+  assert.deepStrictEqual((await settled(root.promises.stat(at))).error, error, at);
+  assert.ok(error !== undefined, at);
+  return error.reason;
+}
+
+test("a refused mount is 'mount', also behind links and `..`, and a way out before it is 'outside'", async (t) => {
+  const base = fs.mkdtempSync(path.join(volume('tmpfs'), 'base-'));
+  const dir = path.join(base, 'root');
+  plant(base, {
+    root: { a: {}, mnt: {}, tomnt: link('a/../mnt'), abs: link('/mnt/x'), out: link('../root/mnt/x') },
+  });
+  run('mount', '-t', 'tmpfs', 'tmpfs', path.join(dir, 'mnt'));
+  t.after(() => run('umount', '--lazy', path.join(dir, 'mnt')));
+  plant(path.join(dir, 'mnt'), { x: 'x', loop: link('loop') });
+  const expected = {
+    reject: { mnt: 'mount', 'mnt/x': 'mount', 'tomnt/x': 'symlink', '../mnt': 'outside' },
+    beneath: {
+      mnt: 'mount',
+      'mnt/x': 'mount',
+      'a/../mnt/x': 'mount',
+      'tomnt/x': 'mount',
+      abs: 'outside',
+      out: 'outside',
+      'mnt/../..': 'mount',
+    },
+    'in-root': {
+      mnt: 'mount',
+      'mnt/x': 'mount',
+      '../mnt/x': 'mount',
+      tomnt: 'mount',
+      abs: 'mount',
+      '/mnt': 'mount',
+    },
+  };
+  for (const symlinks of POLICIES) {
+    const root = new SandboxRoot(dir, { symlinks, mounts: 'reject' });
+    for (const [at, says] of Object.entries(expected[symlinks]))
+      assert.strictEqual(await reason(root, at), says, `${symlinks}: ${at}`);
+    root.close();
+  }
+  // A loop on a mount that is allowed is one.
+  const root = new SandboxRoot(dir, { symlinks: 'beneath' });
+  assert.strictEqual(await reason(root, 'mnt/loop'), undefined);
+  root.close();
+});
+
+test('a magic link that is refused is told from a loop, and a file system that is read-only from a policy', async (t) => {
+  const base = fs.mkdtempSync(path.join(volume('tmpfs'), 'base-'));
+  plant(base, { proc: {}, ro: {}, tomagic: link('proc/self/cwd/x'), inner: { magic: link('../tomagic') } });
+  run('mount', '--bind', '/proc', path.join(base, 'proc'));
+  run('mount', '-t', 'tmpfs', '-o', 'ro', 'tmpfs', path.join(base, 'ro'));
+  t.after(() => ['proc', 'ro'].forEach((name) => run('umount', '--lazy', path.join(base, name))));
+  for (const symlinks of POLICIES) {
+    const root = new SandboxRoot(base, { symlinks });
+    for (const at of [
+      'proc/thread-self/cwd',
+      'proc/self/root/etc',
+      'proc/self/fd/0',
+      'tomagic',
+      'inner/magic',
+    ])
+      assert.strictEqual(await reason(root, at), 'symlink', `${symlinks}: ${at}`);
+    const { error } = outcome(() => root.mkdir('ro/new'));
+    assert.deepStrictEqual([error?.code, error?.reason], ['EROFS', undefined]);
+    root.close();
+  }
+});

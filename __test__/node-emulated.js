@@ -39,12 +39,19 @@ function remove(at) {
   }
 }
 
+/** The names of the reasons that calls are refused for. */
+const REASONS = {
+  'source and destination are the same file': 'same-file',
+  'source and destination are the same, or one is in the other': 'into-itself',
+};
+
 function systemError(code, syscall, at, dest, reason) {
   const { errno, wording } = ERRORS.get(code);
   const what = reason === undefined ? wording : `${wording} (${reason})`;
   const where = dest === undefined ? `'${at}'` : `'${at}' -> '${dest}'`;
   const error = new Error(`${code}: ${what}, ${syscall} ${where}`);
-  return Object.assign(error, { errno, code, syscall, path: `${at}`, dest: dest && `${dest}` });
+  const named = reason !== undefined && { reason: REASONS[reason] };
+  return Object.assign(error, { errno, code, syscall, path: `${at}`, dest: dest && `${dest}`, ...named });
 }
 
 /** Does `action`; its error is that of `syscall`, of these paths, unless it is of paths in a tree already. */

@@ -42,7 +42,7 @@ test('deleted of a root that is closed is EBADF, and of something else no questi
   assert.throws(() => root.deleted, {
     code: 'EBADF',
     syscall: 'fstat',
-    message: 'EBADF: bad file descriptor, fstat',
+    message: 'EBADF: bad file descriptor (the root is closed), fstat',
   });
   const { get } = Object.getOwnPropertyDescriptor(SandboxRoot.prototype, 'deleted');
   for (const that of [{}, null, root.promises])

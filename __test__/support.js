@@ -167,7 +167,7 @@ async function settled(promise) {
   }
 }
 
-const told = ({ name, code, errno, syscall, path, dest, message }) => ({
+const told = ({ name, code, errno, syscall, path, dest, message, reason }) => ({
   name,
   code,
   errno,
@@ -175,6 +175,8 @@ const told = ({ name, code, errno, syscall, path, dest, message }) => ({
   path,
   dest,
   message,
+  // Most errors have none.
+  ...(reason !== undefined && { reason }),
 });
 
 /** The code of the error that `action` throws; fails if it throws none. */

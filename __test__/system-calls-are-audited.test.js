@@ -555,6 +555,38 @@ test('the rules let a mount be crossed where links are followed, once the root i
   }
 }); // biome-ignore format: a table
 
+test('the rules let a refused lookup be explained, by stricter ones', () => {
+  const lookup = (done, resolve, { name = 'a/b', flags = 'O_PATH|O_CLOEXEC' } = {}) =>
+    `openat2(18, "${name}", {flags=${flags}, resolve=${resolve}|RESOLVE_NO_MAGICLINKS}, 24) = ${done}`;
+  const NOFOLLOW = { name: 'a/b', flags: 'O_PATH|O_NOFOLLOW|O_CLOEXEC' };
+  for (const errno of ['EXDEV', 'ELOOP']) {
+    for (const mounts of ['allow', 'reject']) {
+      const policy = `RESOLVE_BENEATH${mounts === 'reject' ? '|RESOLVE_NO_XDEV' : ''}`;
+      const wrong = (lines) =>
+        audit(lines.map(parse), { root: '18', method: 'stat', symlinks: 'beneath', mounts }).complaints.join(
+          '; ',
+        );
+      const refused = lookup(`-1 ${errno} (Why)`, `RESOLVE_BENEATH|RESOLVE_NO_XDEV`);
+      const strict = `${policy}|RESOLVE_NO_SYMLINKS`;
+      const [step, read] = [lookup(20, strict, NOFOLLOW), 'readlinkat(20, "", 0x1, 256) = 4'];
+      const last = 'close(20) = 0';
+      assert.strictEqual(wrong([refused, step, read, last]), '');
+      assert.strictEqual(wrong([refused, lookup('-1 EXDEV (Why)', strict, NOFOLLOW)]), '');
+      for (const lines of [
+        [step, read, last],
+        [lookup('-1 ENOENT (Why)', `RESOLVE_BENEATH|RESOLVE_NO_XDEV`), step, read, last],
+        [refused, step, last],
+        [refused, step, read, 'fstat(20, {st_mode=S_IFREG|0644, ...}) = 0', last],
+        [refused, lookup(20, strict, { name: 'a/c', flags: 'O_PATH|O_CLOEXEC' }), read, last],
+        [refused, lookup(20, strict, { ...NOFOLLOW, name: 'a/..' }), read, last],
+        [refused, lookup(20, strict, { ...NOFOLLOW, name: '/a/b' }), read, last],
+        [refused, lookup(20, strict.replace('BENEATH', 'IN_ROOT'), NOFOLLOW), read, last],
+      ])
+        assert.notStrictEqual(wrong(lines), '', lines.join('\n'));
+    }
+  }
+});
+
 test('the rules let a file be opened by a call that could create it, once it was without', () => {
   const open = (flags, done, resolve = BENEATH) =>
     `openat2(18, "a", {flags=O_WRONLY|${flags}O_NONBLOCK|O_NOCTTY|O_CLOEXEC, mode=0644, ${resolve}}, 24) = ${done}`;

@@ -133,6 +133,7 @@ async function callAll(dir, support, paths, later) {
 const OPEN_PLACE = [
   'statfs',
   'chmod',
+  'statfs',
   'chown',
   'utimes',
   'access',

@@ -83,7 +83,7 @@ export interface Operations {
     typed: boolean,
     watch: Handle | undefined,
   ): Answer;
-  nextBatch(root: Handle, cursor: Handle, asBuffers: boolean): Answer;
+  nextBatch(root: Handle, cursor: Handle, asBuffers: boolean, kept: Uint8Array | undefined): Answer;
   rm(root: Handle, path: Path, recursive: boolean, force: boolean, watch: Handle | undefined): Answer;
   cp(
     root: Handle,
@@ -122,7 +122,7 @@ export interface Binding {
   close(root: Handle): void;
   closed(root: Handle): boolean;
 
-  cursor(path: Path, maxDepth: number, maxEntries: number): Handle;
+  cursor(path: Path, maxDepth: number, maxEntries: number, asks: boolean): Handle;
   closeCursor(cursor: Handle): void;
 
   watch(): Handle;

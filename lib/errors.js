@@ -159,6 +159,7 @@ function systemError(error, { errno, syscall, reason, reasonText, path, dest, en
   described.syscall = syscall;
   if (path !== undefined) described.path = path;
   if (dest !== undefined) described.dest = dest;
+  if (reason !== '') described.reason = /** @type {import('..').ErrorReason} */ (reason);
   if (entries !== undefined) described.entries = entries;
   return described;
 }
@@ -281,4 +282,5 @@ module.exports = {
   messageOf,
   outOfRange,
   systemError,
+  uncurried,
 };

@@ -1,6 +1,16 @@
 'use strict';
 // What the caller gets for what the native side returns.
 
+const { uncurried } = require('./errors.js');
+
+// What takes an error apart is captured at load, as in `errors.js`.
+const splitAt = uncurried(
+  /** @type {(this: string, separator: string) => string[]} */ (String.prototype.split),
+);
+const substring = uncurried(String.prototype.substring);
+const join = uncurried(Array.prototype.join);
+const slice = uncurried(Array.prototype.slice);
+
 // ---- Numbers: in an array that a call fills, or as the ArrayBuffer of a promise ----
 
 const { asIntN } = BigInt;
@@ -126,6 +136,79 @@ const TYPES = {
   c: 'char',
   '?': 'unknown',
 };
+const SLASH = 0x2f;
+const DOT = 0x2e;
+
+/** A name in a directory, which answers as a `Dirent` of Node. */
+class DirectoryEntry {
+  /**
+   * @param {string | Buffer} name
+   * @param {string | Buffer} parentPath
+   * @param {string | undefined} type
+   */
+  constructor(name, parentPath, type) {
+    this.name = name;
+    this.parentPath = parentPath;
+    this.type = type;
+  }
+
+  /** The path that leads to it, as `parentPath` does to its directory. */
+  get path() {
+    const { name, parentPath } = this;
+    return typeof name === 'string'
+      ? joinedText(/** @type {string} */ (parentPath), name)
+      : joinedBytes(/** @type {Buffer} */ (parentPath), name);
+  }
+
+  isFile() {
+    return this.type === 'file';
+  }
+
+  isDirectory() {
+    return this.type === 'directory';
+  }
+
+  isSymbolicLink() {
+    return this.type === 'symlink';
+  }
+
+  isFIFO() {
+    return this.type === 'fifo';
+  }
+
+  isSocket() {
+    return this.type === 'socket';
+  }
+
+  isBlockDevice() {
+    return this.type === 'block';
+  }
+
+  isCharacterDevice() {
+    return this.type === 'char';
+  }
+}
+
+/**
+ * @param {string} above
+ * @param {string} name
+ */
+function joinedText(above, name) {
+  let end = above.length;
+  while (end > 0 && above.charCodeAt(end - 1) === SLASH) end--;
+  return end === 1 && above.charCodeAt(0) === DOT ? name : `${above.slice(0, end)}/${name}`;
+}
+
+/**
+ * @param {Buffer} above
+ * @param {Buffer} name
+ */
+function joinedBytes(above, name) {
+  let end = above.length;
+  while (end > 0 && above[end - 1] === SLASH) end--;
+  const isHere = end === 1 && above[0] === DOT;
+  return isHere ? name : Buffer.concat([above.subarray(0, end), Buffer.of(SLASH), name]);
+}
 
 /**
  * @param {Buffer} joined
@@ -143,8 +226,9 @@ function split(joined) {
 
 /** @param {string} joined */
 function splitText(joined) {
-  const list = joined.split('\0');
-  list.pop();
+  const list = splitAt(joined, '\0');
+  // Behind the last one there is nothing.
+  list.length -= 1;
   return list;
 }
 
@@ -155,78 +239,61 @@ function splitText(joined) {
 function names(joined, asBuffers) {
   if (typeof joined === 'string') return splitText(joined);
   const list = split(joined);
-  return asBuffers ? list : list.map(String);
+  return asBuffers ? list : list.map((name) => `${name}`);
 }
 
 /**
  * @param {any} joined as for `names`
  * @param {boolean} asBuffers
- * @param {number} [first] how many items stand before the entries
  */
-function entries(joined, asBuffers, first = 0) {
-  if (typeof joined === 'string') return entriesOfText(joined, first);
-  const list = entriesOfBytes(joined, first);
-  return asBuffers ? list : asText(list);
-}
+const entries = (joined, asBuffers) => entriesOf(itemsOf(joined), 0, asBuffers);
 
-/** @param {{ name: Buffer, parentPath: Buffer, type: string | undefined }[]} list */
-function asText(list) {
-  /** @type {Buffer | undefined} */
-  let last;
-  let parentPath = '';
-  return list.map((entry) => {
-    // Many entries share one.
-    if (entry.parentPath !== last) parentPath = String(entry.parentPath);
-    last = entry.parentPath;
-    return { name: String(entry.name), parentPath, type: entry.type };
-  });
-}
+/** @param {any} joined */
+const itemsOf = (joined) => (typeof joined === 'string' ? splitText(joined) : split(joined));
 
 /**
- * @param {string} joined
- * @param {number} first
- */
-function entriesOfText(joined, first) {
-  const list = [];
-  const items = splitText(joined);
-  let parentPath = '';
-  for (let i = first; i < items.length; i++) {
-    const item = /** @type {string} */ (items[i]);
-    const name = item.slice(1);
-    const letter = item.charAt(0);
-    if (letter === '/') parentPath = name;
-    else list.push({ name, parentPath, type: TYPES[letter] });
-  }
-  return list;
-}
-
-/**
- * @param {Buffer} joined
- * @param {number} first
- */
-function entriesOfBytes(joined, first) {
-  const list = [];
-  const items = split(joined);
-  let parentPath = joined;
-  for (let i = first; i < items.length; i++) {
-    const item = /** @type {Buffer} */ (items[i]);
-    const name = item.subarray(1);
-    const letter = String.fromCharCode(/** @type {number} */ (item[0]));
-    if (letter === '/') parentPath = name;
-    else list.push({ name, parentPath, type: TYPES[letter] });
-  }
-  return list;
-}
-
-/**
- * What stands before the entries of a batch of `walk`.
+ * The entries that `items` are from `first` on.
  *
- * @param {string | Buffer} batch
+ * @param {(string | Buffer)[]} items
+ * @param {number} first
+ * @param {boolean} asBuffers
  */
-function headOf(batch) {
-  const head = typeof batch === 'string' ? batch.slice(0, 2) : batch.toString('latin1', 0, 2);
-  const truncated = head[0] === 'd' ? 'maxDepth' : head[0] === 'e' ? 'maxEntries' : null;
-  return { truncated, isLast: head[1] === 'l' };
+function entriesOf(items, first, asBuffers) {
+  const list = [];
+  /** @type {string | Buffer} */
+  let parentPath = '';
+  for (let i = first; i < items.length; i++) {
+    const item = /** @type {string | Buffer} */ (items[i]);
+    const isText = typeof item === 'string';
+    const letter = isText ? item.charAt(0) : String.fromCharCode(/** @type {number} */ (item[0]));
+    const bytes = isText ? item.slice(1) : item.subarray(1);
+    const name = isText || asBuffers ? bytes : `${bytes}`;
+    if (letter === '/') parentPath = name;
+    else list.push(new DirectoryEntry(name, parentPath, TYPES[letter]));
+  }
+  return list;
 }
 
-module.exports = { bigStats, entries, headOf, identity, names, shared, statfs, stats };
+/**
+ * A batch of `walk`, as `Output::Batch` of src/node/output.rs puts it together.
+ *
+ * @param {string | Buffer} joined
+ * @param {boolean} asBuffers
+ */
+function batchOf(joined, asBuffers) {
+  const items = itemsOf(joined);
+  const head = `${items[0]}`;
+  const count = +substring(head, 3);
+  const list = entriesOf(items, 1 + count, asBuffers);
+  return {
+    truncated: head[0] === 'd' ? 'maxDepth' : head[0] === 'e' ? 'maxEntries' : null,
+    isLast: head[1] === 'l',
+    /** The parts of the error, if something could not be listed. */
+    parts: count === 0 ? undefined : join(slice(items, 1, 1 + count), '\0'),
+    /** What could not be listed, unless that is the top. */
+    failed: head[2] === 'f' ? list.pop() : undefined,
+    entries: list,
+  };
+}
+
+module.exports = { batchOf, bigStats, entries, identity, names, shared, statfs, stats };

@@ -3,13 +3,13 @@
 
 const { native } = require('./native.js');
 const check = require('./arguments.js');
-const { Failure, SystemError, messageOf, systemError } = require('./errors.js');
-const { entries, headOf } = require('./results.js');
+const { Failure, SystemError, invalidType, messageOf, systemError } = require('./errors.js');
+const { batchOf } = require('./results.js');
 
 /** @typedef {import('./binding').Handle} Handle */
 
 const { MAX_SAFE_INTEGER } = Number;
-const OPTIONS = ['encoding', 'maxDepth', 'maxEntries'];
+const OPTIONS = ['encoding', 'maxDepth', 'maxEntries', 'filter', 'onError'];
 
 /**
  * @param {Handle} root
@@ -22,24 +22,52 @@ function walk(root, path, options) {
   const asBuffers = check.asBuffers(given.encoding);
   const limit = (/** @type {string} */ key) =>
     given[key] == null ? MAX_SAFE_INTEGER : check.length(given[key], `options.${key}`);
-  const cursor = native.cursor(at, limit('maxDepth'), limit('maxEntries'));
+  const called = (/** @type {string} */ key) => {
+    const value = given[key] ?? undefined;
+    if (value === undefined || typeof value === 'function') return value;
+    throw invalidType(`options.${key}`, 'of type function', value);
+  };
+  const maxDepth = limit('maxDepth');
+  const maxEntries = limit('maxEntries');
+  const filter = called('filter');
+  const onError = called('onError');
+  // What the filter refuses does not count: then it is counted here.
+  const cursor = native.cursor(at, maxDepth, filter ? MAX_SAFE_INTEGER : maxEntries, filter !== undefined);
   /** @type {string | null} */
   let truncated = null;
   const iterator = (async function* () {
+    let left = maxEntries;
+    /** @type {Uint8Array | undefined} of each entry of the last batch, whether the filter keeps it */
+    let kept;
     try {
       for (let isLast = false; !isLast; ) {
         let batch;
         try {
-          batch = await native.starts.nextBatch(root, cursor, asBuffers);
+          batch = batchOf(await native.starts.nextBatch(root, cursor, asBuffers, kept), asBuffers);
         } catch (rejected) {
-          if (typeof rejected !== 'string') throw rejected;
-          const failure = new Failure(rejected);
-          throw systemError(new SystemError(messageOf(failure)), failure);
+          throw typeof rejected === 'string' ? errorOf(rejected) : rejected;
         }
-        const head = headOf(batch);
-        truncated = head.truncated;
-        isLast = head.isLast;
-        yield* entries(batch, asBuffers, 1);
+        truncated = batch.truncated;
+        isLast = batch.isLast;
+        const found = batch.entries;
+        if (filter === undefined) {
+          yield* found;
+        } else {
+          kept = new Uint8Array(found.length);
+          for (let i = 0; i < found.length; i++) {
+            if (!(await filter(found[i]))) continue;
+            if (left-- === 0) {
+              truncated = 'maxEntries';
+              return;
+            }
+            kept[i] = 1;
+            yield found[i];
+          }
+        }
+        if (batch.parts === undefined) continue;
+        const error = errorOf(batch.parts);
+        if (onError === undefined) throw error;
+        await onError(error, batch.failed);
       }
     } finally {
       native.closeCursor(cursor);
@@ -52,6 +80,12 @@ function walk(root, path, options) {
     enumerable: true,
     configurable: true,
   });
+}
+
+/** @param {string} parts */
+function errorOf(parts) {
+  const failure = new Failure(parts);
+  return systemError(new SystemError(messageOf(failure)), failure);
 }
 
 module.exports = { walk };

@@ -19,8 +19,18 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Reason {
     /// The path is absolute, has a `..`, or was moved out of the root while it was resolved.
     OutsideSandbox,
+    /// A symlink that would have been followed.
+    Symlink,
+    /// A mount that the root refuses.
+    Mount,
+    /// The content of a file that has several names.
+    HardLink,
     /// A FIFO, socket or device, where content was to be opened.
     NotARegularFile,
+    /// A change of what is beneath a root that allows none.
+    Readonly,
+    /// A root that was closed.
+    Closed,
     /// The kernel is older than 5.6.
     KernelTooOld,
     /// The kernel has `openat2`, but a seccomp filter answers in its place.
@@ -52,7 +62,12 @@ impl Reason {
     pub fn name(self) -> &'static str {
         match self {
             Self::OutsideSandbox => "outside",
+            Self::Symlink => "symlink",
+            Self::Mount => "mount",
+            Self::HardLink => "hardlink",
             Self::NotARegularFile => "special",
+            Self::Readonly => "readonly",
+            Self::Closed => "closed",
             Self::KernelTooOld => "kernel",
             Self::BlockedBySeccomp => "seccomp",
             Self::IntoItself => "into-itself",
@@ -67,7 +82,12 @@ impl Reason {
     /// Its text, for people.
     pub fn text(self) -> Cow<'static, str> {
         match self {
-            Self::OutsideSandbox => "path is outside of the sandbox".into(),
+            // What a root refuses to enter is no part of it.
+            Self::OutsideSandbox | Self::Mount => "path is outside of the sandbox".into(),
+            Self::Symlink => "a symlink was refused".into(),
+            Self::HardLink => "a file with several names was refused".into(),
+            Self::Readonly => "the root is readonly".into(),
+            Self::Closed => "the root is closed".into(),
             Self::NotARegularFile => "not a regular file".into(),
             Self::KernelTooOld => "kernel too old: openat2 needs Linux 5.6".into(),
             Self::BlockedBySeccomp => {
@@ -137,6 +157,17 @@ impl Failure {
             reason: Some(reason),
             step: None,
         }
+    }
+
+    /// A symlink that would have been followed.
+    #[cold]
+    pub fn symlink() -> Self {
+        Self::because(Errno::LOOP, Reason::Symlink)
+    }
+
+    /// Whether it is about what is no part of the root: outside of it, or mounted where mounts are refused.
+    pub fn is_elsewhere(self) -> bool {
+        matches!(self.reason, Some(Reason::OutsideSandbox | Reason::Mount))
     }
 
     /// This failure, reported as one of `syscall` on the path.

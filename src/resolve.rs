@@ -9,6 +9,8 @@
 //! Nothing here is kept between calls: a directory that was beneath the root a moment ago may have been
 //! moved.
 
+mod explain;
+
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,6 +27,7 @@ use crate::path::{LONGEST, Leaf, RelPath, Unnamed, UserPath};
 use crate::policy::{Allowed, Policy};
 use crate::retry::{self, Cause};
 use crate::sys;
+use explain::explained;
 
 /// A directory that nothing leaves: a descriptor, not a path.
 #[derive(Debug)]
@@ -165,8 +168,9 @@ impl Root {
     }
 
     /// The directory itself; `EBADF` once the root is closed.
-    pub fn fd(&self) -> Result<BorrowedFd<'_>, Errno> {
-        self.fd.as_ref().map(AsFd::as_fd).ok_or(Errno::BADF)
+    pub fn fd(&self) -> Result<BorrowedFd<'_>, Failure> {
+        let fd = self.fd.as_ref().map(AsFd::as_fd);
+        fd.ok_or_else(|| Failure::because(Errno::BADF, Reason::Closed))
     }
 
     /// What this root allows.
@@ -175,18 +179,18 @@ impl Root {
     }
 
     /// The root for an operation that changes something: `EROFS` if it allows none.
-    pub fn for_change(&self) -> Result<&Self, Errno> {
+    pub fn for_change(&self) -> Result<&Self, Failure> {
         self.fd()?;
         if self.policy.readonly {
-            Err(Errno::ROFS)
+            Err(Failure::because(Errno::ROFS, Reason::Readonly))
         } else {
             Ok(self)
         }
     }
 
     /// Whether the directory was removed. It is empty, and nothing can be made in it.
-    pub fn is_removed(&self) -> Result<bool, Errno> {
-        is_removed(self.fd()?)
+    pub fn is_removed(&self) -> Result<bool, Failure> {
+        Ok(is_removed(self.fd()?)?)
     }
 
     /// `ENOENT` if `path` may be that of the root, and the root was removed: the kernel would change it by its
@@ -539,7 +543,7 @@ impl Root {
     }
 
     /// The same root, refusing mounts.
-    pub fn without_mounts(&self) -> Result<Self, Errno> {
+    pub fn without_mounts(&self) -> Result<Self, Failure> {
         let fd = rustix::io::fcntl_dupfd_cloexec(self.fd()?, 0)?;
         let policy = Policy {
             mounts: Allowed::No,
@@ -792,7 +796,7 @@ impl Content {
         let stat = rustix::fs::fstat(&fd)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile if policy.hardlinks == Allowed::No && stat.st_nlink > 1 => {
-                Err(Errno::MLINK.into())
+                Err(Failure::because(Errno::MLINK, Reason::HardLink))
             }
             FileType::RegularFile | FileType::Directory => Ok(Self { fd, stat, flags }),
             _ => Err(Failure::because(Errno::NXIO, Reason::NotARegularFile)),
@@ -838,69 +842,4 @@ impl Content {
 /// Whether another try may succeed.
 fn is_passing(errno: Errno) -> bool {
     matches!(errno, Errno::AGAIN | Errno::INTR)
-}
-
-/// What the errno of an `openat2` means to a caller.
-#[cold]
-fn explained(
-    root: BorrowedFd<'_>,
-    resolve: ResolveFlags,
-    errno: Errno,
-    path: impl Arg,
-    flags: OFlags,
-) -> Failure {
-    match errno {
-        // Some file systems say EPERM of a directory that was removed.
-        _ if flags.contains(OFlags::TMPFILE) && is_removed(root) == Ok(true) => Errno::NOENT.into(),
-        // The walk met a directory that was moved out of the root.
-        Errno::XDEV => Failure::because(Errno::ACCESS, Reason::OutsideSandbox),
-        // Opening for the path alone needs no permission that EPERM could be about.
-        Errno::PERM if !flags.contains(OFlags::PATH) => errno.into(),
-        // A file system may say so too, of a file of its own.
-        Errno::NOSYS | Errno::PERM if !is_blocked(root, errno) => errno.into(),
-        Errno::NOSYS | Errno::PERM if kernel_has_openat2() => {
-            Failure::because(errno, Reason::BlockedBySeccomp)
-        }
-        Errno::NOSYS | Errno::PERM => Failure::because(errno, Reason::KernelTooOld),
-        // In a sticky directory, fs.protected_symlinks speaks before NO_SYMLINKS can.
-        Errno::ACCESS
-            if resolve.contains(ResolveFlags::NO_SYMLINKS) && is_symlink(root, resolve, path) =>
-        {
-            Errno::LOOP.into()
-        }
-        _ => errno.into(),
-    }
-}
-
-/// Whether `openat2` fails with `errno` for an open directory itself.
-fn is_blocked(dir: BorrowedFd<'_>, errno: Errno) -> bool {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let itself = rustix::fs::openat2(dir, c".", flags, Mode::empty(), ResolveFlags::BENEATH);
-    matches!(itself, Err(found) if found == errno)
-}
-
-fn is_symlink(root: BorrowedFd<'_>, resolve: ResolveFlags, path: impl Arg) -> bool {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    // With a slash behind it, it would be followed.
-    let Ok(path) = path.into_c_str() else {
-        return false;
-    };
-    let path = path.to_bytes();
-    let path = path.strip_suffix(b"/").unwrap_or(path);
-    rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)
-        .and_then(rustix::fs::fstat)
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
-}
-
-/// Whether the running kernel is one that has `openat2`: 5.6 or newer.
-fn kernel_has_openat2() -> bool {
-    let name = rustix::system::uname();
-    let release = name.release().to_string_lossy();
-    let mut numbers = release
-        .split(|c: char| !c.is_ascii_digit())
-        .map(str::parse::<u32>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (5, 6),
-        _ => false,
-    }
 }

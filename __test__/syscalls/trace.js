@@ -483,6 +483,30 @@ function ofPolicy(call, state, resolve) {
   return unless(isCheckedAfter(call, state), 'across a mount, and not checked behind it');
 }
 
+/**
+ * Whether `call` explains why a lookup was refused: for the path alone, by names alone, and by no symlink under any
+ * policy. What it finds is asked whether it is a symlink, and nothing else.
+ */
+function explains(call, state) {
+  const { dir, name, flags, resolve } = asked(call);
+  const strict = [...new Set([...state.resolve(state.symlinks), 'RESOLVE_NO_SYMLINKS'])];
+  const isRefused = (earlier) =>
+    earlier.name === 'openat2' && earlier.args[0] === dir && ['EXDEV', 'ELOOP'].includes(earlier.errno);
+  const later = state.calls
+    .slice(state.calls.indexOf(call) + 1)
+    .filter(({ thread }) => thread === call.thread);
+  const isAsked = ({ name, args }) =>
+    name === 'readlinkat' && args[0] === String(call.result) && args[1] === '""';
+  return (
+    !goesUp(name) &&
+    !text(name).startsWith('/') &&
+    isExactly(resolve, strict) &&
+    isExactly(without(flags, 'O_RDONLY').join('|'), ['O_PATH', 'O_NOFOLLOW', 'O_CLOEXEC']) &&
+    [...before(call, state)].some(isRefused) &&
+    (call.result < 0 || (later[0] !== undefined && isAsked(later[0]) && later[1]?.name === 'close'))
+  );
+}
+
 /** What is wrong with asking the cache: promises do so first of all, on the thread that calls. */
 function ofCache(call, state, { dir, flags, resolve }) {
   // Who asks may be looked at before: that needs no waiting either.
@@ -601,6 +625,8 @@ const RULES = {
     if (has(resolve, 'RESOLVE_CACHED'))
       return [...always, spelled(given, state), ...ofCache(call, state, asked(call))];
     if (isCheck(call, state)) return [...always, unless(fromRoot, 'not from the root')];
+    if (explains(call, state))
+      return [...always, unless(fromRoot || isOurs(dir, state), 'not from the root')];
     return [
       ...always,
       unless(fromRoot || isStep, 'not from the root'),

@@ -32,6 +32,9 @@ const COPY_OVER = `fstat geteuid fstat fchmod ftruncate ${CONTENT} ${GIVEN}`;
 /** access(2) asks by the real ids. */
 const WHO = isRoot ? 'getresuid getresgid' : 'getresuid getresgid capget';
 
+/** A loop of symlinks is told from one that is refused. */
+const LOOP = 'openat2( openat2 readlinkat close){41}';
+
 const LISTED = 'openat2 getdents64 getdents64 close';
 // A directory is asked for its file system before another in it is entered.
 const readTree = (levels) =>
@@ -324,6 +327,8 @@ const WAYS = {
     ['the root', (root) => root.stat('.'), 'fstat'],
     ['a symlink', (root) => root.stat('a/b/c/tofile'), 'openat2', 'openat2 fstat close'],
     ['nothing there', (root) => root.stat('new', { throwIfNoEntry: false }), 'newfstatat'],
+    // Where links are followed, each is read: the last one is more than the kernel follows.
+    ['a loop', prepared(linked('link'), (root) => root.stat('link')), 'newfstatat', `newfstatat ${LOOP}`],
   ],
   lstat: [
     ['in the root', (root) => root.lstat('file'), 'newfstatat'],
@@ -429,6 +434,7 @@ const WAYS = {
     ['a directory', (root) => root.readFile('a'), 'openat2 fstat close'],
     ['too large', (root) => root.readFile('file', { maxBytes: 3 }), 'openat2 fstat close'],
     ['a symlink', (root) => root.readFile('tofile'), 'openat2', 'openat2 fstat read close'],
+    ['a loop', prepared(linked('link'), (root) => root.readFile('link')), 'openat2', LOOP],
   ],
   writeFile: [
     ['a new file', (root) => root.writeFile('new', 'content'), 'openat2 openat2 fstat write close'],
@@ -575,6 +581,17 @@ const WAYS = {
     ['a tree', ofRoot((root) => collected(root.walk('tree'))), READ_TREE],
     ['the root', ofRoot((root) => collected(root.walk('.', { maxDepth: 1 }))), LISTED],
     ['a file', ofRoot((root) => collected(root.walk('file'))), 'openat2'],
+    [
+      'a tree, without a directory',
+      ofRoot((root) => collected(root.walk('tree', { filter: ({ name }) => name !== 'dir' }))),
+      LISTED,
+    ],
+    [
+      'a tree, with a filter that keeps it',
+      ofRoot((root) => collected(root.walk('tree', { filter: () => true }))),
+      READ_TREE,
+    ],
+    ['a file, on', ofRoot((root) => collected(root.walk('file', { onError: () => {} }))), 'openat2'],
     ['a symlink', ofRoot((root) => collected(root.walk('todir'))), 'openat2', readTree(4)],
   ],
   exchange: [

@@ -244,9 +244,9 @@ gives<Promise<undefined>>()(later.rm(path, true, true, { signal, onProgress: () 
 
 // A failure is told apart as with node:fs.
 export function reasonOf(error: SystemError): string {
-  const { code, errno, syscall, path, dest, message, stack } = error;
+  const { code, errno, syscall, path, dest, message, stack, reason } = error;
   const known: [string, number, string, string] = [code, errno, syscall, message];
-  const maybe: (string | undefined)[] = [path, dest, stack];
+  const maybe: (string | undefined)[] = [path, dest, stack, reason];
   return [...known, ...maybe].join();
 }
 /** What was left, or vanished. */

@@ -112,6 +112,16 @@ impl<'a, 's> Arguments<'a, 's> {
         }
     }
 
+    /// Bytes; none, if they are not passed.
+    pub fn bytes(&self, index: usize) -> Checked<Vec<u8>> {
+        let Some(value) = self.passed(index) else {
+            return Ok(Vec::new());
+        };
+        let room = |length| with_room(length).map_err(not_written);
+        let copied = self.call.env.copy_bytes(value, room)?;
+        copied.ok_or(NONSENSE.into())
+    }
+
     /// Names relative to the top of a tree, as bytes, if they are passed.
     pub fn names(&self, index: usize) -> Checked<Option<Vec<Vec<u8>>>> {
         let Some(value) = self.passed(index) else {

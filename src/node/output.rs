@@ -27,7 +27,8 @@ pub enum Output {
     Words(Box<Words>),
     /// A string or a Buffer.
     Text(Vec<u8>, As),
-    /// A batch of a walk: its entries, behind a letter for what truncated the walk and one for whether it is the last.
+    /// A batch of a walk, in the form of `batchOf` of `lib/results.js`: a head, the parts of an error, if something
+    /// could not be listed, the entries, and what could not be listed.
     Batch(Batch, As),
     /// A handle of a root.
     Root(Root),
@@ -86,8 +87,22 @@ impl Output {
                     Some(Truncated::Entries) => b'e',
                 };
                 let is_last = if batch.is_last { b'l' } else { b'-' };
-                let head = [truncated, is_last, 0];
-                text(env, [&head, &*batch.names.into_bytes()].concat(), form)
+                let (failed, failed_entry) = match batch.failed {
+                    None => (Vec::new(), Vec::new()),
+                    Some(failed) => (parts(&failed.error), failed.entry.into_bytes()),
+                };
+                let has_entry = if failed_entry.is_empty() { b'-' } else { b'f' };
+                let mut bytes = vec![truncated, is_last, has_entry];
+                if !failed.is_empty() {
+                    let count = 1 + failed.iter().filter(|&&byte| byte == 0).count();
+                    bytes.extend_from_slice(count.to_string().as_bytes());
+                    bytes.push(0);
+                    bytes.extend_from_slice(&failed);
+                }
+                bytes.push(0);
+                bytes.append(&mut batch.names.into_bytes());
+                bytes.extend_from_slice(&failed_entry);
+                text(env, bytes, form)
             }
             Self::Root(root) => state.handles.add(env, Native::root(env, state, root)),
         };

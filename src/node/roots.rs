@@ -11,7 +11,7 @@ use super::output::parts;
 use super::{Native, OpenRoot, State};
 use crate::error::Call;
 use crate::ops::identity;
-use crate::ops::tree::cursor::{Cursor, Limits};
+use crate::ops::tree::cursor::{Cursor, Entered, Limits};
 use crate::resolve::Root;
 use crate::sys::node_api::{self, Env, Exception, Function, Value};
 use crate::watch::Progress;
@@ -167,7 +167,11 @@ fn cursor(args: &Arguments<'_, '_>) -> Answer {
         depth: args.number(1)?,
         entries: args.number(2)?,
     };
-    let cursor = Arc::new(Mutex::new(Some(Cursor::new(path, limits))));
+    let entered = match args.flag(3)? {
+        true => Entered::Asked,
+        false => Entered::All,
+    };
+    let cursor = Arc::new(Mutex::new(Some(Cursor::new(path, limits, entered))));
     Ok(Some(Native::Cursor(cursor)))
 }
 

@@ -53,11 +53,11 @@ fn next_batch(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let Some(Native::Cursor(cursor)) = args.native(1)? else {
         return Err(NONSENSE.into());
     };
-    let (cursor, form) = (Arc::clone(cursor), args.form(2)?);
+    let (cursor, form, kept) = (Arc::clone(cursor), args.form(2)?, args.bytes(3)?);
     Ok(pool(move |root: &Root| {
         let mut cursor = cursor.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(match cursor.as_mut() {
-            Some(cursor) => Output::Batch(cursor.next(root, &Watch::default())?, form),
+            Some(cursor) => Output::Batch(cursor.next(root, &kept, &Watch::default())?, form),
             None => Output::Nothing,
         })
     }))

@@ -78,7 +78,7 @@ fn make_or_find_directory(root: &Root, path: &RelPath<'_>, mode: Mode) -> Result
             }
             directory => directory.map(|_| ()),
         },
-        FileType::Symlink => Err(Errno::LOOP.into()),
+        FileType::Symlink => Err(Failure::symlink()),
         _ if entry.wants_directory() => Err(Errno::NOTDIR.into()),
         _ => Err(Errno::EXIST.into()),
     }
@@ -279,7 +279,7 @@ pub(super) fn directory_or_link_refused(
             place.root.existing(place.path)?;
             Err(to_directory.into())
         }
-        FileType::Symlink => Err(Errno::LOOP.into()),
+        FileType::Symlink => Err(Failure::symlink()),
         _ => Err(Errno::NOTDIR.into()),
     }
 }

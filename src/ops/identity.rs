@@ -38,7 +38,7 @@ impl Identity {
 pub fn identity(root: &Root) -> Result<Identity> {
     let itself = UserPath::default();
     Call::on("statx", &itself).run(|| {
-        let identity = root.fd().map_err(Failure::from).and_then(Identity::of);
+        let identity = root.fd().and_then(Identity::of);
         identity.map_err(|failure| failure.at_descriptor("statx"))
     })
 }
@@ -48,7 +48,7 @@ pub fn is_deleted(root: &Root) -> Result<bool> {
     let itself = UserPath::default();
     Call::on("fstat", &itself).run(|| {
         let removed = root.is_removed();
-        removed.map_err(|errno| Failure::from(errno).at_descriptor("fstat"))
+        removed.map_err(|failure| failure.at_descriptor("fstat"))
     })
 }
 

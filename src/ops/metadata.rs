@@ -111,7 +111,7 @@ fn describe_in_root(
     let stat = entry.at().lstat()?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Symlink if follow && root.policy().follows() => Ok(None),
-        FileType::Symlink if follow => Err(Errno::LOOP.into()),
+        FileType::Symlink if follow => Err(Failure::symlink()),
         _ => Ok(Some(stat)),
     }
 }

@@ -13,7 +13,7 @@ use crate::resolve::Root;
 use crate::retry::{TRIES, rest};
 
 /// How many symlinks are followed: as many as by the kernel, path_resolution(7).
-pub(super) const MOST_SYMLINKS: u32 = 40;
+pub(crate) const MOST_SYMLINKS: u32 = 40;
 
 /// The path relative to the root; `.` for the root itself.
 pub fn realpath(root: &Root, path: &UserPath) -> Result<Vec<u8>> {

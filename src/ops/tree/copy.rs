@@ -50,9 +50,7 @@ pub fn copy_tree(
 ) -> Result<()> {
     let call = Call::between("cp", from.path, to.path);
     let failed = |failure: Failure| call.failed(failure);
-    if let Err(errno) = to.root.for_change() {
-        return Err(failed(errno.into()));
-    }
+    to.root.for_change().map_err(failed)?;
     let source = Source::find(from).map_err(failed)?;
     if is_left_out(options, b"") {
         return Ok(());

@@ -75,7 +75,7 @@ impl Names {
     }
 
     /// Adds a name and its type.
-    fn add_typed(&mut self, name: &CStr, kind: FileType) -> Result<(), Errno> {
+    pub(super) fn add_typed(&mut self, name: &CStr, kind: FileType) -> Result<(), Errno> {
         let name = name.to_bytes_with_nul();
         reserve(&mut self.bytes, 1 + name.len())?;
         self.bytes.push(letter_of(kind));
@@ -85,7 +85,7 @@ impl Names {
     }
 
     /// The names that are added next are in this directory.
-    fn enter(&mut self, directory: &[u8]) -> Result<(), Errno> {
+    pub(super) fn enter(&mut self, directory: &[u8]) -> Result<(), Errno> {
         reserve(&mut self.bytes, directory.len() + 2)?;
         self.bytes.push(b'/');
         self.bytes.extend_from_slice(directory);
@@ -148,10 +148,7 @@ impl<'p> List<'p> {
 
     /// The directory at the end of `way`, as a caller who passed `path` may go on with it.
     fn parent(&self, way: &[u8]) -> Vec<u8> {
-        match way {
-            b"" => self.path.as_bytes().to_vec(),
-            way => self.path.join(way),
-        }
+        parent(self.path, way)
     }
 
     /// Whether what was found is gone into. A directory whose path no call takes is not: names and paths
@@ -160,10 +157,24 @@ impl<'p> List<'p> {
         if !self.options.recursive || found.kind != FileType::Directory {
             return Ok(Down::Stay);
         }
-        match self.path.join(&found.way_to()).len() > LONGEST {
-            true => Err(Errno::NAMETOOLONG),
-            false => Ok(Down::Enter),
-        }
+        is_reachable(self.path, &found.way_to())?;
+        Ok(Down::Enter)
+    }
+}
+
+/// The directory at the end of `way`, as a caller who passed `path` may go on with it.
+pub(super) fn parent(path: &UserPath, way: &[u8]) -> Vec<u8> {
+    match way {
+        b"" => path.as_bytes().to_vec(),
+        way => path.join(way),
+    }
+}
+
+/// Fails unless a call takes the path of what is at the end of `way`.
+pub(super) fn is_reachable(path: &UserPath, way: &[u8]) -> Result<(), Errno> {
+    match path.join(way).len() > LONGEST {
+        true => Err(Errno::NAMETOOLONG),
+        false => Ok(()),
     }
 }
 

@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, Stat, StatxFlags, StatxTimestamp};
 use rustix::io::{Errno, Result};
 
 use crate::at::At;
-use crate::error::{Failure, Reason};
+use crate::error::Failure;
 use crate::ops::tree::levels::Id;
 use crate::retry::on_intr;
 
@@ -246,9 +246,9 @@ impl Record {
     /// The failure for what could not be copied: something that is mounted in the source of a `move` cannot be
     /// moved.
     pub fn mounted(&self, failure: Failure) -> Failure {
-        match failure.reason {
-            Some(Reason::OutsideSandbox) if self.is_of_move => Errno::BUSY.into(),
-            _ => failure,
+        match failure.is_elsewhere() && self.is_of_move {
+            true => Errno::BUSY.into(),
+            false => failure,
         }
     }
 

@@ -85,9 +85,9 @@ fn copy_across(
     // What is mounted in the tree cannot be removed from it: that is said before anything is copied.
     let strict = from.root.without_mounts().map_err(Stopped::at_top)?;
     let again = from.root.entry(from.path, Errno::BUSY).map_err(at_top)?;
-    let source = Source::named(&strict, again).map_err(|failure| match failure.reason {
-        Some(Reason::OutsideSandbox) => Stopped::at_top(Errno::BUSY),
-        _ => Stopped::at_top(failure),
+    let source = Source::named(&strict, again).map_err(|failure| match failure.is_elsewhere() {
+        true => Stopped::at_top(Errno::BUSY),
+        false => Stopped::at_top(failure),
     })?;
     if old.wants_directory() && matches!(source, Source::Name(..)) {
         return Err(Stopped::at_top(Errno::NOTDIR));

@@ -10,7 +10,7 @@ use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno;
 
 use crate::at::At;
-use crate::error::{Call, Error, Failure, Reason, Result};
+use crate::error::{Call, Error, Failure, Result};
 use crate::ops::directory::{Listing, Read};
 use crate::ops::entry::{NOT_REMOVED, directory_or_link_refused};
 use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS_SHARED};
@@ -40,8 +40,10 @@ pub fn remove(
         Errno::BUSY | Errno::INVAL => Err(call.failed(failure)),
         _ => Err(call.failed(failure.at(lookup))),
     };
-    if let Err(Errno::ROFS) = root.for_change() {
-        return Err(call.failed(Errno::ROFS.into()));
+    if let Err(failure) = root.for_change()
+        && failure.errno == Errno::ROFS
+    {
+        return Err(call.failed(failure));
     }
     let entry = match root.entry(path, NOT_REMOVED) {
         Ok(entry) => entry,
@@ -84,7 +86,7 @@ pub fn remove(
 
 /// The root for removing a tree. Mounts of another namespace are known to openat2 alone: none is entered.
 fn strict(root: &Root, path: &UserPath) -> Result<Root> {
-    Call::on("rm", path).run(|| Ok(root.without_mounts()?))
+    Call::on("rm", path).run(|| root.without_mounts())
 }
 
 fn is_directory(at: At<'_>) -> bool {
@@ -452,10 +454,10 @@ fn remove_directory(root: &Root, at: At<'_>) -> Result<Outcome, Failure> {
         Ok(()) | Err(Errno::NOENT) => Ok(Outcome::Gone),
         Err(Errno::NOTEMPTY | Errno::EXIST) => match root.listing_at(at) {
             Ok(fd) => Ok(Outcome::Entered(fd)),
-            Err(failure) => match (failure.errno, failure.reason) {
-                (Errno::NOENT, _) => Ok(Outcome::Gone),
+            Err(failure) => match failure.errno {
+                Errno::NOENT => Ok(Outcome::Gone),
                 // Something is mounted there.
-                (_, Some(Reason::OutsideSandbox)) => Err(Failure::from(Errno::BUSY).at("rmdir")),
+                _ if failure.is_elsewhere() => Err(Failure::from(Errno::BUSY).at("rmdir")),
                 _ => Err(failure.at("scandir")),
             },
         },

@@ -12,7 +12,7 @@ use rustix::fs::{FileType, Mode, SeekFrom};
 use rustix::io::Errno;
 
 use crate::at::At;
-use crate::error::{Failure, MOST_ENTRIES, Reason, Result};
+use crate::error::{Failure, MOST_ENTRIES, Result};
 use crate::ops::directory::{Listing, Read};
 use crate::ops::metadata::chmod_fd;
 use crate::ops::tree::copy_entry::kind_of;
@@ -311,7 +311,7 @@ fn remove_one(root: &Root, guard: Guard<'_>, at: At<'_>, listed: Listed<'_>) -> 
             Ok(None) => Outcome::Kept(None),
             Err(failure) if failure.errno == Errno::NOENT => Outcome::Gone,
             // Something is mounted there.
-            Err(failure) if failure.reason == Some(Reason::OutsideSandbox) => {
+            Err(failure) if failure.is_elsewhere() => {
                 Outcome::Kept(Some(Failure::from(Errno::BUSY).at("rmdir")))
             }
             Err(failure) => Outcome::Kept(Some(failure)),

@@ -11,7 +11,7 @@ use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno;
 
 use crate::at::At;
-use crate::error::{Call, Error, Failure, Reason};
+use crate::error::{Call, Error, Failure};
 use crate::memory::reserve;
 use crate::ops::directory::{Listing, Read, known_type};
 use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS, OPEN_LEVELS_SHARED};
@@ -49,6 +49,11 @@ pub enum Down {
 pub trait Visitor {
     /// A name was found; the answer is `Stay` for anything but a directory.
     fn found(&mut self, found: &Found<'_>) -> Result<Down, Failure>;
+
+    /// The directory `name` at the end of `way` is opened next, unless this fails.
+    fn enters(&mut self, _way: &[u8], _name: &CStr) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// The directory was opened, to be gone into.
     fn entered(&mut self, _name: &CStr, _dir: BorrowedFd<'_>) -> Result<(), Failure> {
@@ -103,6 +108,8 @@ pub struct Stopped {
     pub way: Vec<u8>,
     /// The ways to all that it is about, where that is more than one.
     pub ways: Vec<Vec<u8>>,
+    /// What is there, as far as that is known.
+    pub kind: FileType,
 }
 
 impl Stopped {
@@ -111,10 +118,14 @@ impl Stopped {
         Self::at(failure.into(), Vec::new())
     }
 
-    /// A failure at the end of `way`.
+    /// A failure at the end of `way`, where a directory is.
     pub fn at(failure: Failure, way: Vec<u8>) -> Self {
-        let ways = Vec::new();
-        Self { failure, way, ways }
+        Self {
+            failure,
+            way,
+            ways: Vec::new(),
+            kind: FileType::Directory,
+        }
     }
 
     /// The error of `call` on trees at its paths.
@@ -295,7 +306,21 @@ impl Walk {
         above + self.levels.depth()
     }
 
-    /// Reads a bufferful, or enters or leaves a directory. False at the end.
+    /// Of the directories that the last step has found, only those are gone into that are `kept`, in the order in
+    /// which they were found.
+    pub fn keep(&mut self, kept: &[bool]) {
+        let Some(level) = self.levels.innermost_mut() else {
+            return;
+        };
+        let pending = &mut level.state.pending;
+        let found = pending.split_off(pending.len().saturating_sub(kept.len()));
+        // The one that was found first is the last one.
+        let found = found.into_iter().zip(kept.iter().rev());
+        pending.extend(found.filter_map(|(name, is_kept)| is_kept.then_some(name)));
+    }
+
+    /// Reads a bufferful, or enters or leaves a directory. False at the end. After a failure, what it is about is
+    /// left out, and the next step goes on with the rest.
     pub fn step(
         &mut self,
         root: &Root,
@@ -341,24 +366,23 @@ impl Walk {
                     Ok(Down::Enter) => directories.push(name.to_owned()),
                     Ok(Down::Stay) => {}
                     Err(failure) => {
-                        return Err(Broken::Found(stopped(failure, way, name.to_bytes())));
+                        return Err(Broken::Found(Stopped {
+                            kind: FileType::Unknown,
+                            ..stopped(failure, way, name.to_bytes())
+                        }));
                     }
                 }
                 Ok(())
             });
-            let read = read.map_err(|broken| match broken {
-                Broken::Found(stopped) => stopped,
-                Broken::Listing(errno) => stopped(errno.into(), way, b""),
-            })?;
             directories.reverse();
-            let mut pending = std::mem::take(&mut level.state.pending);
-            pending.append(&mut directories);
-            level.state = Below {
-                pending,
-                position: self.listing.position(),
-                ended: read == Read::End,
-                is_local: level.state.is_local,
-            };
+            level.state.pending.append(&mut directories);
+            level.state.position = self.listing.position();
+            // What cannot be read any further has come to its end.
+            level.state.ended = !matches!(read, Ok(Read::More));
+            read.map_err(|broken| match broken {
+                Broken::Found(stopped) => stopped,
+                Broken::Listing(errno) => stopped(errno.into(), &self.way, b""),
+            })?;
         } else {
             let left = self.leave(root, visitor);
             left.map_err(|failure| stopped(failure, &self.way, b""))?;
@@ -380,6 +404,7 @@ impl Walk {
             return Ok(());
         };
         let at = At::new(dir, &leaf);
+        visitor.enters(&self.way, name)?;
         match root.listing_at(at) {
             Ok(fd) => {
                 visitor.entered(name, fd.as_fd())?;
@@ -391,10 +416,7 @@ impl Walk {
             }
             Err(failure) => match failure.errno {
                 Errno::NOENT => visitor.vanished(&self.way, name),
-                Errno::ACCESS
-                    if failure.reason == Some(Reason::OutsideSandbox)
-                        && root.policy().mounts == Allowed::No =>
-                {
+                _ if failure.is_elsewhere() && root.policy().mounts == Allowed::No => {
                     visitor.mount_point(name)
                 }
                 // It was a directory a moment ago.
@@ -402,7 +424,10 @@ impl Walk {
                     self.surprises += 1;
                     rest(self.surprises);
                     let kind = match at.lstat() {
-                        _ if self.surprises == TRIES => return Err(Errno::BUSY.into()),
+                        _ if self.surprises >= TRIES => {
+                            self.surprises = 0;
+                            return Err(Errno::BUSY.into());
+                        }
                         Ok(stat) => FileType::from_raw_mode(stat.st_mode),
                         Err(Errno::NOENT) => return visitor.vanished(&self.way, name),
                         Err(errno) => return Err(errno.into()),
@@ -443,9 +468,6 @@ impl Walk {
         self.way.truncate(above_len.saturating_sub(1));
         if above == Above::Lost {
             self.surprises += 1;
-            if self.surprises >= TRIES {
-                return Err(Errno::BUSY.into());
-            }
             let dropped = self.levels.find_again(root);
             let top = self.above.as_ref().map_or(&[][..], |(way, _)| way);
             self.way = joined(top, &self.levels.path_of(None));
@@ -456,11 +478,18 @@ impl Walk {
             }
         }
         if matches!(above, Above::Lost | Above::Reopened)
-            && let Some(level) = self.levels.innermost()
+            && let Some(level) = self.levels.innermost_mut()
             && let Some(fd) = level.fd()
             && !level.state.ended
+            && let Err(errno) = rustix::fs::seek(fd, SeekFrom::Start(level.state.position))
         {
-            rustix::fs::seek(fd, SeekFrom::Start(level.state.position))?;
+            // Where it is read from by now is not known.
+            level.state.ended = true;
+            return Err(errno.into());
+        }
+        if self.surprises >= TRIES {
+            self.surprises = 0;
+            return Err(Errno::BUSY.into());
         }
         Ok(())
     }
