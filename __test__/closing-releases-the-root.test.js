@@ -46,6 +46,7 @@ const SYSCALLS = {
   realpath: 'realpath',
   readdir: 'scandir',
   openRoot: 'open',
+  hostPath: 'open',
   open: 'open',
   readFile: 'open',
   writeFile: 'open',

@@ -18,6 +18,7 @@ const BENCH = path.join(__dirname, '../bench/run.js');
 const NOT_BY_ITSELF = {
   close: 'with openRoot',
   closed: 'no system call',
+  hostPath: 'as openRoot',
   identity: 'once in the life of a root',
   isAt: 'once in the life of a root',
   openRead: 'as open',

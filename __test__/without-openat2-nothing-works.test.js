@@ -138,6 +138,7 @@ const OPEN_PLACE = [
   'access',
   'realpath',
   'openRoot',
+  'hostPath',
   'open (4)',
   'writeFile (2)',
 ];
