@@ -101,6 +101,29 @@ export interface Identity {
   mountId: bigint;
 }
 
+/**
+ * What {@link SandboxRoot.hostPath} gives. It holds a descriptor of the directory, until it is closed, or collected
+ * with nobody having kept it: keep it for as long as the path is in use.
+ *
+ * **What it guards**: where the path begins. No symlink and no rename leads it elsewhere.
+ *
+ * **What it does not**: all that is done with it. Whoever has the path can go up by `..` and follows symlinks, and no
+ * policy of the root holds, `readonly` neither.
+ */
+export interface HostPath {
+  /**
+   * `/proc/self/fd/N`. It means the directory in this process, its workers, and as the `cwd` of a child process, which
+   * enters it before it runs; another process has other descriptors. `/proc` must be mounted.
+   *
+   * After `close` it throws `EBADF`. Something else may have the number then: use no copy of the path.
+   */
+  readonly path: string;
+  /** Releases the descriptor. Closing twice is fine. */
+  close(): undefined;
+  /** The same, where Node has the symbol: `using there = …`. */
+  [Symbol.dispose](): undefined;
+}
+
 /** How far work on a tree is. */
 export interface Progress {
   /** How many files, directories and other entries are done. */
@@ -867,6 +890,16 @@ interface Operations<Async extends boolean> {
    * @throws {TypeError} `ERR_INVALID_ARG_VALUE` for a weaker option
    */
   openRoot(path: RootPath, options?: SandboxOptions | null): Reply<Async, SandboxRoot>;
+
+  /**
+   * A path of the host to a directory beneath the root, for what takes paths alone: the `cwd` of a child process,
+   * `fs.watch`, the root of a worker, a library that is trusted beneath it. It leads to the directory that was found,
+   * wherever that is moved, for as long as the result is kept and not closed.
+   *
+   * @param path the directory
+   * @throws {SystemError} `ENOTDIR` if it is no directory
+   */
+  hostPath(path: RootPath): Reply<Async, HostPath>;
 
   /**
    * Whether a path of the host leads to this very directory, through the same mount: `false` once something

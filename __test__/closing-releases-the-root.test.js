@@ -48,6 +48,7 @@ const SYSCALLS = {
   realpath: 'realpath',
   readdir: 'scandir',
   openRoot: 'open',
+  hostPath: 'open',
   open: 'open',
   readFile: 'open',
   writeFile: 'open',

@@ -149,6 +149,11 @@ function inspect(value, outside) {
     value.close();
     return assert.ok(!outside.has(idOf(identity)), 'a root is inside');
   }
+  if (typeof value?.close === 'function') {
+    const stat = fs.statSync(value.path, { bigint: true });
+    value.close();
+    return assert.ok(!outside.has(idOf(stat)), 'a path of the host is inside');
+  }
   if (typeof value?.ino === 'number')
     return assert.ok(!outside.has(idOf(value)), 'what is described is inside');
   const text = Buffer.isBuffer(value) ? value.toString() : (JSON.stringify(value) ?? '');

@@ -188,6 +188,7 @@ const ARGS = {
   cp: [pathArb, pathArb, copyArb],
   walk: [pathArb, oneOf({ encoding: 'buffer' }, { encoding: 'buffer', maxDepth: 1 })],
   openRoot: [pathArb],
+  hostPath: [pathArb],
   isAt: [fc.oneof(pathArb, oneOf('.', './/', 'full/..', 'todir/..', 'up'))],
 };
 const withinArb = fc.oneof(
@@ -244,6 +245,7 @@ const FOLLOWS = {
   cp: 'by a slash',
   walk: 'always',
   openRoot: 'always',
+  hostPath: 'always',
 };
 
 /** Whether node:fs would follow a symlink on its way along `at`, in the working directory. */

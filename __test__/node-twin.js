@@ -51,8 +51,14 @@ const PATHS = {
   cp: [0, 1],
   walk: [0],
   openRoot: [0],
+  hostPath: [0],
   isAt: [0],
 };
+
+function openedDirectory(at) {
+  fs.closeSync(fs.openSync(at, O_PATH | fs.constants.O_DIRECTORY));
+  return listed(() => fs.readdirSync(Buffer.concat([Buffer.from(at), Buffer.from('/.')])));
+}
 
 /** The same call on node:fs. */
 const NODE = {
@@ -115,10 +121,8 @@ const NODE = {
   fsync: emulated.fsync,
   cp: emulated.cp,
   walk: emulated.walk,
-  openRoot: (at) => {
-    fs.closeSync(fs.openSync(at, O_PATH | fs.constants.O_DIRECTORY));
-    return listed(() => fs.readdirSync(Buffer.concat([Buffer.from(at), Buffer.from('/.')])));
-  },
+  openRoot: openedDirectory,
+  hostPath: openedDirectory,
   isAt: isHere,
 };
 
@@ -136,6 +140,13 @@ const SEEN = {
   openWrite: written,
   mkdtemp: temporary,
   walk: walked,
+  hostPath: (held) => {
+    try {
+      return listed(() => fs.readdirSync(held.path));
+    } finally {
+      held.close();
+    }
+  },
   openRoot: (root) => {
     try {
       return listed(() => root.readdir('.'));

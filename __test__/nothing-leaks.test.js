@@ -53,6 +53,7 @@ const FAILING = [
   ['readdir', 'file'],
   ['readdir', 'deep', { recursive: true, signal: 'none' }],
   ['openRoot', 'file'],
+  ['hostPath', 'file'],
   ['openRoot', 'dir', { symlinks: 'none' }],
   ['open', 'file', 'wx'],
   ['open', 'pipe', 'r+'],

@@ -65,6 +65,7 @@ const CALLS = {
   ],
   walk: [async (root) => (await walked(root)).sort(), 'readdir', ['dir', 'endless', 'file', 'inner', 'link']],
   openRead: [async (root) => fs.closeSync(await root.promises.openRead('file')), 'open', undefined],
+  hostPath: [async (root) => (await root.promises.hostPath('dir')).close(), 'lookup', undefined],
   openRoot: [async (root) => (await root.promises.openRoot('dir')).close(), 'lookup', undefined],
   'cp with a filter': [(root, to) => root.promises.cp('file', 'a', { ...options, to }), 'getattr', undefined],
   'cp of a tree with a filter': [

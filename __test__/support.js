@@ -287,6 +287,7 @@ const callsWithPath = {
     (root, at) => root.readdir(at, { recursive: true, withFileTypes: true }),
   ],
   openRoot: [(root, at) => root.openRoot(at)],
+  hostPath: [(root, at) => root.hostPath(at)],
   open: [
     (root, at) => root.open(at),
     (root, at) => root.open(at, 'w'),
@@ -333,7 +334,7 @@ const methodsInTable = methods.filter((method) => callsApart[method] === undefin
 /** Gives back what a call opened for its caller: a descriptor, a root. Other values are left as they are. */
 function release(value) {
   if (typeof value === 'number') fs.closeSync(value);
-  if (value instanceof SandboxRoot) value.close();
+  if (typeof value?.close === 'function') value.close();
   return value;
 }
 

@@ -372,6 +372,7 @@ test("the rules let a root's descriptor be copied for what is done to the root i
     ['lchown', 'fchownat(20, "", 0, 0, AT_EMPTY_PATH) = 0'],
     ['access', 'faccessat2(20, "", R_OK, AT_EMPTY_PATH) = 0'],
     ['readlink', 'readlinkat(20, "", "x", 256) = -1 ENOENT (No such file or directory)'],
+    ['hostPath', 'fstatfs(20, {f_type=TMPFS_MAGIC, f_bsize=4096, ...}) = 0'],
     ['openRoot', 'fstatfs(20, {f_type=TMPFS_MAGIC, f_bsize=4096, ...}) = 0'],
     ['statfs', 'fstatfs(20, {f_type=TMPFS_MAGIC, f_bsize=4096, ...}) = 0'],
   ])
@@ -901,8 +902,8 @@ test('every method is audited', () => {
 
 const isLookup = ({ name }) => name === 'openat2';
 
-/** What gives the caller a root. */
-const MAKES_ROOTS = ['constructor', 'openRoot'];
+/** What gives the caller a root, or holds one. */
+const MAKES_ROOTS = ['constructor', 'openRoot', 'hostPath'];
 
 /** Every policy, by calls and by promises; and that mounts can be refused under any of them. */
 const ROOTS = [

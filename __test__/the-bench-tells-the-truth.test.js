@@ -19,6 +19,7 @@ const NOT_BY_ITSELF = {
   close: 'with openRoot',
   closed: 'no system call',
   deleted: 'once in the life of a root',
+  hostPath: 'as openRoot',
   identity: 'once in the life of a root',
   isAt: 'once in the life of a root',
   mkfifo: 'as mkdir',

@@ -141,6 +141,7 @@ const OPEN_PLACE = [
   'realpath',
   'statfs',
   'openRoot',
+  'hostPath',
   'open (4)',
   'writeFile (2)',
 ];

@@ -121,6 +121,8 @@ export interface Binding {
   open(path: Path, symlinks: number, mounts: number, hardlinks: number, readonly: boolean): Handle | number;
   close(root: Handle): void;
   closed(root: Handle): boolean;
+  /** The number of its descriptor; −1 once it is closed. */
+  descriptor(root: Handle): number;
 
   cursor(path: Path, maxDepth: number, maxEntries: number, asks: boolean): Handle;
   closeCursor(cursor: Handle): void;

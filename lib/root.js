@@ -4,6 +4,7 @@
 const check = require('./arguments.js');
 const { Failure, SystemError, checked, isFailure, messageOf, systemError } = require('./errors.js');
 const { SandboxRoot, handleOf, makePromisesWith, policyOf, rootOf } = require('./handles.js');
+const { HostPath } = require('./host-path.js');
 const { Job } = require('./job.js');
 const { native } = require('./native.js');
 const results = require('./results.js');
@@ -82,6 +83,15 @@ const methods = {
     return new Job(
       (native, root) => native.openRoot(root, at, symlinks, mounts, hardlinks, readonly),
       (handle) => rootOf(handle, policy),
+    );
+  },
+
+  hostPath(path, _b, _c, _d, _e, above) {
+    const at = check.path(path, 'path');
+    const { symlinks, mounts, hardlinks, readonly } = policyOf(above);
+    return new Job(
+      (native, root) => native.openRoot(root, at, symlinks, mounts, hardlinks, readonly),
+      (handle) => new HostPath(handle),
     );
   },
 

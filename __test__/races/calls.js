@@ -279,6 +279,21 @@ const onTheThing = [
     judge: (_, names) => assert.deepStrictEqual(names, ['inside']),
   },
   {
+    method: 'hostPath',
+    holds: PROBE,
+    onlyHere: true,
+    call: async (root, { path }) => {
+      const there = await root.hostPath(path);
+      try {
+        return fs.readdirSync(there.path);
+      } finally {
+        there.close();
+      }
+    },
+    ...listed,
+    judge: (_, names) => assert.deepStrictEqual(names, ['inside']),
+  },
+  {
     method: 'open',
     holds: FILE,
     leaks: true,

@@ -27,7 +27,7 @@ const HARMLESS = [
   // Something is there or not: the rename itself will say.
   /^rename: with slashes: newfstatat 2/,
   // Nothing is answered from memory then.
-  /^(constructor|openRoot): .*: fstatfs 1/,
+  /^(constructor|openRoot|hostPath): .*: fstatfs 1/,
   // What cannot be read is looked at by its place: it keeps its mode and its owner.
   /^writeFile: over another in one step: (openat2 3|fstat 1) once/,
   // What is in the way of an answer is a no.

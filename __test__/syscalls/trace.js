@@ -839,7 +839,7 @@ const RULES = {
     if (state.method === 'statfs')
       return [descriptor(fd, state), unless(state.how.get(fd)?.isPath, 'what is described was opened')];
     const isNewRoot = state.own.get(fd) === (state.method === 'constructor' ? 'root' : 'file');
-    if (['constructor', 'openRoot'].includes(state.method) && isNewRoot) return [];
+    if (['constructor', 'openRoot', 'hostPath'].includes(state.method) && isNewRoot) return [];
     const isInTree = ['cp', 'move', 'readdir', 'walk'].includes(state.method);
     if (isInTree && !ofProc(fd, state)) return [descriptor(fd, state)];
     return [inProc(fd, state)];
@@ -869,7 +869,7 @@ const KEEPS_PERMISSIONS = ['writeFile', ...COPIES];
 /** What describes or changes the root itself, or copies into it: by a copy of its descriptor. */
 const OF_THE_ROOT = [
   ...['chmod', 'chown', 'lchown', 'utimes', 'lutimes'],
-  ...['access', 'readlink', 'realpath', 'openRoot', 'cp', 'statfs'],
+  ...['access', 'readlink', 'realpath', 'openRoot', 'hostPath', 'cp', 'statfs'],
 ];
 
 /** What asks as access(2) does. */

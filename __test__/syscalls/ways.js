@@ -399,6 +399,12 @@ const WAYS = {
     ['below a symlink', (root) => root.mkdtemp('todir/new'), 'openat2', 'openat2 mkdirat close'],
     ['missing', (root) => root.mkdtemp('missing/new'), 'openat2'],
   ],
+  hostPath: [
+    ['below', (root) => root.hostPath('a/b'), 'openat2 fstatfs'],
+    ['the root', (root) => root.hostPath('.'), 'fcntl fstatfs'],
+    ['a file', (root) => root.hostPath('file'), 'openat2'],
+    ['a symlink', (root) => root.hostPath('todir'), 'openat2', 'openat2 fstatfs'],
+  ],
   openRoot: [
     ['below', (root) => root.openRoot('a/b'), 'openat2 fstatfs'],
     ['the root', (root) => root.openRoot('.'), 'fcntl fstatfs'],
@@ -816,7 +822,7 @@ function laterToo(method, syscalls) {
 
 const doneWith = ({ method }, value, Root) => ({
   fd: OPENS.includes(method) ? value : undefined,
-  made: value instanceof Root ? value : undefined,
+  made: value instanceof Root || typeof value?.close === 'function' ? value : undefined,
 });
 
 const failedWith = ({ code, errno, syscall, path, dest, message }) => ({

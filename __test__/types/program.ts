@@ -6,6 +6,7 @@ import {
   type CpOptions,
   type DirectoryEntry,
   type EntryType,
+  type HostPath,
   type Identity,
   type NameEncoding,
   type OpenFlags,
@@ -164,6 +165,8 @@ gives<boolean>()(root.closed);
 gives<Identity>()(root.identity);
 gives<bigint>()(root.identity.mountId);
 gives<SandboxRoot>()(root.openRoot(path));
+gives<HostPath>()(root.hostPath(path));
+gives<string>()(root.hostPath(path).path);
 gives<SandboxRoot>()(root.openRoot(path, { readonly: true }));
 
 gives<string>()(root.readlink(path));
@@ -238,6 +241,7 @@ gives<Promise<string>>()(later.readFile(path, 'utf8'));
 gives<Promise<Buffer>>()(later.readlink(path, 'buffer'));
 gives<Promise<DirectoryEntry[]>>()(later.readdir('.', { withFileTypes: true, signal }));
 gives<Promise<SandboxRoot>>()(later.openRoot(path));
+gives<Promise<HostPath>>()(later.hostPath(path));
 gives<Promise<undefined>>()(later.cp(path, bytes, { to, filter: async (src) => src !== 'a/.git' }));
 gives<Promise<undefined>>()(later.cp(path, bytes, { filter: (src) => src !== 'a/.git' }));
 gives<Promise<undefined>>()(later.rm(path, true, true, { signal, onProgress: () => {} }));

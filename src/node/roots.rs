@@ -1,6 +1,7 @@
 //! Native functions about roots, and the handles beside them.
 
 use std::cell::{Cell, RefCell};
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex};
 
 use rustix::process::{Resource, getrlimit};
@@ -40,6 +41,16 @@ pub const FUNCTIONS: &[Function] = &[
             let state = call.env.kept::<State>()?;
             let root = Arguments::new(call, &state).root()?;
             call.env.boolean(root.is_closed()).map(Some)
+        },
+    },
+    Function {
+        name: "descriptor",
+        body: |call| {
+            let state = call.env.kept::<State>()?;
+            let root = Arguments::new(call, &state).root()?;
+            // It stays open until the handle is closed or collected.
+            let number = root.fd().map_or(-1, |fd| fd.as_raw_fd());
+            call.env.number(f64::from(number)).map(Some)
         },
     },
     Function {
