@@ -290,6 +290,15 @@ export interface CpOptions<Async extends boolean = boolean> extends Watchable, I
    * and then it is `ENOENT`, with the paths of what vanished as `entries`.
    */
   ignoreVanished?: boolean | null | undefined;
+  /**
+   * Whether the copy is shown when all of it is there. Default `false`. It is made beside `dest` as
+   * `.openat2-<random>` and gets its name by one rename; a failure or an abort leaves nothing, and what could not
+   * be removed is in `entries` of the error. With `force` it replaces what {@link SandboxRoot.rename} replaces: a
+   * file, a symlink, an empty directory; it is never merged with a directory that is there (`ENOTEMPTY`). Without
+   * `force` whatever is at `dest` is left alone, or is `EEXIST` with `errorOnExist`. After a `kill -9` the hidden
+   * sibling stays.
+   */
+  atomic?: boolean | null | undefined;
   /** Symlinks are copied with the text they have. `false` is refused: it would write host paths into links. */
   verbatimSymlinks?: true | null | undefined;
   /**

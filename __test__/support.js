@@ -300,6 +300,8 @@ const callsWithPath = {
     (root, at) => root.cp(at, 'fresh', { recursive: true }),
     (root, at) => root.cp('file', at),
     (root, at) => root.cp('file', at, { force: false, errorOnExist: true }),
+    (root, at) => root.cp(at, 'fresh', { recursive: true, atomic: true }),
+    (root, at) => root.cp('file', at, { atomic: true }),
   ],
   move: [
     (root, at) => root.move(at, 'fresh'),

@@ -90,6 +90,7 @@ export interface Operations {
     keep: number,
     reportVanished: boolean,
     only: Uint8Array[] | undefined,
+    atomic: boolean,
     watch: Handle | undefined,
   ): Answer;
   move(

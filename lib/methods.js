@@ -36,6 +36,7 @@ const COPY = [
   'dereference',
   'reflink',
   'ignoreVanished',
+  'atomic',
   'signal',
   'onProgress',
 ];
@@ -433,12 +434,13 @@ const trees = {
     const existing = force ? REPLACE_FILE : errorOnExist ? REFUSE_FILE : SKIP_FILE;
     const reflink = check.word(given.reflink, 'options.reflink', REFLINKS, 0);
     const reports = !check.flag(given.ignoreVanished, 'options.ignoreVanished');
+    const atomic = check.flag(given.atomic, 'options.atomic');
     const watching = watched(given);
     /** @type {Uint8Array[] | undefined} the ways to what the filter said yes to */
     let only;
     const job = new Job(
       (native, root, watch) =>
-        native.cp(root, from, at, to, recursive, existing, reflink, keep, reports, only, watch),
+        native.cp(root, from, at, to, recursive, existing, reflink, keep, reports, only, atomic, watch),
       undefined,
       watching,
     );

@@ -60,6 +60,14 @@ const CP_TREES = CP_ABOVE.map(
   (above) => `${CP_FOUND} ${above} fstat ${CP_MADE} statx fstat fcntl ${CP_BELOW} ${CP_DONE} close close`,
 );
 
+// In one step: a hidden name is made where it can go again, and what has it is renamed if it is what was made.
+const CP_SHOWN = 'newfstatat renameat2 newfstatat';
+const CP_FILE_HIDDEN = `newfstatat newfstatat statx fstat ${CP_FILE.replace('close close', 'fcntl close close')} ${CP_SHOWN} close`;
+const CP_TREE_HIDDEN = `newfstatat statx fstat ${CP_MADE} statx fstat fcntl fcntl ${CP_BELOW} ${CP_DONE} close ${CP_SHOWN} close`;
+/** Whether the file system knows RENAME_NOREPLACE is tried in a directory of its own. */
+const CP_TRIED =
+  'statx mkdirat openat2 fstat geteuid statx getdents64( getdents64)? fstat statx statx mkdirat renameat2 unlinkat newfstatat fstat unlinkat close';
+
 // Looked at, written without a name, and given the owner and the permissions of what is there.
 const ATOMIC = {
   new: 'newfstatat openat2 write fcntl close linkat close',
@@ -493,6 +501,27 @@ const WAYS = {
       'between two roots',
       between((root, _dir, _Root, to) => root.cp('tree', 'b/new', { recursive: true, to })),
       CP_TREES[1],
+    ],
+    ['a file in one step', (root) => root.cp('file', 'new', { atomic: true }), CP_FILE_HIDDEN],
+    [
+      'over another in one step',
+      (root) => root.cp('file', 'a/b/c/other', { atomic: true }),
+      `${CP_FILE_HIDDEN.replace('newfstatat', 'newfstatat openat2')} close`,
+    ],
+    [
+      'a tree in one step',
+      (root) => root.cp('tree', 'a/new', { recursive: true, atomic: true }),
+      `${CP_FOUND} ${CP_ABOVE[0]} fstat ${CP_TREE_HIDDEN} close`,
+    ],
+    [
+      'a tree in one step, if nothing is there',
+      (root) => root.cp('tree', 'new', { recursive: true, atomic: true, force: false }),
+      `newfstatat openat2 fstat fstat fstat fstat newfstatat ${CP_TRIED} ${CP_TREE_HIDDEN}`,
+    ],
+    [
+      'there already, in one step',
+      (root) => root.cp('file', 'other', { atomic: true, force: false, errorOnExist: true }),
+      'newfstatat newfstatat',
     ],
     [
       'there already',
