@@ -183,6 +183,18 @@ export interface Watchable extends Stoppable {
   onProgress?: ((progress: Progress) => void) | null | undefined;
 }
 
+/** Options of {@link SandboxRoot.symlink}. */
+export interface SymlinkOptions {
+  /**
+   * Whether a target that is absolute, or leads out of the root from where the link is to be, is refused: `EACCES`,
+   * outside of the sandbox. Default `false`. The kernel resolves it, after the links that are there already, under
+   * every policy; nothing is made if it is refused. What the target names need not be there, but then no `..` may
+   * come behind it. It is checked at this moment: whoever replaces a directory by a link, or moves one, afterwards,
+   * can make the link lead elsewhere.
+   */
+  beneath?: boolean | null | undefined;
+}
+
 /** For a call with two paths. */
 export interface IntoAnother {
   /**
@@ -421,11 +433,17 @@ interface Operations<Async extends boolean> {
   /**
    * Makes a symlink. Whether the methods of this class follow it is the root's policy; other programs may.
    *
-   * @param target what the symlink holds: stored as given, not checked against the root
+   * @param target what the symlink holds: stored as given, and not checked against the root unless `beneath` is given
    * @param newPath the symlink
-   * @throws {SystemError} `EEXIST` if something is at `newPath`; `ENOENT` for an empty target
+   * @param options `beneath`
+   * @throws {SystemError} `EEXIST` if something is at `newPath`; `ENOENT` for an empty target; with `beneath`
+   *   `EACCES`, outside of the sandbox, and `ELOOP` for a target that leads nowhere for ever
    */
-  symlink(target: string | Uint8Array, newPath: RootPath): Reply<Async, undefined>;
+  symlink(
+    target: string | Uint8Array,
+    newPath: RootPath,
+    options?: SymlinkOptions | null,
+  ): Reply<Async, undefined>;
 
   /**
    * Tells what a symlink holds.

@@ -28,7 +28,7 @@ export interface Operations {
   rmdir(root: Handle, path: Path): Answer;
   rename(root: Handle, path: Path, dest: Path, existing: number, to: Handle | undefined): Answer;
   link(root: Handle, path: Path, dest: Path, to: Handle | undefined): Answer;
-  symlink(root: Handle, target: Path, path: Path): Answer;
+  symlink(root: Handle, target: Path, path: Path, beneath: boolean): Answer;
   readlink(root: Handle, path: Path, asBuffer: boolean): Answer;
   mkdtemp(root: Handle, prefix: Path, asBuffer: boolean): Answer;
 

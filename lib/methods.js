@@ -15,6 +15,7 @@ const { watched } = require('./watch.js');
 
 const NAMES = ['encoding', 'signal'];
 const TWO_ROOTS = ['to', 'signal'];
+const SYMLINK = ['beneath', 'signal'];
 const STAT = ['bigint', 'throwIfNoEntry', 'signal'];
 const STATFS = ['bigint', 'signal'];
 const READ = ['encoding', 'maxBytes', 'flag', 'signal'];
@@ -101,10 +102,12 @@ const entries = {
     return new Job((native, root) => native.link(root, from, dest, to), undefined, watched(given));
   },
 
-  symlink(target, newPath) {
+  symlink(target, newPath, options) {
     const text = check.path(target, 'target');
     const at = check.path(newPath, 'newPath');
-    return new Job((native, root) => native.symlink(root, text, at));
+    const given = check.options(options, SYMLINK);
+    const beneath = check.flag(given.beneath, 'options.beneath');
+    return new Job((native, root) => native.symlink(root, text, at, beneath), undefined, watched(given));
   },
 
   readlink(path, options) {

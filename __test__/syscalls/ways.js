@@ -68,6 +68,11 @@ const CP_TREE_HIDDEN = `newfstatat statx fstat ${CP_MADE} statx fstat fcntl fcnt
 const CP_TRIED =
   'statx mkdirat openat2 fstat geteuid statx getdents64( getdents64)? fstat statx statx mkdirat renameat2 unlinkat newfstatat fstat unlinkat close';
 
+// Where the target of a symlink is looked up: behind a directory that stands for its place, and goes again.
+const MARKED = 'statx mkdirat newfstatat openat2 fstat geteuid statx openat2';
+const UNMARKED = 'close close newfstatat unlinkat';
+const REAL = 'openat2 close newfstatat';
+
 // Looked at, written without a name, and given the owner and the permissions of what is there.
 const ATOMIC = {
   new: 'newfstatat openat2 write fcntl close linkat close',
@@ -177,6 +182,30 @@ const WAYS = {
     ['below', (root) => root.symlink('../any/where', 'a/b/new'), 'openat2 symlinkat close'],
     ['there already', (root) => root.symlink('/', 'a/b/c/tofile'), 'openat2 symlinkat close'],
     ['with a slash behind it', (root) => root.symlink('/', 'new/'), 'newfstatat'],
+    [
+      'that leads beneath',
+      (root) => root.symlink('a/b', 'new', { beneath: true }),
+      'openat2 close symlinkat',
+    ],
+    [
+      'that leads beneath from below',
+      (root) => root.symlink('../../file', 'a/b/new', { beneath: true }),
+      `openat2 ${MARKED} openat2 close ${UNMARKED} symlinkat close`,
+      `openat2 ${REAL} openat2 newfstatat close ${MARKED} openat2 close ${UNMARKED} symlinkat close`,
+    ],
+    [
+      'that leads out',
+      (root) => root.symlink('../../../x', 'a/b/new', { beneath: true }),
+      `openat2 ${MARKED} openat2 openat2 close openat2 ${UNMARKED} close`,
+      `openat2 ${REAL} openat2 newfstatat close ${MARKED} openat2 openat2 close openat2 ${UNMARKED} close`,
+    ],
+    [
+      'that leads to nothing',
+      (root) => root.symlink('no/thing', 'a/new', { beneath: true }),
+      `openat2 ${MARKED} openat2 openat2 openat2 readlinkat close ${UNMARKED} symlinkat close`,
+      `openat2 ${REAL} ${MARKED} openat2 openat2 openat2 readlinkat close ${UNMARKED} symlinkat close`,
+    ],
+    ['that is absolute', (root) => root.symlink('/a', 'new', { beneath: true }), ''],
   ],
   chmod: [
     ['in the root', (root) => root.chmod('file', 0o600), 'openat2 fchmodat2 close'],

@@ -2,6 +2,7 @@
 //! [`Entry`](crate::resolve::Entry) or an open descriptor from the root, and acts on that.
 
 pub mod attributes;
+pub mod beneath;
 pub mod content;
 pub mod copy;
 pub mod directory;
