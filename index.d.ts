@@ -138,6 +138,22 @@ export interface StatOptions<Big extends boolean = boolean, Throws extends boole
   bigint?: Big | null | undefined;
   /** Whether nothing there (`ENOENT`) is an error, and not `undefined`. Default `true`. */
   throwIfNoEntry?: Throws | null | undefined;
+  /** Whether the result has a {@link Versioned.version} too. Default `false`. */
+  version?: boolean | null | undefined;
+}
+
+/** What {@link SandboxRoot.stat} and {@link SandboxRoot.lstat} add with `version: true`. */
+export interface Versioned {
+  /**
+   * Which file this is and when it was changed, for {@link WriteFileOptions.ifMatch}: opaque, made of device, inode,
+   * size, and the times of the last change of the content and of anything, in nanoseconds.
+   *
+   * It does not see what leaves all of these as they were: a second write of the same length within one tick of the
+   * kernel's clock (4 ms or less); a file of the same length that got the inode number of a removed one within
+   * that tick; what is written through `mmap` and is not on the disk yet; what a network file system has not told
+   * yet. It changes with what is no content: the mode, the owner, the number of names.
+   */
+  version: string;
 }
 
 /** What {@link SandboxRoot.statfs} knows of a file system, as `fs.StatFs`: numbers, or bigints. */
@@ -265,6 +281,16 @@ export interface WriteFileOptions extends AppendFileOptions {
    * `'wx'` then, and `flush` is for the directory too.
    */
   atomic?: boolean | null | undefined;
+  /**
+   * The version, as {@link SandboxRoot.lstat} gave it, that what is replaced has to be: else, and if nothing is there,
+   * it is `ESTALE` and everything stays as it is. Needs `atomic`, and a file system that can exchange two files
+   * (else `EINVAL`). What is no string is refused, `undefined` too: it would make the write unconditional.
+   *
+   * What came in between is never lost. The kernel has no rename with a condition: a file that comes between the last
+   * comparison and the exchange, which are two system calls, gets its name back at once, and until then the new
+   * content is there. A process that dies then leaves it as `.openat2-<random>`.
+   */
+  ifMatch?: string;
 }
 
 /** Options of {@link SandboxRoot.copyFile}. */
@@ -474,10 +500,18 @@ interface Operations<Async extends boolean> {
    * Describes a file or directory. Needs no permission on it, and opens nothing.
    *
    * @param path the file or directory
-   * @param options `bigint`, `throwIfNoEntry`
+   * @param options `bigint`, `throwIfNoEntry`, `version`
    * @returns thirteen numbers, or bigints; times in nanoseconds. `undefined` if nothing is there and
    *   `throwIfNoEntry` is false
    */
+  stat(
+    path: RootPath,
+    options: StatOptions<false, true> & { version: true },
+  ): Reply<Async, Stats & Versioned>;
+  stat(
+    path: RootPath,
+    options: StatOptions<true, true> & { bigint: true; version: true },
+  ): Reply<Async, Stats<bigint> & Versioned>;
   stat(path: RootPath, options?: StatOptions<false, true> | null): Reply<Async, Stats>;
   stat(path: RootPath, options: StatOptions<true, true> & { bigint: true }): Reply<Async, Stats<bigint>>;
   stat(path: RootPath, options: StatOptions<false>): Reply<Async, Stats | undefined>;
@@ -491,8 +525,16 @@ interface Operations<Async extends boolean> {
    * As {@link SandboxRoot.stat}, but describes a symlink itself.
    *
    * @param path the name
-   * @param options `bigint`, `throwIfNoEntry`
+   * @param options `bigint`, `throwIfNoEntry`, `version`
    */
+  lstat(
+    path: RootPath,
+    options: StatOptions<false, true> & { version: true },
+  ): Reply<Async, Stats & Versioned>;
+  lstat(
+    path: RootPath,
+    options: StatOptions<true, true> & { bigint: true; version: true },
+  ): Reply<Async, Stats<bigint> & Versioned>;
   lstat(path: RootPath, options?: StatOptions<false, true> | null): Reply<Async, Stats>;
   lstat(path: RootPath, options: StatOptions<true, true> & { bigint: true }): Reply<Async, Stats<bigint>>;
   lstat(path: RootPath, options: StatOptions<false>): Reply<Async, Stats | undefined>;
@@ -640,8 +682,8 @@ interface Operations<Async extends boolean> {
    *
    * @param path the file
    * @param data what to write
-   * @param options the encoding of a string, and `mode`, `flag`, `atomic`, `flush`
-   * @throws {SystemError} `EISDIR` for a directory; `EEXIST` with `'wx'`; in place, `ENXIO` for a FIFO,
+   * @param options the encoding of a string, and `mode`, `flag`, `atomic`, `ifMatch`, `flush`
+   * @throws {SystemError} `ESTALE` if what is there is not the version of `ifMatch`; `EISDIR` for a directory; `EEXIST` with `'wx'`; in place, `ENXIO` for a FIFO,
    *   socket or device; `ENOSPC`. A file that the call made is removed again
    */
   writeFile(

@@ -54,6 +54,7 @@ export interface Operations {
     mode: number | undefined,
     atomic: boolean,
     flush: boolean,
+    version: BigUint64Array | undefined,
     watch: Handle | undefined,
   ): Answer;
   truncate(root: Handle, path: Path, length: number): Answer;

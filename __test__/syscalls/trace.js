@@ -676,6 +676,8 @@ const RULES = {
   renameat2(call, state) {
     const [dir, name, newDir, newName, flag] = call.args;
     const flags = state.method === 'exchange' ? ['RENAME_EXCHANGE'] : ['0', 'RENAME_NOREPLACE'];
+    // What is replaced by `writeFile` is looked at under a hidden name.
+    if (state.method === 'writeFile' && text(name)?.startsWith('.openat2-')) flags.push('RENAME_EXCHANGE');
     const slashed = (name) =>
       state.slashed && RENAMES.includes(state.method) && isSlashed(name) ? null : leaf(name);
     return [
@@ -768,6 +770,13 @@ const RULES = {
       unless(name === ACCESS_ACL, 'an attribute that nothing needs'),
     ];
   },
+
+  // Conditional writes of one directory, one after the other. Nobody is waited for.
+  flock: ({ args: [fd, how] }, state) => [
+    descriptor(fd, state),
+    only(['writeFile'], state),
+    unless(how === 'LOCK_EX|LOCK_NB', 'it could wait'),
+  ],
 
   // Who asks. Nothing can go wrong with these.
   geteuid: (_, state) => [only([...CREATES, 'cp', 'move', 'symlink'], state)],

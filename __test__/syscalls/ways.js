@@ -76,7 +76,8 @@ const REAL = 'openat2 close newfstatat';
 // Looked at, written without a name, and given the owner and the permissions of what is there.
 const ATOMIC = {
   new: 'newfstatat openat2 write fcntl close linkat close',
-  over: `openat2 newfstatat openat2 ${SOURCE} close openat2 write fstat( fchown fstat)? ${GIVEN} fsync fcntl close ${REPLACED} close fsync close close`,
+  over: `openat2 newfstatat openat2 ${SOURCE} close openat2 write fstat( fchown fstat)? ${GIVEN} fsync fcntl close ${REPLACED} close close fsync close`,
+  overVersion: `newfstatat newfstatat openat2 ${SOURCE} close openat2 write fstat ${GIVEN} flock fcntl close fstat statx linkat newfstatat renameat2 newfstatat unlinkat close close`,
 };
 
 /**
@@ -337,6 +338,7 @@ const WAYS = {
     ['the root', (root) => root.stat('.'), 'fstat'],
     ['a symlink', (root) => root.stat('a/b/c/tofile'), 'openat2', 'openat2 fstat close'],
     ['nothing there', (root) => root.stat('new', { throwIfNoEntry: false }), 'newfstatat'],
+    ['its version', (root) => root.stat('file', { version: true }), 'newfstatat'],
   ],
   lstat: [
     ['in the root', (root) => root.lstat('file'), 'newfstatat'],
@@ -465,6 +467,19 @@ const WAYS = {
     [
       'there already, in one step',
       (root) => root.writeFile('file', 'content', { atomic: true, flag: 'wx' }),
+      'newfstatat',
+    ],
+    [
+      'over a version',
+      ofRoot((root) => {
+        const { version } = root.lstat('file', { version: true });
+        root.writeFile('file', 'new', { atomic: true, ifMatch: version });
+      }),
+      ATOMIC.overVersion,
+    ],
+    [
+      'over another version',
+      (root) => root.writeFile('file', 'content', { atomic: true, ifMatch: '1-2-3-4-5-6-7' }),
       'newfstatat',
     ],
     ['a directory', (root) => root.writeFile('a', 'content'), 'openat2'],

@@ -11,6 +11,7 @@ use super::{Native, State};
 use crate::error;
 use crate::memory::{copy_of, with_room};
 use crate::ops::metadata::Nanoseconds;
+use crate::ops::version::Version;
 use crate::path::{LONGEST_SPELLING, UserPath};
 use crate::policy::{Allowed, Policy, Symlinks};
 use crate::resolve::Root;
@@ -126,6 +127,24 @@ impl<'a, 's> Arguments<'a, 's> {
         let list = env.as_array(value).ok_or(NONSENSE)?;
         let name = |value| env.with_bytes(value, <[u8]>::to_vec).ok_or(NONSENSE.into());
         list.into_iter().map(name).collect::<Checked<_>>().map(Some)
+    }
+
+    /// The version of a file, if one is passed.
+    pub fn version(&self, index: usize) -> Checked<Option<Version>> {
+        let Some(value) = self.passed(index) else {
+            return Ok(None);
+        };
+        let mut words = [0; 7];
+        let read = |bytes: &[u8]| {
+            for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+                *word = u64::from_ne_bytes(*bytes);
+            }
+            bytes.len() == size_of::<[u64; 7]>()
+        };
+        match self.call.env.with_bytes(value, read) {
+            Some(true) => Ok(Some(Version::of_words(words))),
+            _ => Err(NONSENSE.into()),
+        }
     }
 
     /// A boolean.

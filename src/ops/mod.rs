@@ -14,3 +14,4 @@ pub mod permissions;
 pub mod realpath;
 pub mod target;
 pub mod tree;
+pub mod version;
