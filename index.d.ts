@@ -203,6 +203,22 @@ export interface StatOptions<Big extends boolean = boolean, Throws extends boole
   bigint?: Big | null | undefined;
   /** Whether nothing there (`ENOENT`) is an error, and not `undefined`. Default `true`. */
   throwIfNoEntry?: Throws | null | undefined;
+  /** Whether the result has a {@link Versioned.version} too. Default `false`. */
+  version?: boolean | null | undefined;
+}
+
+/** What {@link SandboxRoot.stat} and {@link SandboxRoot.lstat} add with `version: true`. */
+export interface Versioned {
+  /**
+   * Which file this is and when it was changed, for {@link WriteFileOptions.ifMatch}: opaque, made of device, inode,
+   * size, and the times of the last change of the content and of anything, in nanoseconds.
+   *
+   * It does not see what leaves all of these as they were: a second write of the same length within one tick of the
+   * kernel's clock (4 ms or less); a file of the same length that got the inode number of a removed one within
+   * that tick; what is written through `mmap` and is not on the disk yet; what a network file system has not told
+   * yet. It changes with what is no content: the mode, the owner, the number of names.
+   */
+  version: string;
 }
 
 /**
@@ -257,6 +273,18 @@ export interface Watchable extends Stoppable {
    * synchronous method does not, and ignores what becomes of it.
    */
   onProgress?: ((progress: Progress) => void) | null | undefined;
+}
+
+/** Options of {@link SandboxRoot.symlink}. */
+export interface SymlinkOptions {
+  /**
+   * Whether a target that is absolute, or leads out of the root from where the link is to be, is refused: `EACCES`,
+   * outside of the sandbox. Default `false`. The kernel resolves it, after the links that are there already, under
+   * every policy; nothing is made if it is refused. What the target names need not be there, but then no `..` may
+   * come behind it. It is checked at this moment: whoever replaces a directory by a link, or moves one, afterwards,
+   * can make the link lead elsewhere.
+   */
+  beneath?: boolean | null | undefined;
 }
 
 /** For a call with two paths. */
@@ -351,6 +379,16 @@ export interface WriteFileOptions extends AppendFileOptions {
    * `'wx'` then, and `flush` is for the directory too.
    */
   atomic?: boolean | null | undefined;
+  /**
+   * The version, as {@link SandboxRoot.lstat} gave it, that what is replaced has to be: else, and if nothing is there,
+   * it is `ESTALE` and everything stays as it is. Needs `atomic`, and a file system that can exchange two files
+   * (else `EINVAL`). What is no string is refused, `undefined` too: it would make the write unconditional.
+   *
+   * What came in between is never lost. The kernel has no rename with a condition: a file that comes between the last
+   * comparison and the exchange, which are two system calls, gets its name back at once, and until then the new
+   * content is there. A process that dies then leaves it as `.openat2-<random>`.
+   */
+  ifMatch?: string;
 }
 
 /** Options of {@link SandboxRoot.copyFile}. */
@@ -388,6 +426,15 @@ export interface CpOptions<Async extends boolean = boolean> extends Watchable, I
    * and then it is `ENOENT`, with the paths of what vanished as `entries`.
    */
   ignoreVanished?: boolean | null | undefined;
+  /**
+   * Whether the copy is shown when all of it is there. Default `false`. It is made beside `dest` as
+   * `.openat2-<random>` and gets its name by one rename; a failure or an abort leaves nothing, and what could not
+   * be removed is in `entries` of the error. With `force` it replaces what {@link SandboxRoot.rename} replaces: a
+   * file, a symlink, an empty directory; it is never merged with a directory that is there (`ENOTEMPTY`). Without
+   * `force` whatever is at `dest` is left alone, or is `EEXIST` with `errorOnExist`. After a `kill -9` the hidden
+   * sibling stays.
+   */
+  atomic?: boolean | null | undefined;
   /** Symlinks are copied with the text they have. `false` is refused: it would write host paths into links. */
   verbatimSymlinks?: true | null | undefined;
   /**
@@ -529,11 +576,17 @@ interface Operations<Async extends boolean> {
   /**
    * Makes a symlink. Whether the methods of this class follow it is the root's policy; other programs may.
    *
-   * @param target what the symlink holds: stored as given, not checked against the root
+   * @param target what the symlink holds: stored as given, and not checked against the root unless `beneath` is given
    * @param newPath the symlink
-   * @throws {SystemError} `EEXIST` if something is at `newPath`; `ENOENT` for an empty target
+   * @param options `beneath`
+   * @throws {SystemError} `EEXIST` if something is at `newPath`; `ENOENT` for an empty target; with `beneath`
+   *   `EACCES`, outside of the sandbox, and `ELOOP` for a target that leads nowhere for ever
    */
-  symlink(target: string | Uint8Array, newPath: RootPath): Reply<Async, undefined>;
+  symlink(
+    target: string | Uint8Array,
+    newPath: RootPath,
+    options?: SymlinkOptions | null,
+  ): Reply<Async, undefined>;
 
   /**
    * Tells what a symlink holds.
@@ -564,10 +617,18 @@ interface Operations<Async extends boolean> {
    * Describes a file or directory. Needs no permission on it, and opens nothing.
    *
    * @param path the file or directory
-   * @param options `bigint`, `throwIfNoEntry`, `signal`
+   * @param options `bigint`, `throwIfNoEntry`, `version`, `signal`
    * @returns thirteen numbers, or bigints; times in nanoseconds. `undefined` if nothing is there and
    *   `throwIfNoEntry` is false
    */
+  stat(
+    path: RootPath,
+    options: StatOptions<false, true> & { version: true },
+  ): Reply<Async, Stats & Versioned>;
+  stat(
+    path: RootPath,
+    options: StatOptions<true, true> & { bigint: true; version: true },
+  ): Reply<Async, Stats<bigint> & Versioned>;
   stat(path: RootPath, options?: StatOptions<false, true> | null): Reply<Async, Stats>;
   stat(path: RootPath, options: StatOptions<true, true> & { bigint: true }): Reply<Async, Stats<bigint>>;
   stat(path: RootPath, options: StatOptions<false>): Reply<Async, Stats | undefined>;
@@ -581,8 +642,16 @@ interface Operations<Async extends boolean> {
    * As {@link SandboxRoot.stat}, but describes a symlink itself.
    *
    * @param path the name
-   * @param options `bigint`, `throwIfNoEntry`
+   * @param options `bigint`, `throwIfNoEntry`, `version`
    */
+  lstat(
+    path: RootPath,
+    options: StatOptions<false, true> & { version: true },
+  ): Reply<Async, Stats & Versioned>;
+  lstat(
+    path: RootPath,
+    options: StatOptions<true, true> & { bigint: true; version: true },
+  ): Reply<Async, Stats<bigint> & Versioned>;
   lstat(path: RootPath, options?: StatOptions<false, true> | null): Reply<Async, Stats>;
   lstat(path: RootPath, options: StatOptions<true, true> & { bigint: true }): Reply<Async, Stats<bigint>>;
   lstat(path: RootPath, options: StatOptions<false>): Reply<Async, Stats | undefined>;
@@ -732,8 +801,8 @@ interface Operations<Async extends boolean> {
    *
    * @param path the file
    * @param data what to write
-   * @param options the encoding of a string, and `mode`, `flag`, `atomic`, `flush`, `signal`
-   * @throws {SystemError} `EISDIR` for a directory; `EEXIST` with `'wx'`; in place, `ENXIO` for a FIFO,
+   * @param options the encoding of a string, and `mode`, `flag`, `atomic`, `ifMatch`, `flush`, `signal`
+   * @throws {SystemError} `ESTALE` if what is there is not the version of `ifMatch`; `EISDIR` for a directory; `EEXIST` with `'wx'`; in place, `ENXIO` for a FIFO,
    *   socket or device; `ENOSPC`. A file that the call made is removed again
    */
   writeFile(

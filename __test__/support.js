@@ -264,7 +264,10 @@ const callsWithPath = {
     (root, at) => root.renameNoReplace('file', at),
   ],
   link: [(root, at) => root.link(at, 'fresh'), (root, at) => root.link('file', at)],
-  symlink: [(root, at) => root.symlink('target', at)],
+  symlink: [
+    (root, at) => root.symlink('target', at),
+    (root, at) => root.symlink('file', at, { beneath: true }),
+  ],
   chmod: [(root, at) => root.chmod(at, 0o600)],
   truncate: [(root, at) => root.truncate(at, 3)],
   copyFile: [(root, at) => root.copyFile(at, 'fresh'), (root, at) => root.copyFile('file', at)],
@@ -305,6 +308,8 @@ const callsWithPath = {
     (root, at) => root.cp(at, 'fresh', { recursive: true }),
     (root, at) => root.cp('file', at),
     (root, at) => root.cp('file', at, { force: false, errorOnExist: true }),
+    (root, at) => root.cp(at, 'fresh', { recursive: true, atomic: true }),
+    (root, at) => root.cp('file', at, { atomic: true }),
   ],
   move: [
     (root, at) => root.move(at, 'fresh'),

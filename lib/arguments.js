@@ -93,6 +93,19 @@ const length = (value, name) => integer(value, name, 0, MAX_SAFE_INTEGER);
  */
 const id = (value, name) => integer(value, name, -1, 0xffff_ffff);
 
+const VERSION = /^[0-9a-f]{1,16}(?:-[0-9a-f]{1,16}){6}$/;
+/**
+ * A version that `stat` gave, as words.
+ *
+ * @param {unknown} value
+ * @param {string} name
+ */
+function version(value, name) {
+  if (typeof value !== 'string') throw invalidType(name, 'of type string', value);
+  if (!VERSION.test(value)) throw invalidValue(name, 'must be a version that stat or lstat gave', value);
+  return BigUint64Array.from(value.split('-'), (word) => BigInt(`0x${word}`));
+}
+
 const LATEST = 2n ** 63n * 10n ** 9n;
 const EARLIEST = -LATEST;
 const LATEST_NUMBER = Number(LATEST);
@@ -348,4 +361,5 @@ exports.path = path;
 exports.policy = policy;
 exports.policyBeneath = policyBeneath;
 exports.time = time;
+exports.version = version;
 exports.word = word;

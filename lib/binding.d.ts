@@ -34,7 +34,7 @@ export interface Operations {
   remove(root: Handle, path: Path): Answer;
   rename(root: Handle, path: Path, dest: Path, existing: number, to: Handle | undefined): Answer;
   link(root: Handle, path: Path, dest: Path, to: Handle | undefined): Answer;
-  symlink(root: Handle, target: Path, path: Path): Answer;
+  symlink(root: Handle, target: Path, path: Path, beneath: boolean): Answer;
   readlink(root: Handle, path: Path, asBuffer: boolean): Answer;
   mkdtemp(root: Handle, prefix: Path, asBuffer: boolean): Answer;
 
@@ -60,6 +60,7 @@ export interface Operations {
     mode: number | undefined,
     atomic: boolean,
     flush: boolean,
+    version: BigUint64Array | undefined,
     watch: Handle | undefined,
   ): Answer;
   truncate(root: Handle, path: Path, length: number): Answer;
@@ -96,6 +97,7 @@ export interface Operations {
     keep: number,
     reportVanished: boolean,
     only: Uint8Array[] | undefined,
+    atomic: boolean,
     watch: Handle | undefined,
   ): Answer;
   move(

@@ -16,11 +16,12 @@ const { watched } = require('./watch.js');
 
 const NAMES = ['encoding', 'signal'];
 const TWO_ROOTS = ['to', 'signal'];
-const STAT = ['bigint', 'throwIfNoEntry', 'signal'];
+const SYMLINK = ['beneath', 'signal'];
+const STAT = ['bigint', 'throwIfNoEntry', 'version', 'signal'];
 const STATFS = ['bigint', 'signal'];
 const READ = ['encoding', 'maxBytes', 'flag', 'signal'];
 const APPEND = ['encoding', 'mode', 'flag', 'flush', 'signal'];
-const WRITE = [...APPEND, 'atomic'];
+const WRITE = [...APPEND, 'atomic', 'ifMatch'];
 const COPY_FILE = ['exclusive', 'reflink', 'to', 'signal', 'onProgress'];
 const READDIR = ['encoding', 'recursive', 'withFileTypes', 'signal', 'onProgress'];
 const REMOVE = ['signal', 'onProgress'];
@@ -37,6 +38,7 @@ const COPY = [
   'dereference',
   'reflink',
   'ignoreVanished',
+  'atomic',
   'signal',
   'onProgress',
 ];
@@ -112,10 +114,12 @@ const entries = {
     return new Job((native, root) => native.link(root, from, dest, to), undefined, watched(given));
   },
 
-  symlink(target, newPath) {
+  symlink(target, newPath, options) {
     const text = check.path(target, 'target');
     const at = check.path(newPath, 'newPath');
-    return new Job((native, root) => native.symlink(root, text, at));
+    const given = check.options(options, SYMLINK);
+    const beneath = check.flag(given.beneath, 'options.beneath');
+    return new Job((native, root) => native.symlink(root, text, at, beneath), undefined, watched(given));
   },
 
   readlink(path, options) {
@@ -147,9 +151,15 @@ const describe = (name) => (path, options) => {
   const given = check.options(options, STAT);
   const bigint = check.flag(given.bigint, 'options.bigint');
   const throws = check.flag(given.throwIfNoEntry, 'options.throwIfNoEntry', true);
-  const result = bigint ? results.bigStats : results.stats;
+  const version = check.flag(given.version, 'options.version');
+  /** @type {(answer: unknown) => unknown} */
+  const result = version
+    ? (answer) => results.versioned(answer, bigint)
+    : bigint
+      ? results.bigStats
+      : results.stats;
   return new Job(
-    (native, root) => native[name](root, results.shared, at, bigint, throws),
+    (native, root) => native[name](root, results.shared, at, bigint || version, throws),
     (answer) => (answer === false ? undefined : result(answer)),
     watched(given),
   );
@@ -276,13 +286,17 @@ const writeWith = (byDefault, known) => (path, data, options) => {
   const mode = given.mode == null ? undefined : check.mode(given.mode, 'options.mode');
   const atomic = check.flag(given.atomic, 'options.atomic');
   const flush = check.flag(given.flush, 'options.flush');
+  const version = 'ifMatch' in given ? check.version(given.ifMatch, 'options.ifMatch') : undefined;
   // With these nothing is written, or a file without a name.
   if ((flags & (O_PATH | O_TMPFILE)) !== 0) throw invalidValue('options.flag', 'is invalid', given.flag);
   if (atomic && (flags & ~O_EXCL) !== (O_WRONLY | O_CREAT | O_TRUNC)) {
     throw invalidValue('options.atomic', "cannot be true unless 'flag' is 'w' or 'wx'", atomic);
   }
+  if (version !== undefined && (!atomic || (flags & O_EXCL) !== 0)) {
+    throw invalidValue('options.ifMatch', "takes 'atomic', and no 'wx'", given.ifMatch);
+  }
   return new Job(
-    (native, root, watch) => native.writeFile(root, at, written, flags, mode, atomic, flush, watch),
+    (native, root, watch) => native.writeFile(root, at, written, flags, mode, atomic, flush, version, watch),
     undefined,
     watched(given),
   );
@@ -445,12 +459,13 @@ const trees = {
     const existing = force ? REPLACE_FILE : errorOnExist ? REFUSE_FILE : SKIP_FILE;
     const reflink = check.word(given.reflink, 'options.reflink', REFLINKS, 0);
     const reports = !check.flag(given.ignoreVanished, 'options.ignoreVanished');
+    const atomic = check.flag(given.atomic, 'options.atomic');
     const watching = watched(given);
     /** @type {Uint8Array[] | undefined} the ways to what the filter said yes to */
     let only;
     const job = new Job(
       (native, root, watch) =>
-        native.cp(root, from, at, to, recursive, existing, reflink, keep, reports, only, watch),
+        native.cp(root, from, at, to, recursive, existing, reflink, keep, reports, only, atomic, watch),
       undefined,
       watching,
     );

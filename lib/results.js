@@ -84,6 +84,38 @@ function bigStats(answer) {
   };
 }
 
+/** Where in these words is what makes a version: device, inode, size, and the times of both kinds of changes. */
+const OF_VERSION = [0, 1, 7, 12, 13, 14, 15];
+
+/**
+ * The version that a `stat` is of, as a string: what it is made of is nobody's business.
+ *
+ * @param {unknown} answer
+ */
+function versionOf(answer) {
+  const words = integersOf(answer);
+  let text = '';
+  for (let i = 0; i < OF_VERSION.length; i++) {
+    const word = /** @type {bigint} */ (words[/** @type {number} */ (OF_VERSION[i])]);
+    text += (i === 0 ? '' : '-') + word.toString(16);
+  }
+  return text;
+}
+
+/**
+ * The result of `stat` with its version, which comes exact.
+ *
+ * @param {unknown} answer
+ * @param {boolean} bigint
+ */
+function versioned(answer, bigint) {
+  const version = versionOf(answer);
+  const exact = bigStats(answer);
+  if (bigint) return { ...exact, version };
+  const entries = Object.entries(exact).map(([name, value]) => [name, Number(value)]);
+  return { ...Object.fromEntries(entries), version };
+}
+
 /**
  * @param {bigint[]} words
  * @param {number} at
@@ -296,4 +328,4 @@ function batchOf(joined, asBuffers) {
   };
 }
 
-module.exports = { batchOf, bigStats, entries, identity, names, shared, statfs, stats };
+module.exports = { batchOf, bigStats, entries, identity, names, shared, statfs, stats, versioned };

@@ -53,6 +53,8 @@ pub enum Reason {
         /// What the caller wants at the most, in bytes.
         most: u64,
     },
+    /// What is to be replaced is not the version that the caller knows.
+    NotThatVersion,
     /// There is more to do than the caller has time for; nothing was done.
     TakesLong,
 }
@@ -75,6 +77,7 @@ impl Reason {
             Self::SourceChanged => "changed",
             Self::Vanished { .. } => "vanished",
             Self::TooLarge { .. } => "too-large",
+            Self::NotThatVersion => "version",
             Self::TakesLong => "takes-long",
         }
     }
@@ -104,6 +107,7 @@ impl Reason {
             Self::TooLarge { size, most } => {
                 format!("File size ({size}) is greater than {most} bytes").into()
             }
+            Self::NotThatVersion => "the file is not that version".into(),
             Self::TakesLong => "it takes long".into(),
         }
     }

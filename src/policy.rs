@@ -63,6 +63,14 @@ impl Policy {
         }
     }
 
+    /// What holds for the target of a symlink that is to be made: links are followed, and none leads out.
+    pub fn following(self) -> Self {
+        Self {
+            symlinks: Symlinks::Beneath,
+            ..self
+        }
+    }
+
     /// What a caller may write beside names.
     pub fn spelling(self) -> Spelling {
         match self.symlinks {

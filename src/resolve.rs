@@ -556,6 +556,16 @@ impl Root {
         })
     }
 
+    /// What is at `path`, as an `O_PATH` descriptor: links are followed beneath the root under every policy, as by
+    /// other programs. For the target of a link that is to be made.
+    ///
+    /// # Errors
+    /// `EACCES`, outside of the sandbox, if it leads out; `ENOENT` and what else a lookup says.
+    pub fn leads_beneath(&self, path: &[u8]) -> Result<OwnedFd, Failure> {
+        let policy = self.policy.following();
+        self.look_up(policy, path, OFlags::PATH, Mode::empty())
+    }
+
     /// One step within a tree, from a directory that was opened on the way down. A root that is closed
     /// meanwhile ends the work.
     fn step(&self, at: At<'_>, flags: OFlags) -> Result<OwnedFd, Failure> {
@@ -611,11 +621,22 @@ impl Root {
         flags: OFlags,
         mode: Mode,
     ) -> Result<OwnedFd, Failure> {
+        self.look_up(self.policy, path, flags, mode)
+    }
+
+    /// The same under another policy.
+    fn look_up(
+        &self,
+        policy: Policy,
+        path: impl Arg + Copy,
+        flags: OFlags,
+        mode: Mode,
+    ) -> Result<OwnedFd, Failure> {
         let dir = self.fd()?;
         let flags = flags | OFlags::CLOEXEC;
-        let resolve = self.policy.resolve();
+        let resolve = policy.resolve();
         let look_up = |resolve| rustix::fs::openat2(dir, path, flags, mode, resolve);
-        let found = match self.policy.follows() {
+        let found = match policy.follows() {
             false => opened(flags, || look_up(resolve)),
             true => {
                 // A lease that somebody holds says the same as a storm of renames. The path alone can be

@@ -548,6 +548,14 @@ const onTheName = [
   {
     method: 'cp',
     path: 'dest',
+    name: 'in one step',
+    holds: FILE,
+    call: (root, { path, other }) => root.cp(other('source'), path, { atomic: true }),
+    judge: ({ x }) => assertWritten(x, NEW),
+  },
+  {
+    method: 'cp',
+    path: 'dest',
     name: 'of a tree',
     holds: DIRECTORY,
     call: (root, { path, other }) => root.cp(other('forest'), path, { recursive: true }),

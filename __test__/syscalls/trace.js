@@ -296,7 +296,7 @@ function temporary(call, dir, name, state) {
     ({ name: asked, args }) => asked === 'statx' && args[0] === dir && args[1] === '""',
   );
   return (
-    only(THROUGH_PROC, state) ??
+    only([...THROUGH_PROC, 'symlink'], state) ??
     unless(/^"\.openat2-[A-Za-z0-9]{12}"$/.test(name), 'not a temporary name') ??
     unless(isKnown, 'a temporary name where it may have to stay')
   );
@@ -595,7 +595,17 @@ const RULES = {
     const isStep = (isLeaf(name) || isItself || isWay) && isOurs(dir, state) && isStrict;
     const isAbove = name === '".."' && (!fromRoot || (has(flags, 'O_PATH') && isExactly(resolve, UPWARDS)));
     const isOwn = has(flags, 'O_CREAT', 'O_EXCL') || has(flags, 'O_TMPFILE');
-    opens(call, state, isCheck(call, state) ? 'check' : isAbove && has(flags, 'O_PATH') ? 'above' : 'file');
+    // The target of a link that is to be made: links on its way are followed, and none leads out.
+    const targets = { ...state, symlinks: 'beneath', follows: true };
+    const isTarget =
+      state.method === 'symlink' &&
+      fromRoot &&
+      has(flags, 'O_PATH') &&
+      has(resolve, 'RESOLVE_BENEATH') &&
+      !has(resolve, 'RESOLVE_NO_SYMLINKS');
+    const isKnown = isCheck(call, state) || (state.method === 'symlink' && isCheck(call, targets));
+    const policy = isTarget ? targets : state;
+    opens(call, state, isKnown ? 'check' : isAbove && has(flags, 'O_PATH') ? 'above' : 'file');
     state.how.set(String(call.result), {
       isPath: has(flags, 'O_PATH'),
       isChangeable:
@@ -624,14 +634,14 @@ const RULES = {
     if (isAbove) return [...always, ...upwards(call, state, flags, resolve)];
     if (has(resolve, 'RESOLVE_CACHED'))
       return [...always, spelled(given, state), ...ofCache(call, state, asked(call))];
-    if (isCheck(call, state)) return [...always, unless(fromRoot, 'not from the root')];
+    if (isKnown) return [...always, unless(fromRoot, 'not from the root')];
     if (explains(call, state))
       return [...always, unless(fromRoot || isOurs(dir, state), 'not from the root')];
     return [
       ...always,
       unless(fromRoot || isStep, 'not from the root'),
-      spelled(given, state),
-      isStep ? null : ofPolicy(call, state, resolve),
+      spelled(given, policy),
+      isStep ? null : ofPolicy(call, policy, resolve),
       unless(state.method !== 'rm' || isStep || has(flags, 'O_PATH'), 'removed where a mount may be'),
       unless(!has(flags, 'O_PATH') || mayProbe(call, state), 'the place of what is opened for its content'),
       creating(call, state, { name, flags }, isStep),
@@ -692,6 +702,8 @@ const RULES = {
   renameat2(call, state) {
     const [dir, name, newDir, newName, flag] = call.args;
     const flags = state.method === 'exchange' ? ['RENAME_EXCHANGE'] : ['0', 'RENAME_NOREPLACE'];
+    // What is replaced by `writeFile` is looked at under a hidden name.
+    if (state.method === 'writeFile' && text(name)?.startsWith('.openat2-')) flags.push('RENAME_EXCHANGE');
     const slashed = (name) =>
       state.slashed && RENAMES.includes(state.method) && isSlashed(name) ? null : leaf(name);
     return [
@@ -786,8 +798,15 @@ const RULES = {
     ];
   },
 
+  // Conditional writes of one directory, one after the other. Nobody is waited for.
+  flock: ({ args: [fd, how] }, state) => [
+    descriptor(fd, state),
+    only(['writeFile'], state),
+    unless(how === 'LOCK_EX|LOCK_NB', 'it could wait'),
+  ],
+
   // Who asks. Nothing can go wrong with these.
-  geteuid: (_, state) => [only([...CREATES, 'cp', 'move'], state)],
+  geteuid: (_, state) => [only([...CREATES, 'cp', 'move', 'symlink'], state)],
   getresuid: (_, state) => [only(AS_REAL_USER, state)],
   getresgid: (_, state) => [only(AS_REAL_USER, state)],
   setfsgid: actsAs,

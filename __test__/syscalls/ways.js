@@ -66,10 +66,24 @@ const CP_TREES = CP_ABOVE.map(
   (above) => `${CP_FOUND} ${above} fstat ${CP_MADE} statx fstat fcntl ${CP_BELOW} ${CP_DONE} close close`,
 );
 
+// In one step: a hidden name is made where it can go again, and what has it is renamed if it is what was made.
+const CP_SHOWN = 'newfstatat renameat2 newfstatat';
+const CP_FILE_HIDDEN = `newfstatat newfstatat statx fstat ${CP_FILE.replace('close close', 'fcntl close close')} ${CP_SHOWN} close`;
+const CP_TREE_HIDDEN = `newfstatat statx fstat ${CP_MADE} statx fstat fcntl fcntl ${CP_BELOW} ${CP_DONE} close ${CP_SHOWN} close`;
+/** Whether the file system knows RENAME_NOREPLACE is tried in a directory of its own. */
+const CP_TRIED =
+  'statx mkdirat openat2 fstat geteuid statx getdents64( getdents64)? fstat statx statx mkdirat renameat2 unlinkat newfstatat fstat unlinkat close';
+
+// Where the target of a symlink is looked up: behind a directory that stands for its place, and goes again.
+const MARKED = 'statx mkdirat newfstatat openat2 fstat geteuid statx openat2';
+const UNMARKED = 'close close newfstatat unlinkat';
+const REAL = 'openat2 close newfstatat';
+
 // Looked at, written without a name, and given the owner and the permissions of what is there.
 const ATOMIC = {
   new: 'newfstatat openat2 write fcntl close linkat close',
-  over: `openat2 newfstatat openat2 ${SOURCE} close openat2 write fstat( fchown fstat)? ${GIVEN} fsync fcntl close ${REPLACED} close fsync close close`,
+  over: `openat2 newfstatat openat2 ${SOURCE} close openat2 write fstat( fchown fstat)? ${GIVEN} fsync fcntl close ${REPLACED} close close fsync close`,
+  overVersion: `newfstatat newfstatat openat2 ${SOURCE} close openat2 write fstat ${GIVEN} flock fcntl close fstat statx linkat newfstatat renameat2 newfstatat unlinkat close close`,
 };
 
 /**
@@ -194,6 +208,30 @@ const WAYS = {
     ['below', (root) => root.symlink('../any/where', 'a/b/new'), 'openat2 symlinkat close'],
     ['there already', (root) => root.symlink('/', 'a/b/c/tofile'), 'openat2 symlinkat close'],
     ['with a slash behind it', (root) => root.symlink('/', 'new/'), 'newfstatat'],
+    [
+      'that leads beneath',
+      (root) => root.symlink('a/b', 'new', { beneath: true }),
+      'openat2 close symlinkat',
+    ],
+    [
+      'that leads beneath from below',
+      (root) => root.symlink('../../file', 'a/b/new', { beneath: true }),
+      `openat2 ${MARKED} openat2 close ${UNMARKED} symlinkat close`,
+      `openat2 ${REAL} openat2 newfstatat close ${MARKED} openat2 close ${UNMARKED} symlinkat close`,
+    ],
+    [
+      'that leads out',
+      (root) => root.symlink('../../../x', 'a/b/new', { beneath: true }),
+      `openat2 ${MARKED} openat2 openat2 close openat2 ${UNMARKED} close`,
+      `openat2 ${REAL} openat2 newfstatat close ${MARKED} openat2 openat2 close openat2 ${UNMARKED} close`,
+    ],
+    [
+      'that leads to nothing',
+      (root) => root.symlink('no/thing', 'a/new', { beneath: true }),
+      `openat2 ${MARKED} openat2 openat2 openat2 readlinkat close ${UNMARKED} symlinkat close`,
+      `openat2 ${REAL} ${MARKED} openat2 openat2 openat2 readlinkat close ${UNMARKED} symlinkat close`,
+    ],
+    ['that is absolute', (root) => root.symlink('/a', 'new', { beneath: true }), ''],
   ],
   chmod: [
     ['in the root', (root) => root.chmod('file', 0o600), 'openat2 fchmodat2 close'],
@@ -329,6 +367,7 @@ const WAYS = {
     ['nothing there', (root) => root.stat('new', { throwIfNoEntry: false }), 'newfstatat'],
     // Where links are followed, each is read: the last one is more than the kernel follows.
     ['a loop', prepared(linked('link'), (root) => root.stat('link')), 'newfstatat', `newfstatat ${LOOP}`],
+    ['its version', (root) => root.stat('file', { version: true }), 'newfstatat'],
   ],
   lstat: [
     ['in the root', (root) => root.lstat('file'), 'newfstatat'],
@@ -470,6 +509,19 @@ const WAYS = {
       (root) => root.writeFile('file', 'content', { atomic: true, flag: 'wx' }),
       'newfstatat',
     ],
+    [
+      'over a version',
+      ofRoot((root) => {
+        const { version } = root.lstat('file', { version: true });
+        root.writeFile('file', 'new', { atomic: true, ifMatch: version });
+      }),
+      ATOMIC.overVersion,
+    ],
+    [
+      'over another version',
+      (root) => root.writeFile('file', 'content', { atomic: true, ifMatch: '1-2-3-4-5-6-7' }),
+      'newfstatat',
+    ],
     ['a directory', (root) => root.writeFile('a', 'content'), 'openat2'],
     // Where links are followed, what they name is made, or it is said at once why it cannot be.
     [
@@ -533,6 +585,27 @@ const WAYS = {
       'between two roots',
       between((root, _dir, _Root, to) => root.cp('tree', 'b/new', { recursive: true, to })),
       CP_TREES[1],
+    ],
+    ['a file in one step', (root) => root.cp('file', 'new', { atomic: true }), CP_FILE_HIDDEN],
+    [
+      'over another in one step',
+      (root) => root.cp('file', 'a/b/c/other', { atomic: true }),
+      `${CP_FILE_HIDDEN.replace('newfstatat', 'newfstatat openat2')} close`,
+    ],
+    [
+      'a tree in one step',
+      (root) => root.cp('tree', 'a/new', { recursive: true, atomic: true }),
+      `${CP_FOUND} ${CP_ABOVE[0]} fstat ${CP_TREE_HIDDEN} close`,
+    ],
+    [
+      'a tree in one step, if nothing is there',
+      (root) => root.cp('tree', 'new', { recursive: true, atomic: true, force: false }),
+      `newfstatat openat2 fstat fstat fstat fstat newfstatat ${CP_TRIED} ${CP_TREE_HIDDEN}`,
+    ],
+    [
+      'there already, in one step',
+      (root) => root.cp('file', 'other', { atomic: true, force: false, errorOnExist: true }),
+      'newfstatat newfstatat',
     ],
     [
       'there already',

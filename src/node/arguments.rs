@@ -11,6 +11,7 @@ use super::{Native, State};
 use crate::error;
 use crate::memory::with_room;
 use crate::ops::metadata::Nanoseconds;
+use crate::ops::version::Version;
 use crate::path::{LONGEST_SPELLING, UserPath};
 use crate::policy::{Allowed, Policy, Symlinks};
 use crate::resolve::Root;
@@ -134,6 +135,23 @@ impl<'a, 's> Arguments<'a, 's> {
             name.ok_or(NONSENSE.into())
         };
         list.into_iter().map(name).collect::<Checked<_>>().map(Some)
+    }
+
+    /// The version of a file, if one is passed.
+    pub fn version(&self, index: usize) -> Checked<Option<Version>> {
+        if self.passed(index).is_none() {
+            return Ok(None);
+        }
+        let bytes = self.bytes(index)?;
+        let (chunks, rest) = bytes.as_chunks();
+        let words: Vec<u64> = chunks
+            .iter()
+            .map(|&word| u64::from_ne_bytes(word))
+            .collect();
+        match (<[u64; 7]>::try_from(words), rest) {
+            (Ok(words), []) => Ok(Some(Version::of_words(words))),
+            _ => Err(NONSENSE.into()),
+        }
     }
 
     /// A boolean.

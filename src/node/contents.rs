@@ -110,8 +110,9 @@ fn write_file(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         mode: args.mode_if_any(4)?,
         atomic: args.flag(5)?,
         flush: args.flag(6)?,
+        version: args.version(7)?,
     };
-    let watch = args.watch(7)?;
+    let watch = args.watch(8)?;
     let execution = match data.len() as u64 > SHORT {
         true => Execution::Thread(Arc::clone(&watch)),
         false => Execution::Pool,

@@ -67,8 +67,10 @@ fn link(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 }
 
 fn symlink(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
-    let (target, new) = (args.path(1)?, args.path(2)?);
-    Ok(pool(move |root: &Root| entry::symlink(root, &target, &new)))
+    let (target, new, beneath) = (args.path(1)?, args.path(2)?, args.flag(3)?);
+    Ok(pool(move |root: &Root| {
+        entry::symlink(root, &target, &new, beneath)
+    }))
 }
 
 fn readlink(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {

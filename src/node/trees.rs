@@ -81,8 +81,9 @@ fn cp(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         keep: keep(args.number(7)?),
         report_vanished: args.flag(8)?,
         only: args.names(9)?.map(|names| names.into_iter().collect()),
+        atomic: args.flag(10)?,
     };
-    let watch = args.watch(10)?;
+    let watch = args.watch(11)?;
     Ok(run(
         execution(options.recursive, &watch),
         move |root: &Root, _| {

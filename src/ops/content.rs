@@ -4,16 +4,18 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use crate::at::At;
 use crate::error::{Call, Error, Failure, Reason, Result};
-use crate::ops::draft::{Draft, Taken};
+use crate::ops::draft::{Draft, Named, Taken};
 use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::{Presence, Target};
-use crate::path::UserPath;
+use crate::ops::version::Version;
+use crate::path::{Leaf, UserPath};
 use crate::resolve::{Content, Entry, Place, Root};
-use crate::retry::on_intr;
+use crate::retry::{Cause, on_intr, with_backoff};
 use crate::watch::Watch;
 
 /// What `readFile` reads at the most unless told otherwise, in bytes: as Node.
@@ -220,6 +222,8 @@ pub struct WriteOptions {
     pub atomic: bool,
     /// Whether it is on the disk when this is done.
     pub flush: bool,
+    /// What the file has to be that a new one takes the place of.
+    pub version: Option<Version>,
 }
 
 impl WriteOptions {
@@ -239,10 +243,24 @@ pub fn write_file(
     options: WriteOptions,
     watch: &Watch,
 ) -> Result<()> {
-    Call::on("open", place.path).run(|| match options.atomic {
-        true => replace_file(place, data, options, watch),
+    let mut kept = None;
+    let done = Call::on("open", place.path).run(|| match options.atomic {
+        true => {
+            let entry = replaced(place, options)?;
+            let replacement = Replacement::begin(place.root, entry, options)?;
+            write_all(replacement.fd(), data, watch)?;
+            replacement.finish(&mut kept)
+        }
         false => write_in_place(place, data, options, watch),
-    })
+    });
+    done.map_err(|error| naming(error, place.path, kept))
+}
+
+/// The error of a write that could not give a file its name again, which is called `kept` now.
+fn naming(error: Error, path: &UserPath, kept: Option<Leaf<'static>>) -> Error {
+    let hidden = kept.and_then(|leaf| path.beside(&leaf).ok());
+    let entries = hidden.iter().map(|path| path.as_bytes().to_vec()).collect();
+    Error { entries, ..error }
 }
 
 fn write_in_place(
@@ -267,87 +285,131 @@ fn write_in_place(
     })
 }
 
-/// Old or new, never a part: a new file is written without a name, and gets that of the old one.
-fn replace_file(
-    place: Place<'_>,
-    data: &[u8],
-    options: WriteOptions,
-    watch: &Watch,
-) -> Result<(), Failure> {
+/// The name that a new file is to get, in place of what has it.
+fn replaced(place: Place<'_>, options: WriteOptions) -> Result<Entry<'_, '_>, Failure> {
     let is_new = options.presence() == Presence::New;
     let unnamed = if is_new { Errno::EXIST } else { Errno::ISDIR };
     let entry = place.root.for_change()?.entry(place.path, unnamed)?;
-    if entry.wants_directory() {
-        return Err(Errno::ISDIR.into());
+    match entry.wants_directory() {
+        true => Err(Errno::ISDIR.into()),
+        false => Ok(entry),
     }
-    let old = match entry.at().lstat() {
-        Ok(_) if is_new => return Err(Errno::EXIST.into()),
-        Ok(old) if FileType::from_raw_mode(old.st_mode) == FileType::Directory => {
-            return Err(Errno::ISDIR.into());
-        }
-        Ok(old) => Some(old),
-        Err(Errno::NOENT) => None,
-        Err(errno) => return Err(errno.into()),
-    };
-    // The name is on the disk when the directory is. Opened now, so that nothing has changed if it may
-    // not be.
-    let directory = match options.flush {
-        true => Some(place.root.directory_of(entry.at())?),
-        false => None,
-    };
-    let old = match old.map(|old| FileType::from_raw_mode(old.st_mode)) {
-        Some(FileType::RegularFile) => Old::of(place.root, &entry)?,
-        _ => None,
-    };
-    // What replaces a file gets its owner, so that it is narrow until then.
-    let (mode, finished) = match (old, options.mode) {
-        (None, _) => (options.new_mode(), None),
-        (Some(old), Some(mode)) => (
-            mode & Mode::RWXU,
-            Some((old, made_with(place.root, &entry, mode)?)),
-        ),
-        (Some(old), None) => {
-            let permissions = old.permissions.clone();
-            (
-                permissions.narrow(),
-                Some((old, (permissions, Mode::empty()))),
-            )
-        }
-    };
-    let draft = Draft::new(place.root, entry.at(), mode)?;
-    write_all(draft.fd(), data, watch)?;
-    if let Some((old, (permissions, more))) = finished {
-        let now = take_owner(draft.fd(), &old.stat)?;
-        match now.st_gid == old.stat.st_gid || options.mode.is_some() {
-            true => permissions.apply(draft.fd(), more)?,
-            false => permissions.of_another_group().apply(draft.fd(), more)?,
-        }
-    }
-    if options.flush {
-        flush(draft.fd())?;
-    }
-    let taken = match is_new {
-        true => Taken::Refuse,
-        false => Taken::Replace,
-    };
-    let published = draft.publish(taken);
-    published.map_err(|errno| match errno {
-        Errno::EXIST | Errno::ISDIR => errno.into(),
-        _ => Failure::from(errno).at("rename"),
-    })?;
-    if let Some(directory) = directory {
-        on_intr(|| rustix::fs::fsync(&directory))?;
-    }
-    Ok(())
 }
 
-/// What a file has that is made beside `entry` with `mode`: what the umask, or a default ACL, leaves of that.
-fn made_with(
-    root: &Root,
-    entry: &Entry<'_, '_>,
-    mode: Mode,
-) -> Result<(Permissions, Mode), Failure> {
-    let model = Draft::new(root, entry.at(), mode)?;
+/// Old or new, never a part: a new file is written without a name, and gets that of the old one.
+struct Replacement<N: Named> {
+    draft: Draft<N>,
+    /// The directory that the name is in, if that is to be on the disk.
+    directory: Option<OwnedFd>,
+    /// The same directory, which other conditional writes lock too.
+    lock: Option<OwnedFd>,
+    /// What it replaces, and what it is to have in the end.
+    finished: Option<(Old, (Permissions, Mode))>,
+    options: WriteOptions,
+}
+
+impl<N: Named> Replacement<N> {
+    fn begin(root: &Root, named: N, options: WriteOptions) -> Result<Self, Failure> {
+        let at = named.at();
+        let old = match at.lstat() {
+            Ok(_) if options.presence() == Presence::New => return Err(Errno::EXIST.into()),
+            Ok(old) if FileType::from_raw_mode(old.st_mode) == FileType::Directory => {
+                return Err(Errno::ISDIR.into());
+            }
+            Ok(old) => Some(old),
+            Err(Errno::NOENT) => None,
+            Err(errno) => return Err(errno.into()),
+        };
+        if let Some(version) = options.version
+            && !old.is_some_and(|old| version.is(&old))
+        {
+            return Err(Failure::because(Errno::STALE, Reason::NotThatVersion));
+        }
+        // The name is on the disk when the directory is. Opened now, so that nothing has changed if it may
+        // not be.
+        let directory = match options.flush {
+            true => Some(root.directory_of(at)?),
+            false => None,
+        };
+        // One that may not be read is not locked.
+        let lock = options.version.and_then(|_| root.directory_of(at).ok());
+        let old = match old.map(|old| FileType::from_raw_mode(old.st_mode)) {
+            Some(FileType::RegularFile) => Old::of(root, at)?,
+            _ => None,
+        };
+        // What replaces a file gets its owner, so that it is narrow until then.
+        let (mode, finished) = match (old, options.mode) {
+            (None, _) => (options.new_mode(), None),
+            (Some(old), Some(mode)) => {
+                let made = made_with(root, at, mode)?;
+                (mode & Mode::RWXU, Some((old, made)))
+            }
+            (Some(old), None) => {
+                let permissions = old.permissions.clone();
+                let narrow = permissions.narrow();
+                (narrow, Some((old, (permissions, Mode::empty()))))
+            }
+        };
+        Ok(Self {
+            draft: Draft::new(root, named, mode)?,
+            directory,
+            lock,
+            finished,
+            options,
+        })
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.draft.fd()
+    }
+
+    /// Gives it its name. `kept`: see [`Draft::publish_over`].
+    fn finish(self, kept: &mut Option<Leaf<'static>>) -> Result<(), Failure> {
+        let Self {
+            draft,
+            directory,
+            lock,
+            finished,
+            options,
+        } = self;
+        if let Some((old, (permissions, more))) = finished {
+            let now = take_owner(draft.fd(), &old.stat)?;
+            match now.st_gid == old.stat.st_gid || options.mode.is_some() {
+                true => permissions.apply(draft.fd(), more)?,
+                false => permissions.of_another_group().apply(draft.fd(), more)?,
+            }
+        }
+        if options.flush {
+            flush(draft.fd())?;
+        }
+        let taken = match options.presence() {
+            Presence::New => Taken::Refuse,
+            _ => Taken::Replace,
+        };
+        match options.version {
+            Some(version) => {
+                // Two conditional writes never meet. Whoever holds the lock for long is not waited for.
+                if let Some(lock) = &lock {
+                    let lock = || rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive);
+                    let _ = with_backoff(|errno| errno == Errno::AGAIN, || Cause::Lease, lock);
+                }
+                draft.publish_over(&version, kept)?;
+            }
+            None => draft.publish(taken).map_err(|errno| match errno {
+                Errno::EXIST | Errno::ISDIR => errno.into(),
+                _ => Failure::from(errno).at("rename"),
+            })?,
+        }
+        if let Some(directory) = directory {
+            on_intr(|| rustix::fs::fsync(&directory))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a file has that is made beside `at` with `mode`: what the umask, or a default ACL, leaves of that.
+fn made_with(root: &Root, at: At<'_>, mode: Mode) -> Result<(Permissions, Mode), Failure> {
+    let model = Draft::new(root, at, mode)?;
     let stat = rustix::fs::fstat(model.fd())?;
     let special = Mode::from_raw_mode(stat.st_mode & 0o7000);
     Ok((Permissions::of(model.fd(), &stat)?, special))
@@ -360,14 +422,14 @@ struct Old {
 }
 
 impl Old {
-    /// The file `entry`, which may be unreadable; `None` if it is gone by now.
-    fn of(root: &Root, entry: &Entry<'_, '_>) -> Result<Option<Self>, Failure> {
-        if let Ok(content) = root.content_at(entry.at()) {
+    /// The file called `at`, which may be unreadable; `None` if it is gone by now.
+    fn of(root: &Root, at: At<'_>) -> Result<Option<Self>, Failure> {
+        if let Ok(content) = root.content_at(at) {
             let stat = *content.stat();
             let permissions = Permissions::of(content.fd(), &stat)?;
             return Ok(Some(Self { stat, permissions }));
         }
-        let handle = match root.handle_at(entry.at()) {
+        let handle = match root.handle_at(at) {
             Err(failure) if matches!(failure.errno, Errno::NOENT | Errno::LOOP) => return Ok(None),
             handle => handle?,
         };

@@ -3,13 +3,15 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use crate::at::{At, random_characters};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Reason, Result};
+use crate::ops::target::is_same_file;
+use crate::ops::version::Version;
 use crate::path::Leaf;
-use crate::resolve::Root;
+use crate::resolve::{Entry, Root};
 use crate::retry::TRIES;
 use crate::sys;
 
@@ -22,24 +24,43 @@ pub enum Taken {
     Refuse,
 }
 
+/// What says the name that something is to get.
+pub trait Named {
+    /// The name.
+    fn at(&self) -> At<'_>;
+}
+
+impl Named for At<'_> {
+    fn at(&self) -> At<'_> {
+        *self
+    }
+}
+
+impl Named for Entry<'_, '_> {
+    fn at(&self) -> At<'_> {
+        self.at()
+    }
+}
+
 /// A file beside the name that it is to get.
-pub struct Draft<'a> {
+pub struct Draft<N: Named> {
     /// Closed before the name is removed: some file systems (of libfuse) rename a file that is open then.
     fd: OwnedFd,
-    name: Name<'a>,
+    name: Name<N>,
 }
 
 /// The name that a draft is to get.
-struct Name<'a> {
-    at: At<'a>,
+struct Name<N: Named> {
+    named: N,
     /// The name that it has meanwhile, where the file system has no files without names.
     temporary: Option<Leaf<'static>>,
 }
 
-impl<'a> Draft<'a> {
-    /// An empty file in a tree of `root` that is to be `at`. It has `mode` from the start: where it is to
+impl<N: Named> Draft<N> {
+    /// An empty file in a tree of `root` that is to be `named` so. It has `mode` from the start: where it is to
     /// have another in the end, one that gives nobody more than that.
-    pub fn new(root: &Root, at: At<'a>, mode: Mode) -> Result<Self, Failure> {
+    pub fn new(root: &Root, named: N, mode: Mode) -> Result<Self, Failure> {
+        let at = named.at();
         match root.create_unnamed_at(at, mode) {
             // What file systems and kernels without O_TMPFILE say: open(2).
             Err(Failure {
@@ -48,14 +69,14 @@ impl<'a> Draft<'a> {
             }) => {}
             created => {
                 let temporary = None;
-                let name = Name { at, temporary };
+                let name = Name { named, temporary };
                 return created.map(|fd| Self { fd, name });
             }
         }
         let create = |at: At<'_>| root.create_at(at, OFlags::WRONLY, mode);
         let (fd, leaf) = with_temporary_name(at, create)?;
         let temporary = Some(leaf);
-        let name = Name { at, temporary };
+        let name = Name { named, temporary };
         Ok(Self { fd, name })
     }
 
@@ -69,34 +90,116 @@ impl<'a> Draft<'a> {
         // A file system may say only at the end that what was written does not fit.
         sys::close(rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)?)?;
         let name = &mut self.name;
+        let at = name.named.at();
         if name.temporary.is_none() {
-            match name.at.link_open_file(self.fd.as_fd()) {
+            match at.link_open_file(self.fd.as_fd()) {
                 Err(Errno::EXIST) if taken == Taken::Replace => {}
                 done => return done,
             }
             let link = |at: At<'_>| at.link_open_file(self.fd.as_fd());
-            name.temporary = Some(with_temporary_name(name.at, link)?.1);
+            name.temporary = Some(with_temporary_name(at, link)?.1);
         }
         let Some(leaf) = &name.temporary else {
             return Ok(());
         };
-        let temporary = name.at.beside(leaf);
+        let temporary = at.beside(leaf);
         match taken {
-            Taken::Replace => temporary.rename(name.at, rustix::fs::RenameFlags::empty())?,
+            Taken::Replace => temporary.rename(at, RenameFlags::empty())?,
             // Not by RENAME_NOREPLACE, which the file systems that come here seldom know. The
             // temporary name goes when this is dropped.
-            Taken::Refuse => return temporary.link(name.at),
+            Taken::Refuse => return temporary.link(at),
         }
         name.temporary = None;
         Ok(())
     }
 }
 
-impl Drop for Name<'_> {
+impl<N: Named> Draft<N> {
+    /// Gives it its name in place of the file that has it, if that is `version`; else all stays as it is, for
+    /// [`Reason::NotThatVersion`]. `kept`: the hidden name of a file that could not be given its own again.
+    ///
+    /// The kernel has no rename with a condition. The file is compared, exchanged with this one, and compared again
+    /// under its hidden name: another one that came in between is given the name again.
+    pub fn publish_over(
+        mut self,
+        version: &Version,
+        kept: &mut Option<Leaf<'static>>,
+    ) -> Result<(), Failure> {
+        sys::close(rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)?)?;
+        let ours = rustix::fs::fstat(&self.fd)?;
+        if self.name.temporary.is_none() {
+            let link = |at: At<'_>| at.link_open_file(self.fd.as_fd());
+            let leaf = with_temporary_name(self.name.named.at(), link)?.1;
+            self.name.temporary = Some(leaf);
+        }
+        let is_version = |stat: rustix::io::Result<Stat>| match stat {
+            Err(Errno::NOENT) => Err(not_that_version()),
+            stat if version.is(&stat?) => Ok(()),
+            _ => Err(not_that_version()),
+        };
+        is_version(self.name.named.at().lstat())?;
+        // From here on, what has the hidden name may be somebody's: it is not removed unseen.
+        let Some(leaf) = self.name.temporary.take() else {
+            return Err(not_that_version());
+        };
+        let at = self.name.named.at();
+        let temporary = at.beside(&leaf);
+        if let Err(errno) = temporary.rename(at, RenameFlags::EXCHANGE) {
+            let _ = temporary.unlink();
+            return Err(match errno {
+                Errno::NOENT => not_that_version(),
+                _ => Failure::from(errno).at("rename"),
+            });
+        }
+        let came = temporary.lstat();
+        if came.is_ok_and(|came| version.is_renamed(&came)) {
+            return Ok(temporary.unlink()?);
+        }
+        if give_back(at, temporary, came, &ours).is_err() {
+            *kept = Some(leaf);
+        }
+        Err(not_that_version())
+    }
+}
+
+/// Gives the file `came`, which is `temporary`, the name `at` again, and removes what has it: `ours`. Where that was
+/// replaced meanwhile, what came last gets the name.
+fn give_back(
+    at: At<'_>,
+    temporary: At<'_>,
+    came: rustix::io::Result<Stat>,
+    ours: &Stat,
+) -> rustix::io::Result<()> {
+    let mut came = came?;
+    let mut there = *ours;
+    for _ in 0..TRIES {
+        match temporary.rename(at, RenameFlags::EXCHANGE) {
+            // Somebody removed it: nothing is lost but what this call wrote.
+            Err(Errno::NOENT) => match temporary.rename(at, RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => continue,
+                done => return done,
+            },
+            exchanged => exchanged?,
+        }
+        let out = temporary.lstat()?;
+        if is_same_file(&out, &there) {
+            return temporary.unlink();
+        }
+        (there, came) = (came, out);
+    }
+    let _ = came;
+    Err(Errno::BUSY)
+}
+
+fn not_that_version() -> Failure {
+    Failure::because(Errno::STALE, Reason::NotThatVersion)
+}
+
+impl<N: Named> Drop for Name<N> {
     fn drop(&mut self) {
         if let Some(leaf) = &self.temporary {
             // Nothing can be done where it cannot be removed, and the error that led here is told.
-            let _ = self.at.beside(leaf).unlink();
+            let _ = self.named.at().beside(leaf).unlink();
         }
     }
 }

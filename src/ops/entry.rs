@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use crate::at::{self, random_characters};
 use crate::error::{Call, Failure, Result};
+use crate::ops::beneath::leads_beneath;
 use crate::path::{RelPath, UserPath};
 use crate::resolve::{Entry, Found, NoEntry, Place, Root};
 use crate::retry::{TRIES, rest};
@@ -234,8 +235,8 @@ pub fn link(old: Place<'_>, new: Place<'_>) -> Result<()> {
     })
 }
 
-/// symlink(2): `target` is stored as it is, whatever it points to.
-pub fn symlink(root: &Root, target: &UserPath, new: &UserPath) -> Result<()> {
+/// symlink(2): `target` is stored as it is; it may point anywhere, unless it is to lead `beneath` the root.
+pub fn symlink(root: &Root, target: &UserPath, new: &UserPath, beneath: bool) -> Result<()> {
     Call::between("symlink", target, new).run(|| {
         root.for_change()?;
         if target.as_bytes().is_empty() {
@@ -244,6 +245,9 @@ pub fn symlink(root: &Root, target: &UserPath, new: &UserPath) -> Result<()> {
         let entry = root.entry(new, Errno::EXIST)?;
         if entry.wants_directory() {
             return Err(trailing_slash_refused(&entry));
+        }
+        if beneath {
+            leads_beneath(root, new, entry.at(), target.as_bytes())?;
         }
         Ok(entry.at().symlink(target.as_verbatim())?)
     })

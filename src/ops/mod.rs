@@ -2,6 +2,7 @@
 //! [`Entry`](crate::resolve::Entry) or an open descriptor from the root, and acts on that.
 
 pub mod attributes;
+pub mod beneath;
 pub mod content;
 pub mod copy;
 pub mod directory;
@@ -13,3 +14,4 @@ pub mod permissions;
 pub mod realpath;
 pub mod target;
 pub mod tree;
+pub mod version;

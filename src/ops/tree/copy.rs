@@ -13,11 +13,12 @@ use rustix::fs::{FileType, Mode, Stat};
 use rustix::io::Errno;
 
 use crate::at::At;
-use crate::error::{Call, Failure, MOST_ENTRIES, Reason, Result};
+use crate::error::{Call, Error, Failure, MOST_ENTRIES, Reason, Result};
 use crate::ops::copy::Reflink;
 use crate::ops::tree::copy_entry::{self, EntryCopier, Existing, Keep, Original, kind_of};
 use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
 use crate::ops::tree::record::{Listed, Record, State};
+use crate::ops::tree::staged::{Publishing, can_be_published, copy_and_publish};
 use crate::ops::tree::walk::{Down, Found, Stopped, Visitor, Walk, joined};
 use crate::path::Leaf;
 use crate::resolve::{Entry, Place, Root, handle_above};
@@ -39,6 +40,8 @@ pub struct CopyTreeOptions {
     pub report_vanished: bool,
     /// The ways from the top to what is copied, that of the top being empty; `None`: to everything.
     pub only: Option<HashSet<Vec<u8>>>,
+    /// Whether the copy gets its name when it is complete.
+    pub atomic: bool,
 }
 
 /// Copies what is at `from` to `to`. Links are copied as links.
@@ -54,6 +57,20 @@ pub fn copy_tree(
     let source = Source::find(from).map_err(failed)?;
     if is_left_out(options, b"") {
         return Ok(());
+    }
+    if options.atomic {
+        let mut left = Vec::new();
+        let copied = copy_staged(source, from, to, options, watch, &mut left);
+        return copied.map_err(|stopped| {
+            let error = stopped.into_error(&call);
+            match left.is_empty() {
+                true => error,
+                false => Error {
+                    entries: left,
+                    ..error
+                },
+            }
+        });
     }
     let destination = Destination::find(to).map_err(failed)?;
     if let Source::Directory(listing) = &source {
@@ -80,6 +97,72 @@ pub fn copy_tree(
         },
     };
     copied.map_err(|stopped| stopped.into_error(&call))
+}
+
+/// The same beside `to`, under a hidden name until all of it is there. `left`: the paths of what a failure leaves.
+fn copy_staged(
+    source: Source<'_, '_>,
+    from: Place<'_>,
+    to: Place<'_>,
+    options: &CopyTreeOptions,
+    watch: &Watch,
+    left: &mut Vec<Vec<u8>>,
+) -> Result<(), Stopped> {
+    let at_top = |failure: Failure| Stopped::at_top(failure);
+    let new = to.root.entry(to.path, Errno::BUSY).map_err(at_top)?;
+    let is_directory = matches!(source, Source::Directory(_));
+    if new.wants_directory() && !is_directory {
+        return Err(Stopped::at_top(Errno::NOTDIR));
+    }
+    if is_directory && !options.recursive {
+        return Err(Stopped::at_top(Errno::ISDIR));
+    }
+    if let Source::Directory(listing) = &source {
+        not_into_itself(listing.as_fd(), from.root, new.at().parts().0).map_err(at_top)?;
+    }
+    let id = source.id().map_err(Stopped::at_top)?;
+    let replace = options.existing == Existing::Replace;
+    let can_be = can_be_published(to, &new, &source, id, replace, left);
+    let stays =
+        |failure: &Failure| failure.errno == Errno::EXIST && options.existing == Existing::Skip;
+    match can_be {
+        Err(failure) if stays(&failure) => return Ok(()),
+        Err(failure) if failure.errno == Errno::INVAL && is_same(&new, id) => {
+            let reason = match is_directory {
+                true => Reason::IntoItself,
+                false => Reason::SameFile,
+            };
+            return Err(at_top(Failure::because(Errno::INVAL, reason)));
+        }
+        can_be => can_be.map_err(at_top)?,
+    }
+    let record = Arc::new(Record::staged());
+    let job = Job {
+        from: from.root,
+        to: to.root,
+        options,
+        record: &record,
+        watch,
+    };
+    let publishing = Publishing {
+        replace,
+        flush: false,
+    };
+    // What is at the name is looked at by what was asked of it: no slash goes to the kernel.
+    let at = new.at().as_directory(false);
+    let may_be = || Ok(watch.check()?);
+    match copy_and_publish(job, source, to, at, publishing, may_be, left) {
+        // Somebody else was faster.
+        Err(stopped) if stays(&stopped.failure) && stopped.way.is_empty() && !at.is_gone() => {
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Whether `new` is `id` itself.
+fn is_same(new: &Entry<'_, '_>, id: Id) -> bool {
+    new.at().lstat().is_ok_and(|stat| Id::from(&stat) == id)
 }
 
 /// Refuses a copy of the directory `source` into `dest`, if that is it, or beneath it.
@@ -470,6 +553,11 @@ impl Visitor for Copy<'_> {
         };
         // As `cp -x`. What is mounted there is not even looked at, so that it has a mode of its own.
         match At::new(above, &leaf).mkdir(Mode::from_raw_mode(0o755)) {
+            // It is removed with a copy that cannot be shown.
+            Ok(()) if self.copier.record.is_staged => {
+                let made = At::new(above, &leaf).lstat()?;
+                Ok(self.copier.record.made(Id::from(&made))?)
+            }
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(errno) => Err(errno.into()),
         }

@@ -403,7 +403,7 @@ impl<'a> EntryCopier<'a> {
                 // Another copy to the same place may have found it, as this finds what is there. Elsewhere than
                 // on a local file system it may as well be older than this copy.
                 let is_shared = || {
-                    let may_be = !self.record.is_of_move && is_local(made.as_fd());
+                    let may_be = !self.record.is_staged && is_local(made.as_fd());
                     Ok::<_, Errno>(may_be && dest.is_in_own_directory()?)
                 };
                 if !directory::is_empty(made.as_fd())? && !is_shared()? {
@@ -424,8 +424,8 @@ impl<'a> EntryCopier<'a> {
                 }
                 Ok((made, Some(Original::of(source, &stat)?)))
             }
-            // All of the copy of a move is new: these are two names that the file system takes for one.
-            Err(Errno::EXIST) if self.record.is_of_move => Err(Errno::EXIST.into()),
+            // All of a hidden copy is new: these are two names that the file system takes for one.
+            Err(Errno::EXIST) if self.record.is_staged => Err(Errno::EXIST.into()),
             Err(Errno::EXIST) => match self.to.directory_at(dest) {
                 // A symlink, too, is no directory to copy into.
                 Err(failure) if failure.errno == Errno::LOOP => Err(Errno::NOTDIR.into()),

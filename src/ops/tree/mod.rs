@@ -10,4 +10,5 @@ pub mod relocate;
 pub mod remove;
 pub mod remove_recorded;
 pub mod second;
+pub mod staged;
 pub mod walk;

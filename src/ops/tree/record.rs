@@ -28,7 +28,7 @@ pub struct Record {
     hasher: RandomState,
     /// The directories that are never a source: those that were made, and the one that they are made in.
     closed: Mutex<HashSet<Id>>,
-    /// For a `move`: eight bytes for each entry that was copied, and for each that was made.
+    /// Eight bytes for each entry that was copied by a `move`, and for each that was made under a hidden name.
     copied: Mutex<HashSet<u64>>,
     made: Mutex<HashSet<u64>>,
     /// What each file with several names was when it was copied, or after a name of it was removed.
@@ -37,6 +37,8 @@ pub struct Record {
     held: Mutex<Option<OwnedFd>>,
     /// Whether this is the copy of a `move`.
     pub is_of_move: bool,
+    /// Whether the copy is made under a hidden name: what was made is removed if it cannot be shown.
+    pub is_staged: bool,
 }
 
 /// What a file, symlink or FIFO was, as a record knows it.
@@ -176,6 +178,14 @@ impl Record {
     pub fn of_move() -> Self {
         Self {
             is_of_move: true,
+            ..Self::staged()
+        }
+    }
+
+    /// The record of a copy that is made under a hidden name.
+    pub fn staged() -> Self {
+        Self {
+            is_staged: true,
             ..Self::default()
         }
     }
@@ -252,9 +262,9 @@ impl Record {
         }
     }
 
-    /// Keeps the top of a copy open, if it is that of a `move`.
+    /// Keeps the top of a copy open, if it has a hidden name.
     pub fn hold(&self, top: BorrowedFd<'_>) -> Result<()> {
-        if self.is_of_move {
+        if self.is_staged {
             let held = rustix::io::fcntl_dupfd_cloexec(top, 0)?;
             lock(&self.held).get_or_insert(held);
         }
@@ -268,7 +278,7 @@ impl Record {
 
     /// What `id` is was made.
     pub fn made(&self, id: Id) -> Result<()> {
-        match self.is_of_move {
+        match self.is_staged {
             true => insert(&self.made, self.hasher.hash_one(id)),
             false => Ok(()),
         }

@@ -1,25 +1,25 @@
 //! `move`: a rename, and where the kernel cannot rename, a copy that gets its name when it is complete.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use rustix::fs::{FileType, Mode, RenameFlags};
+use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::copy::Reflink;
-use crate::ops::directory;
-use crate::ops::draft::{Draft, temporary_name, with_temporary_name};
+use crate::ops::draft::with_temporary_name;
 use crate::ops::entry;
 use crate::ops::tree::copy::{CopyTreeOptions, Job, Source, not_into_itself, source_changed};
-use crate::ops::tree::copy_entry::{Existing, Keep, kind_of};
+use crate::ops::tree::copy_entry::{Existing, Keep};
 use crate::ops::tree::levels::Id;
 use crate::ops::tree::record::Record;
 use crate::ops::tree::remove_recorded::{Guard, remove_recorded};
+use crate::ops::tree::staged::{Publishing, can_be_published, copy_and_publish};
 use crate::ops::tree::walk::Stopped;
 use crate::path::{Leaf, UserPath};
-use crate::resolve::{Entry, Moment, Place, Root};
+use crate::resolve::{Place, Root};
 use crate::watch::Watch;
 
 /// How something is moved.
@@ -101,8 +101,6 @@ fn copy_across(
     can_be_published(to, &new, &source, id, options.overwrite, left).map_err(at_top)?;
 
     let record = Arc::new(Record::of_move());
-    let leaf = temporary_name(new.at()).map_err(Stopped::at_top)?;
-    let temporary = new.at().beside(&leaf);
     let tree = CopyTreeOptions {
         recursive: true,
         existing: Existing::Refuse,
@@ -110,6 +108,7 @@ fn copy_across(
         keep: Keep::EVERYTHING,
         report_vanished: true,
         only: None,
+        atomic: true,
     };
     let job = Job {
         from: &strict,
@@ -118,27 +117,16 @@ fn copy_across(
         record: &record,
         watch,
     };
-    let copied = job.copy_to(source, temporary);
-    let published = copied.and_then(|()| {
-        // Another move of the same may have been faster.
-        let is_there = old.at().lstat().is_ok_and(|stat| Id::from(&stat) == id);
-        let published = match is_there {
-            true => publish(to.root, temporary, new.at(), options, &record),
-            false => Err(source_changed()),
-        };
-        published.map_err(at_top)
-    });
-    if let Err(stopped) = published {
-        // The error that led here is what the caller gets, beside what could not be removed.
-        let hidden = to
-            .path
-            .beside(&leaf)
-            .map_err(|_| at_top(Errno::INVAL.into()))?;
-        if let Err(kept) = remove_recorded(to.root, &hidden, temporary, Guard::Made(&record)) {
-            *left = kept.paths;
-        }
-        return Err(stopped);
-    }
+    let publishing = Publishing {
+        replace: options.overwrite,
+        flush: options.flush,
+    };
+    // Another move of the same may have been faster.
+    let is_there = || match old.at().lstat().is_ok_and(|stat| Id::from(&stat) == id) {
+        true => Ok(()),
+        false => Err(source_changed()),
+    };
+    copy_and_publish(job, source, to, new.at(), publishing, is_there, left)?;
     // All of it is at its new place, so that this is done even if the work is to stop.
     remove_source(
         &strict,
@@ -222,126 +210,4 @@ fn put_back(path: &UserPath, leaf: &Leaf<'_>, old: At<'_>, left: &mut Vec<Vec<u8
     {
         *left = vec![hidden.as_bytes().to_vec()];
     }
-}
-
-/// Whether a copy of `source`, which is `id`, could get the name `new`: asked before anything is copied.
-/// `left`: what was tried with, if it cannot be removed.
-fn can_be_published(
-    to: Place<'_>,
-    new: &Entry<'_, '_>,
-    source: &Source<'_, '_>,
-    id: Id,
-    overwrite: bool,
-    left: &mut Vec<Vec<u8>>,
-) -> Result<(), Failure> {
-    let is_directory = matches!(source, Source::Directory(_));
-    match new.at().lstat() {
-        Ok(there) if Id::from(&there) == id => return Err(Errno::INVAL.into()),
-        Ok(_) if !overwrite => return Err(Errno::EXIST.into()),
-        Ok(there) => match (is_directory, kind_of(&there) == FileType::Directory) {
-            (true, false) => return Err(Errno::NOTDIR.into()),
-            (false, true) => return Err(Errno::ISDIR.into()),
-            (true, true) if !directory::is_empty(to.root.listing_at(new.at())?.as_fd())? => {
-                return Err(Errno::NOTEMPTY.into());
-            }
-            _ => {}
-        },
-        Err(_) => {}
-    }
-    if overwrite {
-        return Ok(());
-    }
-    // Not every file system knows RENAME_NOREPLACE.
-    let name = temporary_name(new.at())?;
-    let tried = try_renaming(to, new.at().beside(&name));
-    if !new.at().beside(&name).is_gone() {
-        let hidden = to.path.beside(&name).map_err(|_| Errno::INVAL)?;
-        left.push(hidden.as_bytes().to_vec());
-    }
-    tried
-}
-
-/// Tries `RENAME_NOREPLACE` in a new directory `at` that nobody else may enter, and removes it again.
-fn try_renaming(to: Place<'_>, at: At<'_>) -> Result<(), Failure> {
-    let before = Moment::now();
-    let tried = at.mkdir(Mode::RWXU).map_err(Failure::from).and_then(|()| {
-        let dir = to.root.made_at(at, FileType::Directory, before)?;
-        if !directory::is_empty(dir.as_fd())? {
-            return Err(Errno::BUSY.into());
-        }
-        let mode = Mode::from_raw_mode(rustix::fs::fstat(&dir)?.st_mode);
-        if !mode.contains(Mode::RWXU) {
-            rustix::fs::fchmod(&dir, Mode::RWXU)?;
-        }
-        let tried = try_renaming_in(dir.as_fd(), at);
-        if Id::from(&at.lstat()?) != Id::of(dir.as_fd())? {
-            return Err(Errno::BUSY.into());
-        }
-        at.rmdir()?;
-        tried
-    });
-    match tried {
-        // Where there is no room for two directories, the copy will tell.
-        Err(failure) if matches!(failure.errno, Errno::NOSPC | Errno::DQUOT) => Ok(()),
-        tried => tried,
-    }
-}
-
-fn try_renaming_in(dir: BorrowedFd<'_>, at: At<'_>) -> Result<(), Failure> {
-    let (one, other) = (temporary_name(at)?, temporary_name(at)?);
-    let (one, other) = (At::new(dir, &one), At::new(dir, &other));
-    one.mkdir(Mode::RWXU)?;
-    let renamed = one.rename(other, RenameFlags::NOREPLACE);
-    match renamed {
-        Ok(()) => other.rmdir()?,
-        Err(_) => one.rmdir()?,
-    }
-    Ok(renamed?)
-}
-
-/// Gives the copy `temporary` its name.
-fn publish(
-    to: &Root,
-    temporary: At<'_>,
-    new: At<'_>,
-    options: MoveOptions,
-    record: &Record,
-) -> Result<(), Failure> {
-    // Whoever may rename here may put something else under the hidden name: that is not published, and
-    // if it was, in between, the original stays.
-    let is_ours = |at: At<'_>| Ok::<_, Errno>(record.is_made(Id::from(&at.lstat()?)));
-    if !is_ours(temporary)? {
-        return Err(Errno::BUSY.into());
-    }
-    let flags = match options.overwrite {
-        true => RenameFlags::empty(),
-        false => RenameFlags::NOREPLACE,
-    };
-    if options.flush {
-        flush(to, new, record)?;
-    }
-    temporary.rename(new, flags)?;
-    if options.flush {
-        flush(to, new, record)?;
-    }
-    match is_ours(new)? {
-        true => Ok(()),
-        false => Err(Errno::BUSY.into()),
-    }
-}
-
-/// Waits until all of the file system that the copy is on is on the disk.
-fn flush(root: &Root, at: At<'_>, record: &Record) -> Result<(), Failure> {
-    let synced = match record.sync() {
-        Some(synced) => synced,
-        None => match root.directory_of(at) {
-            // A directory that may not be read. A new file in it will do.
-            Err(failure) if failure.errno == Errno::ACCESS => {
-                let draft = Draft::new(root, at, Mode::RUSR | Mode::WUSR)?;
-                rustix::fs::syncfs(draft.fd())
-            }
-            directory => rustix::fs::syncfs(directory?),
-        },
-    };
-    synced.map_err(|errno| Failure::from(errno).at_descriptor("fsync"))
 }

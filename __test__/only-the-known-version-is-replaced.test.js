@@ -1,0 +1,194 @@
+'use strict';
+// stat with version, and writeFile with ifMatch: only what the caller has read is replaced, and nothing that others
+// write in between is lost.
+
+const test = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const { SandboxRoot } = require('..');
+const { start } = require('./child');
+const { FULL } = require('./sizes');
+const {
+  POLICIES,
+  bothWays,
+  codeOfPromise,
+  file,
+  link,
+  memory,
+  sandbox,
+  settled,
+  snapshot,
+} = require('./support');
+
+const read = (at) => fs.readFileSync(at, 'utf8');
+
+for (const symlinks of POLICIES) {
+  bothWays(`the version that was read is replaced, and no other, under '${symlinks}'`, async (t, of) => {
+    const { dir, at } = sandbox(t, { file: file('one', 0o640), tofile: link('file'), dir: {} });
+    const root = new SandboxRoot(dir, { symlinks });
+    const versionOf = async (name) => (await of(root).lstat(name, { version: true })).version;
+    const write = (name, data, ifMatch, more) =>
+      of(root).writeFile(name, data, { atomic: true, ifMatch, ...more });
+    const one = await versionOf('file');
+    assert.strictEqual(await write('file', 'two', one), undefined);
+    assert.deepStrictEqual(
+      [read(at('file')), (fs.statSync(at('file')).mode & 0o777).toString(8)],
+      ['two', '640'],
+    );
+    const { error } = await settled(write('file', 'three', one));
+    assert.deepStrictEqual([error.code, error.syscall, error.path], ['ESTALE', 'open', 'file']);
+    assert.match(error.message, /^ESTALE: .* \(the file is not that version\), open 'file'$/);
+    await write('file', 'three', await versionOf('file'), { flush: true, mode: 0o600 });
+    assert.strictEqual(read(at('file')), 'three');
+
+    const changes = {
+      written: () => fs.appendFileSync(at('file'), 'x'),
+      'of the same length': () => root.utimes('file', 1n, 2n),
+      'another mode': () => fs.chmodSync(at('file'), 0o644),
+      replaced: () => fs.renameSync(at('other'), at('file')),
+      gone: () => fs.unlinkSync(at('file')),
+    };
+    for (const [what, change] of Object.entries(changes)) {
+      fs.writeFileSync(at('other'), 'other');
+      const version = await versionOf('file');
+      change();
+      const before = snapshot(dir);
+      assert.strictEqual(await codeOfPromise(write('file', 'x', version)), 'ESTALE', what);
+      assert.deepStrictEqual(snapshot(dir), before, what);
+    }
+    // A symlink has a version of its own, and is replaced itself.
+    await write('tofile', 'in place', await versionOf('tofile'));
+    assert.ok(fs.lstatSync(at('tofile')).isFile());
+    assert.strictEqual(await codeOfPromise(write('dir', 'x', await versionOf('dir'))), 'EISDIR');
+    assert.deepStrictEqual(fs.readdirSync(dir).sort(), ['dir', 'other', 'tofile']);
+  });
+}
+
+bothWays('the version comes with what stat gives anyhow', async (t, of) => {
+  const { dir, root } = sandbox(t, { file: 'x', tofile: link('file') });
+  const following = new SandboxRoot(dir, { symlinks: 'beneath' });
+  for (const bigint of [false, true])
+    for (const method of ['stat', 'lstat']) {
+      root.utimes('file', 1n, -5n);
+      const { version, ...rest } = await of(root)[method]('file', { bigint, version: true });
+      assert.match(version, /^[0-9a-f]+(-[0-9a-f]+){6}$/);
+      assert.deepStrictEqual(rest, await of(root)[method]('file', { bigint }));
+      const missing = await of(root)[method]('missing', { version: true, throwIfNoEntry: false });
+      assert.strictEqual(missing, undefined);
+    }
+  const through = (await of(following).stat('tofile', { version: true })).version;
+  assert.strictEqual(through, root.stat('file', { version: true }).version);
+  assert.notStrictEqual(through, root.lstat('tofile', { version: true }).version);
+  assert.strictEqual('version' in (await of(root).stat('file')), false);
+});
+
+bothWays('what is no version, or no condition, is refused', async (t, of) => {
+  const { dir, root } = sandbox(t, { file: 'x' });
+  const before = snapshot(dir);
+  const { version } = root.lstat('file', { version: true });
+  for (const [options, code] of [
+    [{ atomic: true, ifMatch: undefined }, 'ERR_INVALID_ARG_TYPE'],
+    [{ atomic: true, ifMatch: null }, 'ERR_INVALID_ARG_TYPE'],
+    [{ atomic: true, ifMatch: 1n }, 'ERR_INVALID_ARG_TYPE'],
+    [{ atomic: true, ifMatch: '' }, 'ERR_INVALID_ARG_VALUE'],
+    [{ atomic: true, ifMatch: `${version}-0` }, 'ERR_INVALID_ARG_VALUE'],
+    [{ ifMatch: version }, 'ERR_INVALID_ARG_VALUE'],
+    [{ atomic: true, ifMatch: version, flag: 'wx' }, 'ERR_INVALID_ARG_VALUE'],
+  ])
+    assert.strictEqual(await codeOfPromise(of(root).writeFile('file', 'y', options)), code);
+  assert.strictEqual(await codeOfPromise(of(root).appendFile('file', 'y', { ifMatch: version })), 'ERR_INVALID_ARG_VALUE');
+  assert.strictEqual(await codeOfPromise(of(root).stat('file', { version: 1 })), 'ERR_INVALID_ARG_TYPE');
+  assert.deepStrictEqual(snapshot(dir), before);
+}); // biome-ignore format: a table
+
+bothWays('of writers who count, none overwrites what another has counted', async (t, of) => {
+  // In memory every file has an inode number of its own.
+  const { dir, root, at } = sandbox(t, { count: '0' }, memory);
+  const ROUNDS = FULL ? 5000 : 400;
+  const count = (dir, rounds) => {
+    const root = new SandboxRoot(dir);
+    console.log('ready');
+    let refused = 0;
+    for (let done = 0; done < rounds; ) {
+      const { version } = root.lstat('count', { version: true });
+      const next = `${Number(root.readFile('count', 'utf8')) + 1}`;
+      try {
+        root.writeFile('count', next, { atomic: true, ifMatch: version });
+        done += 1;
+      } catch (error) {
+        if (error.code !== 'ESTALE') throw error;
+        refused += 1;
+      }
+    }
+    return refused;
+  };
+  const other = start(t, count, [dir, ROUNDS]);
+  await other.ready;
+  let refused = 0;
+  for (let done = 0; done < ROUNDS; ) {
+    const { version } = await of(root).lstat('count', { version: true });
+    const next = `${Number(await of(root).readFile('count', 'utf8')) + 1}`;
+    const { error } = await settled(of(root).writeFile('count', next, { atomic: true, ifMatch: version }));
+    if (error === undefined) done += 1;
+    else {
+      assert.strictEqual(error.code, 'ESTALE');
+      refused += 1;
+    }
+  }
+  const { value } = await other.result;
+  t.diagnostic(`${refused} and ${value} refused`);
+  assert.strictEqual(read(at('count')), `${2 * ROUNDS}`);
+  assert.deepStrictEqual(fs.readdirSync(dir), ['count']);
+});
+
+test('what somebody writes without a condition is never lost', async (t) => {
+  const { dir, root, at } = sandbox(t, { file: '0' }, memory);
+  const writer = start(
+    t,
+    async (dir, rounds) => {
+      const root = new SandboxRoot(dir);
+      console.log('ready');
+      const lost = [];
+      for (let i = 1; i <= rounds; i++) {
+        root.writeFile('file', `${i}`, { atomic: true });
+        // It is there, or what was written by whoever had read it; soon, if not at once.
+        const isThere = () => root.readFile('file', 'utf8').split(' ')[0] === `${i}`;
+        for (let tries = 0; !isThere(); tries++) {
+          if (tries === 200) {
+            lost.push(`${i}: ${root.readFile('file', 'utf8')}`);
+            break;
+          }
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        }
+      }
+      return lost;
+    },
+    [dir, FULL ? 50_000 : 5000],
+  );
+  await writer.ready;
+  let over = false;
+  writer.result.finally(() => {
+    over = true;
+  });
+  const codes = {};
+  while (!over) {
+    for (let i = 0; i < 50; i++) {
+      const { version } = root.lstat('file', { version: true });
+      const [first] = root.readFile('file', 'utf8').split(' ');
+      let code = 'written';
+      try {
+        root.writeFile('file', `${first} mine`, { atomic: true, ifMatch: version });
+      } catch (error) {
+        code = error.code;
+      }
+      codes[code] = (codes[code] ?? 0) + 1;
+    }
+    await new Promise(setImmediate);
+  }
+  const { value: lost } = await writer.result;
+  t.diagnostic(JSON.stringify(codes));
+  assert.deepStrictEqual(lost, []);
+  assert.deepStrictEqual(Object.keys(codes).sort(), ['ESTALE', 'written']);
+  assert.deepStrictEqual(fs.readdirSync(dir), ['file']);
+  assert.match(read(at('file')), /^\d+( mine)?$/);
+});
