@@ -2,6 +2,7 @@
 // The methods again, as promises.
 
 const { constants } = require('node:os');
+const { isPromise } = require('node:util/types');
 const { native } = require('./native.js');
 const {
   AbortError,
@@ -21,19 +22,6 @@ const { follow } = require('./watch.js');
 const { captureStackTrace } = SystemError;
 /** What work fails with that was stopped. */
 const CANCELED = -constants.errno.ECANCELED;
-/** @type {PromiseConstructor | undefined} */
-let NativePromise;
-/**
- * Whether a value is a promise of the engine, whatever a program has put in its place. Made at load, one would be an
- * open resource to a test runner.
- *
- * @param {unknown} value
- */
-function isPromise(value) {
-  NativePromise ??= /** @type {PromiseConstructor} */ ((async () => {})().constructor);
-  return value instanceof NativePromise;
-}
-
 let isEnding = false;
 /** The process waits for libuv's pool when it exits, and runs no hook before that could stop its work. */
 function endWithProcess() {
@@ -51,6 +39,7 @@ async function start({ run, result, watched }, root) {
   const watch = watched && native.watch();
   const started = run(native.starts, root, watch);
   let answer;
+  // Of the engine: a program may have another Promise, and a test runner loads this in a realm of its own.
   if (!isPromise(started)) {
     const failure = isFailure(started) ? new Failure(native.failure()) : undefined;
     if (failure !== undefined) throw systemError(new SystemError(messageOf(failure)), failure);
