@@ -30,7 +30,9 @@ const ERRORS = new Map(
 
 /** unlink(2), or rmdir(2) for a directory. */
 function remove(at) {
-  if (/(^|\/)\.?$/.test(latin1(at)) && at.length > 0) return fs.rmdirSync(at);
+  const text = latin1(at);
+  // Too long a path is said before it is seen what it names.
+  if (text !== '' && text.length < 4096 && /(^|\/)\.?$/.test(text)) return fs.rmdirSync(at);
   try {
     fs.unlinkSync(at);
   } catch (error) {

@@ -131,7 +131,6 @@ async function callAll(dir, support, paths, later) {
 
 /** Methods that open the thing itself, and so need openat2 even for a name in the root. */
 const OPEN_PLACE = [
-  'statfs',
   'chmod',
   'statfs',
   'chown',
@@ -189,7 +188,6 @@ for (const [code, later] of ['ENOSYS', 'EPERM'].flatMap((code) =>
     for (const method of [
       'unlink',
       'remove',
-      'mkfifo',
       'rename',
       'renameNoReplace',
       'exchange',

@@ -1,7 +1,6 @@
 'use strict';
 // The methods again, as promises.
 
-const { constants } = require('node:os');
 const { isPromise } = require('node:util/types');
 const { native } = require('./native.js');
 const {
@@ -20,9 +19,12 @@ const { follow } = require('./watch.js');
 /** @typedef {import('./binding').Handle} Handle */
 
 const { captureStackTrace } = SystemError;
-/** What work fails with that was stopped. */
-const CANCELED = -constants.errno.ECANCELED;
-
+/**
+ * Whether work failed because it was stopped.
+ *
+ * @param {number} errno
+ */
+const isCanceled = (errno) => errno === -require('node:os').constants.errno.ECANCELED;
 let isEnding = false;
 /** The process waits for libuv's pool when it exits, and runs no hook before that could stop its work. */
 function endWithProcess() {
@@ -40,6 +42,7 @@ async function start({ run, result, watched }, root) {
   const watch = watched && native.watch();
   const started = run(native.starts, root, watch);
   let answer;
+  // Of the engine: a program may have another Promise, and a test runner loads this in a realm of its own.
   if (!isPromise(started)) {
     const failure = isFailure(started) ? new Failure(native.failure()) : undefined;
     if (failure !== undefined) throw systemError(new SystemError(messageOf(failure)), failure);
@@ -52,7 +55,7 @@ async function start({ run, result, watched }, root) {
       // Made here, it has the stack of whoever awaits it.
       const failure = new Failure(rejected);
       const { signal } = watched ?? {};
-      if (signal?.aborted && failure.errno === CANCELED) throw new AbortError(signal.reason);
+      if (signal?.aborted && isCanceled(failure.errno)) throw new AbortError(signal.reason);
       const error = new SystemError(messageOf(failure));
       captureStackTrace(error, start);
       throw systemError(error, failure);
