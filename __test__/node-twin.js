@@ -122,7 +122,11 @@ const NODE = {
   cp: emulated.cp,
   walk: emulated.walk,
   openRoot: openedDirectory,
-  hostPath: openedDirectory,
+  // Its descriptor is read: the directory need not be searched for that.
+  hostPath: (at) => {
+    fs.closeSync(fs.openSync(at, O_PATH | fs.constants.O_DIRECTORY));
+    return listed(() => fs.readdirSync(at));
+  },
   isAt: isHere,
 };
 

@@ -253,6 +253,14 @@ impl<'p> RelPath<'p> {
         }
     }
 
+    /// The same, whose last dot is dropped: the directory itself, which need not be searched for that.
+    pub fn without_dot(self) -> Self {
+        Self {
+            ends_in_dot: false,
+            ..self
+        }
+    }
+
     /// Every leading part of the path that ends in a component, shortest first and the whole path
     /// last: `a/b/c` gives `a`, `a/b`, `a/b/c`.
     pub fn prefixes(&self) -> impl DoubleEndedIterator<Item = RelPath<'_>> {

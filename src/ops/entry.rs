@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use crate::at::{self, random_characters};
 use crate::error::{Call, Failure, Result};
 use crate::ops::beneath::leads_beneath;
-use crate::path::{RelPath, UserPath};
+use crate::path::{RelPath, Unnamed, UserPath};
 use crate::resolve::{Entry, Found, NoEntry, Place, Root};
 use crate::retry::{TRIES, rest};
 
@@ -35,6 +35,10 @@ pub fn mkdir_all(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
             match mkdir_missing(root, &path, mode) {
                 // Somebody removed a level that was there, or that we had just made.
                 Err(failure) if failure.errno == Errno::NOENT => {}
+                // The directory that a last dot is in is searched for it.
+                Ok(()) if path.unnamed() == Some(Unnamed::Dot) => {
+                    return root.directory(&path).map(drop);
+                }
                 done => return done,
             }
         }

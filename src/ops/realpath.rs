@@ -18,8 +18,8 @@ pub(crate) const MOST_SYMLINKS: u32 = 40;
 /// The path relative to the root; `.` for the root itself.
 pub fn realpath(root: &Root, path: &UserPath) -> Result<Vec<u8>> {
     Call::on("realpath", path).run(|| {
-        // The kernel has the last word on whether the path leads anywhere.
-        root.existing(path)?;
+        // The kernel has the last word on whether the path leads anywhere. Node drops a last dot, as realpath(3).
+        root.existing_of(&root.parse(path)?.without_dot())?;
         if !root.policy().follows() {
             // There is no symlink on it, so it is real already.
             return Ok(or_dot(root.parse(path)?.clean().to_vec()));
