@@ -99,7 +99,7 @@ class SandboxPromises {
           const root = handleOf(sandbox);
           const job = checked(read, a, b, c, d, e, sandbox);
           if (job.before !== undefined) await oneByOne(job.before(this, (job) => start(job, root)));
-          return start(job, root);
+          return job.later === undefined ? start(job, root) : job.later(start, root);
         },
       }[name];
       Object.defineProperty(SandboxPromises.prototype, name, {

@@ -52,6 +52,7 @@ const method = (name, read) =>
     [name](a, b, c, d, e) {
       const root = handleOf(this);
       const job = checked(read, a, b, c, d, e, this);
+      if (job.refused !== undefined) checked(job.refused);
       const before = job.before === undefined ? undefined : doBefore(job.before, this, root);
       const done = before ?? perform(job, root);
       // Made here, the stack of the error begins with the method.

@@ -124,4 +124,4 @@ function listenNoMore(signal, stop) {
   if (entry?.stops.size === 0) signal.removeEventListener('abort', entry.onAbort);
 }
 
-module.exports = { follow, tell, watched };
+module.exports = { follow, listen, listenNoMore, tell, watched };

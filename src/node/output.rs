@@ -2,11 +2,13 @@
 
 use std::io::Write;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Stat, StatFs};
 
 use super::{Native, State};
 use crate::error;
+use crate::ops::content::Writer;
 use crate::ops::identity::Identity;
 use crate::ops::metadata::Nanoseconds;
 use crate::ops::tree::cursor::{Batch, Truncated};
@@ -30,6 +32,8 @@ pub enum Output {
     Batch(Batch, As),
     /// A handle of a root.
     Root(Root),
+    /// A handle of a file that is written in parts.
+    Writer(Box<Writer>),
 }
 
 /// The form of a text.
@@ -83,6 +87,10 @@ impl Output {
                 env.array(&[entries, truncated, env.boolean(batch.is_last)?])
             }
             Self::Root(root) => state.handles.add(env, Native::root(env, state, root)),
+            Self::Writer(writer) => {
+                let writer = Arc::new(Mutex::new(Some(*writer)));
+                state.handles.add(env, Native::Writer(writer))
+            }
         };
         value.map(Some)
     }
