@@ -360,6 +360,16 @@ export interface ReadFileOptions<Encoding extends BufferEncoding = BufferEncodin
   maxBytes?: number | null | undefined;
 }
 
+/**
+ * What is written: a string or bytes; for a promise also what gives these bit by bit, such as a generator or a stream.
+ */
+export type FileData<Async extends boolean = boolean> =
+  | string
+  | ArrayBufferView
+  | (Async extends true
+      ? Iterable<string | ArrayBufferView> | AsyncIterable<string | ArrayBufferView>
+      : never);
+
 /** Options of {@link SandboxRoot.appendFile}. */
 export interface AppendFileOptions extends Stoppable {
   /** How a string becomes bytes. Default `'utf8'`. */
@@ -799,6 +809,10 @@ interface Operations<Async extends boolean> {
    * In place, a symlink at `path` is one on the way. With `atomic` it is replaced itself; a file that is
    * there keeps its nine permission bits unless `mode` is given, and its owner where the process may.
    *
+   * A promise takes what gives strings and bytes bit by bit too. It writes 512 KiB at a time, longer strings and views
+   * as well: do not change these before it is settled. If the source throws, or the signal is aborted, also while
+   * the source is waited for, a file that the call made is removed, and with `atomic` everything stays as it was.
+   *
    * @param path the file
    * @param data what to write
    * @param options the encoding of a string, and `mode`, `flag`, `atomic`, `ifMatch`, `flush`, `signal`
@@ -807,7 +821,7 @@ interface Operations<Async extends boolean> {
    */
   writeFile(
     path: RootPath,
-    data: string | ArrayBufferView,
+    data: FileData<Async>,
     options?: BufferEncoding | WriteFileOptions | null,
   ): Reply<Async, undefined>;
 
@@ -821,7 +835,7 @@ interface Operations<Async extends boolean> {
    */
   appendFile(
     path: RootPath,
-    data: string | ArrayBufferView,
+    data: FileData<Async>,
     options?: BufferEncoding | AppendFileOptions | null,
   ): Reply<Async, undefined>;
 

@@ -52,7 +52,7 @@ async function tryMagicLinks(dir, files, policies) {
     'open (3)', 'to: cp', 'to: move', 'to: link', 'from: cp', 'from: move', 'from: link', 'from: rename',
   ]; // biome-ignore format: a list
   /** Here there is no `file`, and the first path is looked up first. */
-  const FILE_FIRST = ['link (2)', 'copyFile (2)', 'cp (2)', 'cp (3)'];
+  const FILE_FIRST = ['link (2)', 'copyFile (2)', 'cp (2)', 'cp (3)', 'cp (5)'];
   const tellsOfTheLink = ['lstat (1)', 'readlink (1)', 'to: cp'];
   const calls = Object.entries({ ...callsWithPath, ...callsApart }).flatMap(([method, all]) =>
     all.map((call, i) => [`${method} (${i + 1})`, call]),

@@ -136,7 +136,6 @@ const OPEN_PLACE = [
   'chown',
   'utimes',
   'access',
-  'statfs',
   'realpath',
   'statfs',
   'openRoot',
@@ -148,7 +147,7 @@ const OPEN_PLACE = [
 const OPEN_CONTENT = [
   'truncate', 'copyFile (1)', 'copyFile (2)', 'openRead', 'openWrite (1)', 'openWrite (2)', 'openWrite (3)', 'readdir (1)',
   'readdir (2)', 'open (1)', 'open (2)', 'open (3)', 'readFile', 'writeFile (1)', 'appendFile', 'fsync',
-  'cp (1)', 'cp (2)', 'cp (3)',
+  'cp (1)', 'cp (2)', 'cp (3)', 'cp (4)', 'symlink (2)',
 ]; // biome-ignore format: a list
 
 for (const [code, later] of ['ENOSYS', 'EPERM'].flatMap((code) =>

@@ -63,6 +63,18 @@ export interface Operations {
     version: BigUint64Array | undefined,
     watch: Handle | undefined,
   ): Answer;
+  openWriter(
+    root: Handle,
+    path: Path,
+    flags: number,
+    mode: number | undefined,
+    atomic: boolean,
+    flush: boolean,
+    version: BigUint64Array | undefined,
+  ): Answer;
+  writeChunk(root: Handle, writer: Handle, data: string | ArrayBufferView, watch: Handle | undefined): Answer;
+  finishWriter(root: Handle, writer: Handle, watch: Handle | undefined): Answer;
+  abortWriter(root: Handle, writer: Handle): Answer;
   truncate(root: Handle, path: Path, length: number): Answer;
   fsync(root: Handle, path: Path): Answer;
   copyFile(

@@ -29,6 +29,18 @@ class Job {
      * @type {((perform: (job: Job, root?: Handle) => any, isSync: boolean) => Generator<any, void, any>) | undefined}
      */
     this.before = undefined;
+    /**
+     * What a promise does in place of it.
+     *
+     * @type {((start: (job: Job, root: Handle) => Promise<any>, root: Handle) => Promise<void>) | undefined}
+     */
+    this.later = undefined;
+    /**
+     * Throws why only a promise can do it.
+     *
+     * @type {(() => never) | undefined}
+     */
+    this.refused = undefined;
   }
 }
 // Nothing of a job is inherited from what a program puts on `Object.prototype`.

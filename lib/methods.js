@@ -8,6 +8,7 @@ const { asked } = require('./filter.js');
 const { policyOf, second } = require('./handles.js');
 const { Job } = require('./job.js');
 const results = require('./results.js');
+const { spanOf } = require('./views.js');
 const { watched } = require('./watch.js');
 
 /** @typedef {import('./job.js').Method} Method */
@@ -256,18 +257,54 @@ const MOST_READ = 2 ** 31 - 1;
 
 const REFLINKS = ['auto', 'always', 'never'];
 
+/** What a promise writes at once at the most, in bytes: the calling thread copies it. */
+const CHUNK = 512 << 10;
+/** More of a character of a string than becomes of it, in bytes. */
+const OF_A_CHARACTER = 3;
+
 /**
  * What is to be written: text in UTF-8, or bytes.
  *
- * @param {unknown} data
+ * @param {string | ArrayBufferView} data
  * @param {string} encoding
  * @returns {string | ArrayBufferView}
  */
 function dataOf(data, encoding) {
-  if (typeof data === 'string') {
-    return encoding === 'utf8' ? data : Buffer.from(data, /** @type {BufferEncoding} */ (encoding));
+  if (typeof data !== 'string' || encoding === 'utf8') return data;
+  return Buffer.from(data, /** @type {BufferEncoding} */ (encoding));
+}
+
+/**
+ * Whether `data` is written in chunks by a promise, since it is long or comes bit by bit.
+ *
+ * @param {string | ArrayBufferView | Iterable<unknown> | AsyncIterable<unknown>} data
+ */
+function isInChunks(data) {
+  if (typeof data === 'string') return data.length * OF_A_CHARACTER > CHUNK;
+  if (!isView(data)) return true;
+  try {
+    return spanOf(data).byteLength > CHUNK;
+  } catch {
+    // Its memory is gone: the native side says so.
+    return false;
   }
-  if (isView(data)) return data;
+}
+
+/**
+ * Whether it can be asked for bit by bit.
+ *
+ * @param {any} data
+ */
+const isIterable = (data) =>
+  typeof data === 'object' &&
+  data !== null &&
+  (typeof data[Symbol.asyncIterator] === 'function' || typeof data[Symbol.iterator] === 'function');
+
+/**
+ * @param {unknown} data
+ * @returns {never}
+ */
+function refuseData(data) {
   throw invalidType('data', 'of type string or an instance of Buffer, TypedArray, or DataView', data);
 }
 
@@ -281,7 +318,8 @@ const writeWith = (byDefault, known) => (path, data, options) => {
   const given = check.optionsOrEncoding(options, known);
   const encoding = check.encoding(given.encoding, 'utf8');
   if (encoding === 'buffer') throw invalidValue('encoding', 'is invalid encoding', encoding);
-  const written = dataOf(data, encoding);
+  const isWhole = typeof data === 'string' || isView(data);
+  if (!isWhole && !isIterable(data)) refuseData(data);
   const flags = check.openFlags(given.flag, 'options.flag', byDefault);
   const mode = given.mode == null ? undefined : check.mode(given.mode, 'options.mode');
   const atomic = check.flag(given.atomic, 'options.atomic');
@@ -295,11 +333,23 @@ const writeWith = (byDefault, known) => (path, data, options) => {
   if (version !== undefined && (!atomic || (flags & O_EXCL) !== 0)) {
     throw invalidValue('options.ifMatch', "takes 'atomic', and no 'wx'", given.ifMatch);
   }
-  return new Job(
-    (native, root, watch) => native.writeFile(root, at, written, flags, mode, atomic, flush, version, watch),
+  const watching = watched(given);
+  const job = new Job(
+    (native, root, watch) =>
+      native.writeFile(root, at, dataOf(data, encoding), flags, mode, atomic, flush, version, watch),
     undefined,
-    watched(given),
+    watching,
   );
+  if (!isWhole) job.refused = () => refuseData(data);
+  if (isInChunks(data)) {
+    /** @type {(native: import('./binding').Operations, root: import('./binding').Handle) => any} */
+    const open = (native, root) => native.openWriter(root, at, flags, mode, atomic, flush, version);
+    job.later = (start, root) => {
+      const { writeInChunks } = require('./chunks.js');
+      return writeInChunks(start, root, { open, data, encoding, watching, size: CHUNK });
+    };
+  }
+  return job;
 };
 
 /** @type {Record<string, Method>} */

@@ -106,7 +106,7 @@ function makePromisesClass(methods) {
             const job = checked(read, a, b, c, d, e, sandbox);
             if (job.before !== undefined)
               await oneByOne(job.before((job, at = root) => start(job, at), false));
-            return start(job, root);
+            return job.later === undefined ? start(job, root) : job.later(start, root);
           },
         }[name];
         Object.defineProperty(SandboxPromises.prototype, name, {

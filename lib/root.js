@@ -46,6 +46,7 @@ const method = (name, read) =>
     [name](a, b, c, d, e) {
       const root = handleOf(this);
       const job = checked(read, a, b, c, d, e, this);
+      if (job.refused !== undefined) checked(job.refused);
       if (job.before !== undefined) doBefore(job.before, root);
       const done = perform(job, root);
       // Made here, the stack of the error begins with the method.

@@ -163,4 +163,4 @@ function listenNoMore(signal, stop) {
   if (entry?.stops.size === 0) signal.removeEventListener('abort', entry.onAbort);
 }
 
-module.exports = { follow, tellAtEnd, watched };
+module.exports = { follow, listen, listenNoMore, tellAtEnd, watched };

@@ -806,6 +806,16 @@ impl<'r> Entry<'r, '_> {
         }
     }
 
+    /// The same, for whoever keeps neither the root nor the path.
+    pub fn detached(&self) -> Result<Entry<'static, 'static>, Errno> {
+        let dir = self.at().parts().0;
+        Ok(Entry {
+            parent: Parent::Opened(rustix::io::fcntl_dupfd_cloexec(dir, 0)?),
+            leaf: self.leaf.clone().into_owned(),
+            wants_directory: self.wants_directory,
+        })
+    }
+
     /// Whether the caller wrote a slash behind the name.
     pub fn wants_directory(&self) -> bool {
         self.wants_directory

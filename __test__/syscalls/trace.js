@@ -831,7 +831,10 @@ const RULES = {
     const isCopied = isRoot && command === 'F_DUPFD_CLOEXEC';
     // A root that refuses mounts: in what is removed, and across mounts in what is moved.
     const isStrict = state.method === 'rm' || (state.method === 'move' && hasCrossed(state));
-    const known = isCopied && (isStrict || OF_THE_ROOT.includes(state.method)) ? null : descriptor(fd, state);
+    // What is written bit by bit keeps the directory that it is in.
+    const isKept = state.method === 'writeFile' && call.elsewhere;
+    const known =
+      isCopied && (isStrict || isKept || OF_THE_ROOT.includes(state.method)) ? null : descriptor(fd, state);
     if (command === 'F_DUPFD_CLOEXEC') {
       opens(call, state, isCopied && isStrict ? 'strict root' : 'file');
       state.how.set(String(call.result), isCopied ? { isPath: true } : state.how.get(fd));

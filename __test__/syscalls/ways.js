@@ -522,6 +522,26 @@ const WAYS = {
       (root) => root.writeFile('file', 'content', { atomic: true, ifMatch: '1-2-3-4-5-6-7' }),
       'newfstatat',
     ],
+    [
+      'a new file, bit by bit',
+      ofRoot((root) => root.promises.writeFile('new', ['a', 'b'])),
+      'openat2 openat2 fstat fcntl write write fcntl close close close',
+    ],
+    [
+      'over another, bit by bit',
+      ofRoot((root) => root.promises.writeFile('a/b/c/file', ['a', 'b'])),
+      'openat2 fstat geteuid ftruncate write write fcntl close close',
+    ],
+    [
+      'a new file in one step, bit by bit',
+      ofRoot((root) => root.promises.writeFile('new', ['a', 'b'], { atomic: true })),
+      'fcntl newfstatat openat2 write write fcntl close linkat close close',
+    ],
+    [
+      'that fails bit by bit',
+      ofRoot((root) => root.promises.writeFile('new', ['a', 1])),
+      'openat2 openat2 fstat fcntl write newfstatat unlinkat close close',
+    ],
     ['a directory', (root) => root.writeFile('a', 'content'), 'openat2'],
     // Where links are followed, what they name is made, or it is said at once why it cannot be.
     [

@@ -72,6 +72,8 @@ const done: undefined[] = [
   root.exchange(path, bytes),
   root.symlink('/anywhere', bytes),
   root.symlink(bytes, path),
+  root.symlink(bytes, path, { beneath: true }),
+  root.symlink(bytes, path, null),
   root.chmod(path, 0o644),
   root.chmod(bytes, 0o644),
   root.chown(path, -1, 0),
@@ -302,6 +304,24 @@ root.renameNoReplace(path);
 root.link(path);
 // @ts-expect-error the symlink is missing
 root.symlink('/anywhere');
+// @ts-expect-error a flag is a boolean
+root.symlink('/anywhere', path, { beneath: 1 });
+// @ts-expect-error a version is a string
+root.writeFile(path, 'x', { atomic: true, ifMatch: null });
+// @ts-expect-error only a promise takes what comes bit by bit
+root.writeFile(path, ['x']);
+// @ts-expect-error of numbers nothing is written
+root.promises.writeFile(path, [1]);
+// @ts-expect-error no version was asked for
+root.stat(path).version;
+root.writeFile(path, 'x', { atomic: true, ifMatch: root.stat(path, { version: true }).version });
+root.writeFile(path, 'x', {
+  atomic: true,
+  ifMatch: root.lstat(path, { bigint: true, version: true }).version,
+});
+root.promises.writeFile(path, fs.createReadStream('/x'), { atomic: true });
+root.promises.appendFile(path, ['x', bytes], { signal: AbortSignal.timeout(1) });
+root.cp(path, bytes, { recursive: true, atomic: true });
 // @ts-expect-error the mode is missing
 root.chmod(path);
 // @ts-expect-error the mode is not optional

@@ -1,14 +1,16 @@
 //! Native functions about what is in a file.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::State;
-use super::arguments::{Arguments, Checked};
+use rustix::io::Errno;
+
+use super::arguments::{Arguments, Checked, NONSENSE};
 use super::job::{Execution, Job, Operation, SHORT, answer, if_short, operations, pool, run};
 use super::output::{As, Output};
-use crate::error;
+use super::{Native, State};
+use crate::error::{self, Error};
 use crate::memory::with_room;
-use crate::ops::content::{self, ReadOptions, Reading, WriteOptions};
+use crate::ops::content::{self, ReadOptions, Reading, WriteOptions, Writer};
 use crate::ops::copy::{self, CopyOptions, Reflink};
 use crate::path::UserPath;
 use crate::resolve::{self, Root};
@@ -20,6 +22,10 @@ pub const OPERATIONS: &[Operation] = operations! {
     "open" => open,
     "readFile" => read_file,
     "writeFile" => write_file,
+    "openWriter" => open_writer,
+    "writeChunk" => write_chunk,
+    "finishWriter" => finish_writer,
+    "abortWriter" => abort_writer,
     "truncate" => truncate,
     "fsync" => fsync,
     "copyFile" => copy_file,
@@ -121,6 +127,63 @@ fn write_file(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         let place = resolve::Place { root, path: &path };
         content::write_file(place, &data, options, &watch)
     }))
+}
+
+/// Opens a file that is written in parts: a handle for the next three.
+fn open_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let path = args.path(1)?;
+    let options = WriteOptions {
+        flags: args.open_flags(2)?,
+        mode: args.mode_if_any(3)?,
+        atomic: args.flag(4)?,
+        flush: args.flag(5)?,
+        version: args.version(6)?,
+    };
+    Ok(pool(move |root: &Root| {
+        let place = resolve::Place { root, path: &path };
+        Ok(Output::Writer(Box::new(Writer::open(place, options)?)))
+    }))
+}
+
+fn write_chunk(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let (writer, data, watch) = (writer(args)?, args.data(2)?, args.watch(3)?);
+    Ok(pool(move |_: &Root| match &*locked(&writer) {
+        Some(writer) => writer.write(&data, &watch),
+        None => Err(Error::of_descriptor(Errno::BADF, "write")),
+    }))
+}
+
+fn finish_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let (writer, watch) = (writer(args)?, args.watch(2)?);
+    // To wait for the disk may take long.
+    Ok(run(
+        Execution::Thread(watch),
+        move |_: &Root, _| match locked(&writer).take() {
+            Some(writer) => writer.finish(),
+            None => Err(Error::of_descriptor(Errno::BADF, "write")),
+        },
+    ))
+}
+
+fn abort_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let writer = writer(args)?;
+    Ok(pool(move |_: &Root| {
+        drop(locked(&writer).take());
+        Ok(())
+    }))
+}
+
+type Shared = Arc<Mutex<Option<Writer>>>;
+
+fn writer(args: &Arguments<'_, '_>) -> Checked<Shared> {
+    match args.native(1)? {
+        Some(Native::Writer(writer)) => Ok(Arc::clone(writer)),
+        _ => Err(NONSENSE.into()),
+    }
+}
+
+fn locked(writer: &Shared) -> MutexGuard<'_, Option<Writer>> {
+    writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn truncate(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {

@@ -21,6 +21,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
+use crate::ops::content::Writer;
 use crate::ops::tree::cursor::Cursor;
 use crate::resolve::Root;
 use crate::sys::node_api::{Env, Handles, Result, Value, Weight, Weights};
@@ -44,6 +45,8 @@ enum Native {
     Root(OpenRoot),
     /// The progress of long work, and a way to stop it.
     Watch(Arc<Watch>),
+    /// A file that is written in parts; `None` once it is finished or given up.
+    Writer(Arc<Mutex<Option<Writer>>>),
     /// A walk through a tree; `None` once it is closed.
     Cursor(Arc<Mutex<Option<Cursor>>>),
 }

@@ -2,12 +2,14 @@
 
 use std::io::Write;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Stat, StatFs};
 
 use super::{Native, State};
 use crate::error;
 use crate::memory::with_room;
+use crate::ops::content::Writer;
 use crate::ops::identity::Identity;
 use crate::ops::metadata::Nanoseconds;
 use crate::ops::tree::cursor::{Batch, Truncated};
@@ -32,6 +34,8 @@ pub enum Output {
     Batch(Batch, As),
     /// A handle of a root.
     Root(Root),
+    /// A handle of a file that is written in parts.
+    Writer(Box<Writer>),
 }
 
 /// The form of a text.
@@ -105,6 +109,10 @@ impl Output {
                 text(env, bytes, form)
             }
             Self::Root(root) => state.handles.add(env, Native::root(env, state, root)),
+            Self::Writer(writer) => {
+                let writer = Arc::new(Mutex::new(Some(*writer)));
+                state.handles.add(env, Native::Writer(writer))
+            }
         };
         value.map(Some)
     }

@@ -11,7 +11,7 @@ use crate::at::At;
 use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::draft::{Draft, Named, Taken};
 use crate::ops::permissions::{Permissions, take_owner};
-use crate::ops::target::{Presence, Target};
+use crate::ops::target::{Detached, Presence, Target};
 use crate::ops::version::Version;
 use crate::path::{Leaf, UserPath};
 use crate::resolve::{Content, Entry, Place, Root};
@@ -254,6 +254,77 @@ pub fn write_file(
         false => write_in_place(place, data, options, watch),
     });
     done.map_err(|error| naming(error, place.path, kept))
+}
+
+/// A file that is written in parts. Dropped before it is finished, it leaves nothing that it made; what it wrote to
+/// a file that was there stays.
+pub struct Writer {
+    path: UserPath,
+    sink: Sink,
+    flush: bool,
+}
+
+enum Sink {
+    InPlace(Detached),
+    Replacement(Box<Replacement<Entry<'static, 'static>>>),
+}
+
+impl Writer {
+    /// Opens the file, as [`write_file`] does.
+    pub fn open(place: Place<'_>, options: WriteOptions) -> Result<Self> {
+        let sink = Call::on("open", place.path).run(|| {
+            if options.atomic {
+                let entry = replaced(place, options)?.detached()?;
+                let replacement = Replacement::begin(place.root, entry, options)?;
+                return Ok(Sink::Replacement(Box::new(replacement)));
+            }
+            let target =
+                Target::open(place, options.flags, options.new_mode(), options.presence())?;
+            let stat = *target.stat();
+            if options.flags.contains(OFlags::TRUNC) && !is_directory(&stat) {
+                target.empty()?;
+            }
+            let file = target.detached()?;
+            match is_directory(&stat) {
+                true => Err(Errno::ISDIR.into()),
+                false => Ok(Sink::InPlace(file)),
+            }
+        })?;
+        Ok(Self {
+            path: place.path.clone(),
+            sink,
+            flush: options.flush,
+        })
+    }
+
+    /// Writes the next part.
+    pub fn write(&self, data: &[u8], watch: &Watch) -> Result<()> {
+        let fd = match &self.sink {
+            Sink::InPlace(file) => file.fd(),
+            Sink::Replacement(replacement) => replacement.fd(),
+        };
+        Call::on("open", &self.path).run(|| write_all(fd, data, watch))
+    }
+
+    /// All is written.
+    pub fn finish(self) -> Result<()> {
+        let Self { path, sink, flush } = self;
+        let mut kept = None;
+        let done = Call::on("open", &path).run(|| match sink {
+            Sink::Replacement(replacement) => replacement.finish(&mut kept),
+            Sink::InPlace(file) => {
+                if flush {
+                    self::flush(file.fd())?;
+                }
+                file.keep()
+            }
+        });
+        done.map_err(|error| naming(error, &path, kept))
+    }
+}
+
+fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
 /// The error of a write that could not give a file its name again, which is called `kept` now.

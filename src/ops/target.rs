@@ -135,6 +135,26 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// The same for whoever keeps neither the root nor the path.
+    pub fn detached(self) -> Result<Detached, Failure> {
+        match self.file {
+            File::Old(content) => Ok(Detached {
+                fd: content.into_fd(),
+                made: None,
+            }),
+            File::New { entry, fd, stat } => match entry.detached() {
+                Ok(entry) => Ok(Detached {
+                    fd,
+                    made: Some((entry, stat)),
+                }),
+                Err(errno) => {
+                    discard(&entry, &stat);
+                    Err(errno.into())
+                }
+            },
+        }
+    }
+
     /// The open file, for a caller who asked for it with the flags of open(2); emptied, if they say so.
     pub fn into_fd(self, flags: OFlags) -> Result<OwnedFd, Failure> {
         if let File::Old(content) = &self.file {
@@ -148,6 +168,36 @@ impl<'a> Target<'a> {
             File::Old(content) => content.into_fd(),
             File::New { fd, .. } => fd,
         })
+    }
+}
+
+/// An open file for whoever keeps neither its root nor its path: a new one is removed when this is dropped before it
+/// is kept.
+pub struct Detached {
+    fd: OwnedFd,
+    made: Option<(Entry<'static, 'static>, Stat)>,
+}
+
+impl Detached {
+    /// The open file.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// The file is complete.
+    pub fn keep(mut self) -> Result<(), Failure> {
+        // Some file systems say only at the end that what was written does not fit.
+        sys::close(rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)?)?;
+        self.made = None;
+        Ok(())
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        if let Some((entry, made)) = &self.made {
+            discard(entry, made);
+        }
     }
 }
 

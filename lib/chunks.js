@@ -1,0 +1,154 @@
+'use strict';
+// What a promise writes in chunks: long strings and views, and what comes bit by bit. The calling thread copies one
+// chunk at a time, and the work can be stopped between two of them.
+
+const { EventEmitter } = require('node:events');
+const { AbortError, checked, invalidType } = require('./errors.js');
+const { Job } = require('./job.js');
+const { spanOf } = require('./views.js');
+const { listen, listenNoMore } = require('./watch.js');
+
+/** @typedef {import('./binding').Handle} Handle */
+/** @typedef {(job: InstanceType<typeof Job>, root: Handle) => Promise<any>} Start */
+
+const { Buffer } = globalThis;
+const { isView } = ArrayBuffer;
+const { min } = Math;
+
+/** The encodings in which a part of a string becomes a part of its bytes, whatever it is cut at. */
+const CUT = ['latin1', 'binary', 'ascii', 'utf16le', 'utf-16le', 'ucs2', 'ucs-2'];
+
+/**
+ * @param {Start} start
+ * @param {Handle} root
+ * @param {object} call
+ * @param {(native: import('./binding').Operations, root: Handle) => any} call.open opens what is written
+ * @param {any} call.data
+ * @param {string} call.encoding of strings
+ * @param {import('./watch.js').Watched | undefined} call.watching
+ * @param {number} call.size of a chunk, in bytes
+ */
+async function writeInChunks(start, root, { open, data, encoding, watching, size }) {
+  const signal = watching?.signal;
+  /** @type {Waiting} */
+  const waiting = { reject: undefined };
+  const stop = () => waiting.reject?.(new AbortError(signal?.reason));
+  // By now the caller may do with the memory what it likes: what was there is known.
+  const source = typeof data !== 'string' && isView(data) ? [spanOf(data)] : bits(data, waiting);
+  const writer = await start(new Job(open), root);
+  if (signal) listen(signal, stop);
+  try {
+    for await (const piece of source) {
+      for (const chunk of chunks(piece, encoding, size)) {
+        if (signal?.aborted) throw new AbortError(signal.reason);
+        await start(
+          new Job(
+            (native, root, watch) => native.writeChunk(root, writer, chunk, watch),
+            undefined,
+            watching,
+          ),
+          root,
+        );
+      }
+    }
+    if (signal?.aborted) throw new AbortError(signal.reason);
+    await start(
+      new Job((native, root, watch) => native.finishWriter(root, writer, watch), undefined, watching),
+      root,
+    );
+  } catch (error) {
+    await start(new Job((native, root) => native.abortWriter(root, writer)), root);
+    throw error;
+  } finally {
+    if (signal) listenNoMore(signal, stop);
+  }
+}
+
+/** @typedef {import('./views.js').Span} Span */
+/** @typedef {{ reject: ((error: unknown) => void) | undefined }} Waiting */
+
+/**
+ * What is to be written, as it comes. Whoever has `waiting` can end the wait for the next bit.
+ *
+ * @param {any} data
+ * @param {Waiting} waiting
+ * @returns {AsyncGenerator<string | Span, void, void>}
+ */
+async function* bits(data, waiting) {
+  if (typeof data === 'string') {
+    yield data;
+    return;
+  }
+  let isOver = true;
+  const iterator = data[Symbol.asyncIterator]?.() ?? data[Symbol.iterator]();
+  try {
+    for (;;) {
+      isOver = true;
+      const next = iterator.next();
+      isOver = false;
+      const { done, value } = await new Promise((resolve, reject) => {
+        waiting.reject = reject;
+        Promise.resolve(next).then(resolve, (error) => {
+          isOver = true;
+          reject(error);
+        });
+      });
+      waiting.reject = undefined;
+      isOver = done;
+      if (done) return;
+      yield checked(bitOf, await value);
+    }
+  } finally {
+    // It may be waiting for something that never comes: nobody waits for its end, and a stream is told.
+    if (!isOver) {
+      Promise.resolve(iterator.return?.()).catch(() => {});
+      if (data instanceof EventEmitter) /** @type {any} */ (data).destroy?.();
+    }
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @returns {string | Span}
+ */
+function bitOf(value) {
+  if (typeof value === 'string') return value;
+  if (isView(value)) return spanOf(value);
+  throw invalidType('data', 'of type string or an instance of Buffer, TypedArray, or DataView', value);
+}
+
+/**
+ * The same in chunks of `size` bytes at the most.
+ *
+ * @param {string | Span} data
+ * @param {string} encoding
+ * @param {number} size
+ * @returns {Generator<string | ArrayBufferView, void, void>}
+ */
+function* chunks(data, encoding, size) {
+  if (typeof data !== 'string') {
+    const { buffer, byteOffset, byteLength } = data;
+    // Of memory that is gone by now there is no such part: that throws.
+    for (let at = 0; at < byteLength; at += size) {
+      yield new Uint8Array(buffer, byteOffset + at, min(size, byteLength - at));
+    }
+    return;
+  }
+  const isText = encoding === 'utf8';
+  if (!isText && !CUT.includes(encoding)) {
+    yield* chunks(Buffer.from(data, /** @type {BufferEncoding} */ (encoding)), encoding, size);
+    return;
+  }
+  // A character becomes three bytes at the most.
+  const most = Math.floor(size / 3);
+  for (let at = 0; at < data.length; ) {
+    let end = min(at + most, data.length);
+    // Never between the two halves of a character.
+    if (end < data.length && (data.charCodeAt(end - 1) & 0xfc00) === 0xd800) end -= 1;
+    const piece = data.slice(at, end);
+    yield isText ? piece : Buffer.from(piece, /** @type {BufferEncoding} */ (encoding));
+    at = end;
+  }
+}
+
+module.exports = { writeInChunks };
