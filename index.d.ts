@@ -951,7 +951,7 @@ interface Operations<Async extends boolean> {
    *
    * What others put into `src` or change there meanwhile is not removed: then it is `EBUSY`, and either nothing is
    * at `dest` and `src` is as they left it, or all that was copied is at `dest`, and `entries` of the error names
-   * what is left of `src`.
+   * what is left of `src`. If others remove or rename `src` before the move has removed it, that is `EBUSY`, too.
    *
    * @param src what to move
    * @param dest where to

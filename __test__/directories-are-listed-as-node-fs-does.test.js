@@ -700,3 +700,58 @@ test('a listing that is too long for one string is still one of strings', async 
   // Node takes half a minute.
   root.rm('n'.repeat(250), true);
 });
+
+/** Takes the permission to read a directory away while the work is far below it, and says what came of that. */
+async function closedMeanwhile(dir, way, nobody) {
+  if (process.geteuid() === 0) {
+    process.setgroups([]);
+    process.setgid(nobody);
+    process.setuid(nobody);
+  }
+  const down = (levels) => path.join(...Array.from({ length: levels }, () => 'dir'));
+  const [src, dest] = ['src', 'dest'].map((name) => path.join(dir, name));
+  for (let i = 0; i < 30; i++) {
+    const at = path.join(src, down(i + 1), '..');
+    // Some are listed before the way down, and some behind.
+    for (const name of ['a', 'b', 'dir', 'y', 'z']) {
+      fs.mkdirSync(path.join(at, name), { recursive: true });
+      fs.writeFileSync(path.join(at, name, 'file'), '');
+    }
+  }
+  for (let i = 0; i < 3000; i++) fs.writeFileSync(path.join(src, down(30), `deep ${i}`), '');
+  const close = () => fs.chmodSync(path.join(src, down(5)), 0o300);
+  const root = new SandboxRoot(dir);
+  let told = {};
+  try {
+    if (way === 'walk') {
+      let closed = false;
+      for await (const { name } of root.walk('src')) {
+        if (!closed && name.startsWith('deep')) {
+          close();
+          closed = true;
+        }
+      }
+    } else {
+      const copied = root.promises.cp('src', 'dest', { recursive: true, ignoreVanished: true });
+      copied.catch(() => {});
+      while (!fs.existsSync(path.join(dest, down(30)))) await new Promise(setImmediate);
+      close();
+      await copied;
+    }
+  } catch ({ code, path }) {
+    told = { code, path };
+  }
+  fs.chmodSync(path.join(src, down(5)), 0o700);
+  return told;
+}
+
+for (const way of ['walk', 'cp']) {
+  test(`a directory that may not be read any more is an error, not left out: ${way}`, async (t) => {
+    const dir = tempDir(t);
+    fs.chmodSync(dir, 0o777);
+    assert.deepStrictEqual(await inChild(t, closedMeanwhile, [dir, way, NOBODY]), {
+      code: 'EACCES',
+      path: 'src/dir/dir/dir/dir/dir',
+    });
+  });
+}

@@ -234,4 +234,17 @@ async function came(call) {
   }
 }
 
-module.exports = { WAYS, came, folder, folderOn, lateFuse, mounted, overlay, privately, run, traits, volume };
+module.exports = {
+  WAYS,
+  came,
+  disk,
+  folder,
+  folderOn,
+  lateFuse,
+  mounted,
+  overlay,
+  privately,
+  run,
+  traits,
+  volume,
+};

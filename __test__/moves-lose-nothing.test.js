@@ -505,3 +505,28 @@ test('a move without descriptors to spare leaves nothing beside the destination'
   for (const error of errors) assert.deepStrictEqual(error, { code: 'EMFILE' });
   assert.deepStrictEqual([fs.readdirSync(source), fs.readdirSync(dest)], [[], ['tree']]);
 });
+
+for (const kind of ['tmpfs', 'ext4', 'overlayfs', 'bindfs']) {
+  attackedTest(
+    `${kind}: a file that others take before its move removes it is not moved by both`,
+    async (t) => {
+      const { source, dest, from, to } = scene(t, kind);
+      plant(source, { file: 'content' });
+      let moved;
+      await attacked(
+        t,
+        ['unlinkat:delay_enter=80000'],
+        (source, dest) => {
+          until(() => exists(path.join(dest, 'dest')));
+          fs.renameSync(path.join(source, 'file'), path.join(source, 'taken'));
+        },
+        [source, dest],
+        () => (moved = outcome(() => from.move('file', 'dest', { to }))),
+      );
+      assert.deepStrictEqual([fs.readdirSync(source), fs.readdirSync(dest)], [['taken'], ['dest']]);
+      assert.strictEqual(moved.error?.code, 'EBUSY');
+      assert.match(moved.error.message, REASON);
+      assert.strictEqual(moved.error.entries, undefined);
+    },
+  );
+}

@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { SandboxRoot } = require('..');
 const { inChild } = require('./child');
-const { WAYS, folder, folderOn, privately, run } = require('./mounts');
+const { WAYS, disk, folder, folderOn, privately, run } = require('./mounts');
 const { attacked } = require('./races/slow');
 const { codeOf, fifo, link, plant, snapshot, tool } = require('./support');
 const { withoutAttaching } = require('./syscalls/strace');
@@ -186,3 +186,44 @@ for (const code of ['EPERM', 'EOPNOTSUPP', 'ENOSYS']) {
     });
   }
 }
+
+test('ext4 with small inodes: a file with the number of one that was removed meanwhile is copied itself', async (t) => {
+  if (withoutAttaching()) return t.skip(withoutAttaching());
+  // It does not say when a file was born.
+  const dir = folder('ext4 with small inodes');
+  disk(dir, 64, ['mkfs.ext4', '-q', '-I', '128']);
+  const names = Array.from({ length: 20 }, (_, i) => [`file ${i}`, '']);
+  const dirs = Array.from({ length: 8 }, (_, i) => [`dir ${i}`, Object.fromEntries(names)]);
+  plant(dir, { src: Object.fromEntries(dirs) });
+  const root = new SandboxRoot(dir);
+  t.after(() => root.close());
+  const order = root.readdir('src');
+  const [first, last] = [order[0], order.at(-1)].map((name) => path.join(dir, 'src', name));
+  fs.writeFileSync(path.join(first, 'log'), 'old');
+  fs.linkSync(path.join(first, 'log'), path.join(first, 'log too'));
+  await attacked(
+    t,
+    SLOWED,
+    (copy, first, last) => {
+      const logs = ['log', 'log too'];
+      until(() => logs.every((name) => exists(path.join(copy, name))));
+      const { ino } = fs.statSync(path.join(first, 'log'));
+      for (const name of logs) fs.unlinkSync(path.join(first, name));
+      for (let i = 0; i < 500; i++) {
+        const at = path.join(first, `new ${i}`);
+        fs.writeFileSync(at, 'new');
+        if (fs.statSync(at).ino !== ino) continue;
+        fs.linkSync(at, path.join(last, 'log'));
+        return;
+      }
+      throw new Error('no file got its number');
+    },
+    [path.join(dir, 'dest', order[0]), first, last],
+    () => root.cp('src', 'dest', RECURSIVE),
+  );
+  const copies = [order[0], order.at(-1)].map((name) => path.join(dir, 'dest', name, 'log'));
+  assert.deepStrictEqual(
+    copies.map((at) => fs.readFileSync(at, 'latin1')),
+    ['old', 'new'],
+  );
+});

@@ -64,6 +64,19 @@ pub fn ficlonerange(to: BorrowedFd<'_>, source: BorrowedFd<'_>, offset: u64) -> 
     checked(done.into())
 }
 
+/// `FS_IOC_GETVERSION`, ioctl_iflags(2): the generation of the open file `fd`. It changes whenever its number
+/// is given to another file.
+pub fn generation(fd: BorrowedFd<'_>) -> Result<u64> {
+    // Most file systems write four bytes of it.
+    let mut generation = 0_u64;
+    // SAFETY: the kernel writes at most a long, for which there is room, and which outlives the call.
+    let done = unsafe {
+        let to = &raw mut generation;
+        libc::ioctl(fd.as_raw_fd(), libc::FS_IOC_GETVERSION as _, to)
+    };
+    checked(done.into()).map(|()| generation)
+}
+
 /// Does `work` as the real user and group, as access(2) looks at a path. Lookups of this thread go by the
 /// file system ids, which are the effective ones at other times.
 pub fn as_real_user<T>(work: impl FnOnce() -> T) -> T {

@@ -7,7 +7,10 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
+
 use crate::at::At;
+use crate::error::Failure;
 use crate::path::Leaf;
 use crate::resolve::Root;
 
@@ -99,6 +102,14 @@ pub enum Above {
     Lost,
 }
 
+/// The first level that was not found again.
+pub struct Dropped {
+    /// Its name.
+    pub name: CString,
+    /// Why it cannot be opened, if it is where it was.
+    pub failure: Option<Failure>,
+}
+
 /// The levels, the top first.
 pub struct Levels<T> {
     levels: Vec<Level<T>>,
@@ -174,9 +185,10 @@ impl<T> Levels<T> {
     }
 
     /// After a level was [`Lost`](Above::Lost): goes down from the top as far as every level is still
-    /// what it was. The others are dropped; the name of the first of them is returned.
-    pub fn find_again(&mut self, root: &Root) -> Option<CString> {
+    /// what it was. The others are dropped; the first of them is returned.
+    pub fn find_again(&mut self, root: &Root) -> Option<Dropped> {
         let mut found: Option<OwnedFd> = None;
+        let mut failure = None;
         let mut depth = 1;
         for level in self.levels.iter().skip(1) {
             let above = found.as_ref().map(AsFd::as_fd);
@@ -184,9 +196,14 @@ impl<T> Levels<T> {
             let (Some(above), Some(leaf)) = (above, Leaf::listed(&level.name)) else {
                 break;
             };
-            match root.listing_at(At::new(above, &leaf)) {
+            let at = At::new(above, &leaf);
+            match root.listing_at(at) {
                 Ok(fd) if level.is(fd.as_fd()) => found = Some(fd),
-                _ => break,
+                Ok(_) => break,
+                Err(refused) => {
+                    failure = is_still(root, level, at).then_some(refused);
+                    break;
+                }
             }
             depth += 1;
         }
@@ -194,7 +211,7 @@ impl<T> Levels<T> {
         if let (Some(level), Some(fd)) = (self.levels.last_mut(), found) {
             level.at = Whereabouts::Open(fd);
         }
-        dropped.map(|level| level.name)
+        dropped.map(|Level { name, .. }| Dropped { name, failure })
     }
 
     /// Where the work is.
@@ -230,5 +247,17 @@ impl<T> Levels<T> {
             .filter(|name| !name.is_empty())
             .collect();
         names.join(&b'/')
+    }
+}
+
+/// Whether `level` has the name `at`, as far as that can be known.
+fn is_still<T>(root: &Root, level: &Level<T>, at: At<'_>) -> bool {
+    match root.directory_at(at) {
+        Ok(fd) => level.is(fd.as_fd()),
+        // There may be no descriptor left to ask with.
+        Err(failure) => {
+            failure.reason.is_none()
+                && !matches!(failure.errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
+        }
     }
 }

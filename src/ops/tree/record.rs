@@ -20,6 +20,7 @@ use crate::at::At;
 use crate::error::Failure;
 use crate::ops::tree::levels::Id;
 use crate::retry::on_intr;
+use crate::sys;
 
 /// The record of one copy, which two threads may share.
 #[derive(Default)]
@@ -116,7 +117,9 @@ impl State {
 #[derive(PartialEq, Eq, Hash)]
 pub enum Identity {
     /// Its number, and when it was born: the number of a file that is gone is given to another.
-    Born(Id, Option<(i64, u32)>),
+    Born(Id, (i64, u32)),
+    /// The same where the file system does not say when it was born: an ext4 with small inodes.
+    Generation(Id, u64),
     /// What it is: this file system may give one number to several files, or tell another birth once a file is
     /// changed.
     Is(State),
@@ -126,10 +129,18 @@ impl Identity {
     /// That of the open file `fd`, which is `state`. `is_local`: its file system is one that keeps numbers and
     /// births.
     pub fn of(fd: BorrowedFd<'_>, state: &State, is_local: bool) -> Result<Self> {
-        match is_local {
-            true => Ok(Self::Born(state.id, birth_of(fd)?)),
-            false => Ok(Self::Is(state.by_any_name())),
+        let what_it_is = Self::Is(state.by_any_name());
+        if !is_local {
+            return Ok(what_it_is);
         }
+        if let Some(birth) = birth_of(fd)? {
+            return Ok(Self::Born(state.id, birth));
+        }
+        // Nothing tells that of a symlink or a FIFO.
+        let generation = sys::generation(fd);
+        Ok(generation.map_or(what_it_is, |generation| {
+            Self::Generation(state.id, generation)
+        }))
     }
 }
 

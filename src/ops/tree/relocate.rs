@@ -156,8 +156,11 @@ fn remove_source(
         false => None,
     };
     let at = leaf.as_ref().map_or(old, |leaf| old.beside(leaf));
-    let Err(kept) = remove_recorded(strict, path, at, Guard::Copied(record)) else {
-        return Ok(());
+    let kept = match remove_recorded(strict, path, at, Guard::Copied(record)) {
+        Ok(true) => return Ok(()),
+        // Of two moves of a file, the one that removes it has moved it.
+        Ok(false) => return Err(source_changed()),
+        Err(kept) => kept,
     };
     *left = kept.paths;
     if let Some(leaf) = &leaf {

@@ -40,13 +40,14 @@ pub struct Left {
     pub paths: Vec<Vec<u8>>,
 }
 
-/// Removes what has the name `top` in a tree of `root`; what is left is called by its `path`.
+/// Removes what has the name `top` in a tree of `root`; what is left is called by its `path`. False if somebody
+/// else removed `top` itself before.
 pub fn remove_recorded(
     root: &Root,
     path: &UserPath,
     top: At<'_>,
     guard: Guard<'_>,
-) -> Result<(), Left> {
+) -> Result<bool, Left> {
     let mut removal = Removal {
         root,
         path,
@@ -56,10 +57,11 @@ pub fn remove_recorded(
         listing: Listing::default(),
         left: Left::default(),
         moved: 0,
+        is_removed: false,
     };
     removal.run();
     match removal.left.paths.is_empty() {
-        true => Ok(()),
+        true => Ok(removal.is_removed),
         false => Err(removal.left),
     }
 }
@@ -74,6 +76,8 @@ struct Removal<'a> {
     left: Left,
     /// How often a level was not where it had been.
     moved: u32,
+    /// Whether the top itself was removed by this.
+    is_removed: bool,
 }
 
 /// What is known of a directory on the way down.
@@ -91,6 +95,8 @@ struct Directory {
 
 /// What became of a name.
 enum Outcome {
+    Removed,
+    /// Somebody else removed it.
     Gone,
     /// It is a directory that is to be emptied, and now open.
     Entered(OwnedFd, Id),
@@ -108,6 +114,7 @@ impl Removal<'_> {
             _ => top.parts().1,
         };
         match self.remove(top, Listed { parent: None, name }) {
+            Outcome::Removed => self.is_removed = true,
             Outcome::Gone => {}
             Outcome::Entered(fd, id) => self.enter(CString::default(), fd, id),
             Outcome::Kept(failure) => self.keep(failure, None),
@@ -186,7 +193,7 @@ impl Removal<'_> {
                 _ => Outcome::Gone,
             };
             match outcome {
-                Outcome::Gone => {}
+                Outcome::Removed | Outcome::Gone => {}
                 Outcome::Entered(fd, id) => self.enter(name, fd, id),
                 Outcome::Kept(failure) => self.keep_directory(failure, name),
             }
@@ -210,7 +217,7 @@ impl Removal<'_> {
                 }
                 let at = At::new(dir, &leaf);
                 match remove_one(root, guard, at, Listed { parent, name }) {
-                    Outcome::Gone => {}
+                    Outcome::Removed | Outcome::Gone => {}
                     Outcome::Entered(..) => directories.push(name.to_owned()),
                     Outcome::Kept(failure) => kept.push((name.to_owned(), failure)),
                 }
@@ -270,7 +277,8 @@ impl Removal<'_> {
             (Some(_), None) => Ok(()),
         };
         match removed {
-            Ok(()) | Err(Errno::NOENT) => {}
+            Ok(()) => self.is_removed = self.levels.is_empty(),
+            Err(Errno::NOENT) => {}
             Err(Errno::NOTEMPTY | Errno::EXIST) => self.look_again(left),
             Err(errno) => {
                 self.keep_directory(Some(Failure::from(errno).at("rmdir")), left.name);
@@ -334,7 +342,8 @@ fn remove_one(root: &Root, guard: Guard<'_>, at: At<'_>, listed: Listed<'_>) -> 
         // Where somebody removed it this moment, it was described without a name.
         None if at.is_gone() => Outcome::Gone,
         None => Outcome::Kept(None),
-        Some(Ok(()) | Err(Errno::NOENT)) => Outcome::Gone,
+        Some(Ok(())) => Outcome::Removed,
+        Some(Err(Errno::NOENT)) => Outcome::Gone,
         Some(Err(errno)) => Outcome::Kept(Some(Failure::from(errno).at("unlink"))),
     }
 }

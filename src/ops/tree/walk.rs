@@ -14,7 +14,7 @@ use crate::at::At;
 use crate::error::{Call, Error, Failure};
 use crate::memory::reserve;
 use crate::ops::directory::{Listing, Read, known_type};
-use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS, OPEN_LEVELS_SHARED};
+use crate::ops::tree::levels::{Above, Dropped, Level, Levels, OPEN_LEVELS, OPEN_LEVELS_SHARED};
 use crate::ops::tree::second::{MANY, with_second_thread};
 use crate::path::Leaf;
 use crate::policy::Allowed;
@@ -471,8 +471,15 @@ impl Walk {
             let dropped = self.levels.find_again(root);
             let top = self.above.as_ref().map_or(&[][..], |(way, _)| way);
             self.way = joined(top, &self.levels.path_of(None));
+            // A level that may not be opened any more is not one that is gone: what is in it would be left out.
+            if let Some(Dropped { name, failure }) = &dropped
+                && let Some(failure) = *failure
+            {
+                append(&mut self.way, name.to_bytes());
+                return Err(failure);
+            }
             visitor.lost(self.levels.depth())?;
-            if let Some(name) = dropped {
+            if let Some(Dropped { name, .. }) = dropped {
                 // The rest of it is not found.
                 visitor.vanished(&self.way, &name)?;
             }
