@@ -137,7 +137,7 @@ test('statfs describes a file system, and says what fs.statfs says, in numbers a
   // It has no such option.
   assert.strictEqual(
     codeOf(() => root.statfs('missing', { throwIfNoEntry: false })),
-    'ENOENT',
+    'ERR_INVALID_ARG_VALUE',
   );
 });
 

@@ -25,6 +25,7 @@ const METHODS = {
     call: (of, options) => of.rm('f', false, false, options),
     harmless: { maxRetries: 3, retryDelay: 100 },
   },
+  symlink: { call: (of, options) => of.symlink('f', 'new', options) },
   mkdtemp: { call: (of, options) => of.mkdtemp('new', options) },
   readlink: { call: (of, options) => of.readlink('tofile', options) },
   realpath: { call: (of, options) => of.realpath('f', options) },
@@ -63,7 +64,7 @@ const keyed = (name, value) => Object.defineProperty({}, name, { value, enumerab
 
 test('every method that takes options is in the table', () => {
   const source = fs.readFileSync(require.resolve('../lib/methods.js'), 'utf8');
-  assert.strictEqual(source.match(/check\.options(OrEncoding)?\(/g).length, 14, 'a call of it is new');
+  assert.strictEqual(source.match(/check\.options(OrEncoding)?\(/g).length, 15, 'a call of it is new');
 });
 
 for (const [method, { call, to = false, harmless = {} }] of Object.entries(METHODS)) {
