@@ -29,7 +29,7 @@ async function callWithNonsense(binary, foreign, dir, rounds) {
   const root = native.open(dir, 2, 0, 0, false);
   const closed = native.open(dir, 0, 0, 0, false);
   native.close(closed);
-  const cursor = native.cursor('.', 5, 5);
+  const cursor = native.cursor('.', 5, 5, false);
   const detached = new Uint8Array(8);
   structuredClone(detached, { transfer: [detached.buffer] });
   const detachedView = new DataView(new ArrayBuffer(8));

@@ -25,7 +25,6 @@ const both = (mode) => closed(mode) | (mode & (mode >> 3) & 7) | (mode & ((mode 
 const KINDS = [
   ['every mode is 0755', ['-p', '0755'], { user: false }],
   ['every mode is 0777', ['-p', '0777'], { user: true }],
-  ['directories alone are open to others', ['-p', '0600:ugo+D'], { user: false }],
   ['every mode is 0500', ['-p', '0500'], { user: false }],
   ['all belongs to one user', ['--force-user=nobody'], { user: true }],
   [
@@ -123,6 +122,28 @@ for (const { title, options, user, keeps, narrow = (mode) => mode } of cases) {
       assert.deepStrictEqual(contents(path.join(elsewhere, 'back')), contents(path.join(elsewhere, 'again')));
     });
   }
+}
+
+for (const [face, call] of WAYS) {
+  // Whether others may use what is made there is asked of a new file. A directory could be exchanged meanwhile.
+  test(`where directories alone are open to others, a directory is not copied to, and nothing hidden stays, ${face}`, async (t) => {
+    const [behind, dir, elsewhere] = ['behind', 'bindfs', 'elsewhere'].map(folder);
+    run('bindfs', '-o', 'attr_timeout=0', '-p', '0600:ugo+D', behind, dir);
+    t.after(() => run('umount', '--lazy', dir));
+    plantTree(elsewhere, 'tree');
+    const [from, to] = [elsewhere, dir].map((at) => new SandboxRoot(at));
+    t.after(() => [from, to].forEach((root) => root.close()));
+    assert.strictEqual(
+      await codeOfPromise(call(from, 'cp', 'tree', 'copy', { recursive: true, to })),
+      'EBUSY',
+    );
+    await call(from, 'cp', 'tree/file', 'file', { to });
+    assert.strictEqual(fs.readFileSync(path.join(dir, 'file'), 'utf8'), 'content');
+    assert.deepStrictEqual(
+      fs.readdirSync(behind).filter((name) => name !== 'copy'),
+      ['file'],
+    );
+  });
 }
 
 test('where all belongs to another user, a directory that is open is not taken for a new one', async (t) => {
