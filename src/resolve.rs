@@ -22,7 +22,7 @@ use rustix::time::ClockId;
 
 use crate::at::{At, random_characters};
 use crate::error::{Failure, Reason, Result};
-use crate::ops::directory::is_empty;
+use crate::ops::listing::is_empty;
 use crate::path::{LONGEST, Leaf, RelPath, Unnamed, UserPath};
 use crate::policy::{Allowed, Policy};
 use crate::retry::{self, Cause};

@@ -2,7 +2,7 @@
 
 use super::arguments::{Arguments, Checked};
 use super::job::{Job, Operation, operations, pool};
-use crate::ops::entry::{self, Existing};
+use crate::ops::entry::{self, RenameMode};
 use crate::resolve::{Place, Root};
 
 /// These functions.
@@ -49,7 +49,11 @@ fn remove(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 
 fn rename(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let (old, new) = (args.path(1)?, args.path(2)?);
-    let existing = [Existing::Replace, Existing::Refuse, Existing::Exchange];
+    let existing = [
+        RenameMode::Replace,
+        RenameMode::Refuse,
+        RenameMode::Exchange,
+    ];
     let existing = args.one_of(3, &existing)?;
     let to = args.root_at(4)?;
     Ok(pool(move |root: &Root| {

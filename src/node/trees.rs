@@ -10,7 +10,7 @@ use super::output::Output;
 use crate::ops::tree::copy::{CopyTreeOptions, copy_tree};
 use crate::ops::tree::copy_entry::{Existing, Keep};
 use crate::ops::tree::list::{self, ListOptions};
-use crate::ops::tree::relocate::{self, MoveOptions};
+use crate::ops::tree::move_tree::{self, MoveOptions};
 use crate::ops::tree::remove;
 use crate::resolve::{self, Root};
 use crate::watch::Watch;
@@ -116,6 +116,6 @@ fn move_tree(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let execution = Execution::PoolFirst(Arc::clone(&watch));
     Ok(run(execution, move |root: &Root, most| {
         let (from, to) = resolve::Place::pair(root, &src, to.as_deref(), &dest);
-        relocate::relocate(from, to, options, most, &watch)
+        move_tree::move_tree(from, to, options, most, &watch)
     }))
 }

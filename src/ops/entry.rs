@@ -176,7 +176,7 @@ pub(super) const NOT_REMOVED: NoEntry = NoEntry {
 
 /// What `rename` does with a destination that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Existing {
+pub enum RenameMode {
     /// Replace it, atomically.
     Replace,
     /// Leave both as they are: `EEXIST` (`RENAME_NOREPLACE`; the file system must know it).
@@ -186,14 +186,14 @@ pub enum Existing {
 }
 
 /// renameat2(2): moves a symlink itself.
-pub fn rename(old: Place<'_>, new: Place<'_>, existing: Existing) -> Result<()> {
+pub fn rename(old: Place<'_>, new: Place<'_>, existing: RenameMode) -> Result<()> {
     Call::between("rename", old.path, new.path).run(|| {
         new.root.for_change()?;
         let from = old.root.for_change()?.entry(old.path, Errno::BUSY)?;
         let no_entry = NoEntry {
             root: Errno::BUSY,
             dot: match existing {
-                Existing::Refuse => Errno::EXIST,
+                RenameMode::Refuse => Errno::EXIST,
                 _ => Errno::BUSY,
             },
         };
@@ -204,9 +204,9 @@ pub fn rename(old: Place<'_>, new: Place<'_>, existing: Existing) -> Result<()> 
             _ => failure,
         })?;
         let flags = match existing {
-            Existing::Replace => RenameFlags::empty(),
-            Existing::Refuse => RenameFlags::NOREPLACE,
-            Existing::Exchange => RenameFlags::EXCHANGE,
+            RenameMode::Replace => RenameFlags::empty(),
+            RenameMode::Refuse => RenameFlags::NOREPLACE,
+            RenameMode::Exchange => RenameFlags::EXCHANGE,
         };
         Ok(from.at().rename(to.at(), flags)?)
     })

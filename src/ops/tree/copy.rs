@@ -19,7 +19,7 @@ use crate::ops::tree::copy_entry::{self, EntryCopier, Existing, Keep, Original, 
 use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
 use crate::ops::tree::record::{Listed, Record, State};
 use crate::ops::tree::staged::{Publishing, can_be_published, copy_and_publish};
-use crate::ops::tree::walk::{Down, Found, Stopped, Visitor, Walk, joined};
+use crate::ops::tree::walk::{Down, TreeFailure, Visitor, Walk, WalkEntry, joined};
 use crate::path::Leaf;
 use crate::resolve::{Entry, Place, Root, handle_above};
 use crate::retry::{TRIES, rest};
@@ -54,7 +54,7 @@ pub fn copy_tree(
     let call = Call::between("cp", from.path, to.path);
     let failed = |failure: Failure| call.failed(failure);
     to.root.for_change().map_err(failed)?;
-    let source = Source::find(from).map_err(failed)?;
+    let source = OpenSource::find(from).map_err(failed)?;
     if is_left_out(options, b"") {
         return Ok(());
     }
@@ -73,11 +73,11 @@ pub fn copy_tree(
         });
     }
     let destination = Destination::find(to).map_err(failed)?;
-    if let Source::Directory(listing) = &source {
+    if let OpenSource::Directory(listing) = &source {
         not_into_itself(listing.as_fd(), from.root, destination.dir()).map_err(failed)?;
     }
     let record = Arc::default();
-    let job = Job {
+    let job = CopyTask {
         from: from.root,
         to: to.root,
         options,
@@ -86,14 +86,16 @@ pub fn copy_tree(
     };
     let copied = match destination {
         Destination::Name(entry)
-            if entry.wants_directory() && matches!(source, Source::Name(..)) =>
+            if entry.wants_directory() && matches!(source, OpenSource::Name(..)) =>
         {
-            Err(Stopped::at_top(Errno::NOTDIR))
+            Err(TreeFailure::at_top(Errno::NOTDIR))
         }
         Destination::Name(entry) => job.copy_to(source, entry.at()),
         Destination::Directory(top) => match source {
-            Source::Directory(listing) if options.recursive => job.start().tree(listing, top, None),
-            _ => Err(Stopped::at_top(Errno::ISDIR)),
+            OpenSource::Directory(listing) if options.recursive => {
+                job.start().tree(listing, top, None)
+            }
+            _ => Err(TreeFailure::at_top(Errno::ISDIR)),
         },
     };
     copied.map_err(|stopped| stopped.into_error(&call))
@@ -101,26 +103,26 @@ pub fn copy_tree(
 
 /// The same beside `to`, under a hidden name until all of it is there. `left`: the paths of what a failure leaves.
 fn copy_staged(
-    source: Source<'_, '_>,
+    source: OpenSource<'_, '_>,
     from: Place<'_>,
     to: Place<'_>,
     options: &CopyTreeOptions,
     watch: &Watch,
     left: &mut Vec<Vec<u8>>,
-) -> Result<(), Stopped> {
-    let at_top = |failure: Failure| Stopped::at_top(failure);
+) -> Result<(), TreeFailure> {
+    let at_top = |failure: Failure| TreeFailure::at_top(failure);
     let new = to.root.entry(to.path, Errno::BUSY).map_err(at_top)?;
-    let is_directory = matches!(source, Source::Directory(_));
+    let is_directory = matches!(source, OpenSource::Directory(_));
     if new.wants_directory() && !is_directory {
-        return Err(Stopped::at_top(Errno::NOTDIR));
+        return Err(TreeFailure::at_top(Errno::NOTDIR));
     }
     if is_directory && !options.recursive {
-        return Err(Stopped::at_top(Errno::ISDIR));
+        return Err(TreeFailure::at_top(Errno::ISDIR));
     }
-    if let Source::Directory(listing) = &source {
+    if let OpenSource::Directory(listing) = &source {
         not_into_itself(listing.as_fd(), from.root, new.at().parts().0).map_err(at_top)?;
     }
-    let id = source.id().map_err(Stopped::at_top)?;
+    let id = source.id().map_err(TreeFailure::at_top)?;
     let replace = options.existing == Existing::Replace;
     let can_be = can_be_published(to, &new, &source, id, replace, left);
     let stays =
@@ -137,7 +139,7 @@ fn copy_staged(
         can_be => can_be.map_err(at_top)?,
     }
     let record = Arc::new(Record::staged());
-    let job = Job {
+    let job = CopyTask {
         from: from.root,
         to: to.root,
         options,
@@ -204,7 +206,7 @@ fn into_itself() -> Failure {
 
 /// A copy that is to be made.
 #[derive(Clone, Copy)]
-pub(super) struct Job<'a> {
+pub(super) struct CopyTask<'a> {
     /// The root of the source.
     pub from: &'a Root,
     /// The root of the copy.
@@ -217,22 +219,24 @@ pub(super) struct Job<'a> {
     pub watch: &'a Watch,
 }
 
-impl<'a> Job<'a> {
+impl<'a> CopyTask<'a> {
     /// Copies `source` to the name `dest`.
-    pub fn copy_to(self, source: Source<'_, '_>, dest: At<'_>) -> Result<(), Stopped> {
+    pub fn copy_to(self, source: OpenSource<'_, '_>, dest: At<'_>) -> Result<(), TreeFailure> {
         // A tree that has the place of the copy in it, by whatever mount, would be copied into itself.
         let parent = Id::of(dest.parts().0);
         let closed = parent.and_then(|parent| self.record.close(parent));
-        closed.map_err(Stopped::at_top)?;
+        closed.map_err(TreeFailure::at_top)?;
         let mut copy = self.start();
         match source {
-            Source::Directory(_) if !self.options.recursive => Err(Stopped::at_top(Errno::ISDIR)),
-            Source::Directory(listing) => {
+            OpenSource::Directory(_) if !self.options.recursive => {
+                Err(TreeFailure::at_top(Errno::ISDIR))
+            }
+            OpenSource::Directory(listing) => {
                 let made = copy.copier.directory(listing.as_fd(), dest);
-                let (top, made) = made.map_err(Stopped::at_top)?;
+                let (top, made) = made.map_err(TreeFailure::at_top)?;
                 copy.tree(listing, top, made)
             }
-            Source::Name(entry, stat) => {
+            OpenSource::Name(entry, stat) => {
                 let source = copy_entry::Source {
                     at: entry.at(),
                     parent: None,
@@ -240,8 +244,8 @@ impl<'a> Job<'a> {
                 };
                 match copy.copier.copy(source, kind_of(&stat), dest) {
                     Ok(Down::Stay) => Ok(()),
-                    Ok(Down::Enter) => Err(Stopped::at_top(Errno::BUSY)),
-                    Err(failure) => Err(Stopped::at_top(self.record.mounted(failure))),
+                    Ok(Down::Enter) => Err(TreeFailure::at_top(Errno::BUSY)),
+                    Err(failure) => Err(TreeFailure::at_top(self.record.mounted(failure))),
                 }
             }
         }
@@ -267,14 +271,14 @@ impl<'a> Job<'a> {
 }
 
 /// What is to be copied.
-pub(super) enum Source<'r, 'p> {
+pub(super) enum OpenSource<'r, 'p> {
     /// A directory, open to be read.
     Directory(OwnedFd),
     /// A name that is no directory, and what it is.
     Name(Entry<'r, 'p>, Stat),
 }
 
-impl<'r, 'p> Source<'r, 'p> {
+impl<'r, 'p> OpenSource<'r, 'p> {
     /// What is at `place`.
     pub(super) fn find(place: Place<'r>) -> Result<Self, Failure>
     where
@@ -387,10 +391,10 @@ impl Copy<'_> {
         source: OwnedFd,
         top: OwnedFd,
         made: Option<Original>,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), TreeFailure> {
         let begun = self.begin(&source, top, made);
-        begun.map_err(Stopped::at_top)?;
-        let mut walk = Walk::new(source).map_err(Stopped::at_top)?;
+        begun.map_err(TreeFailure::at_top)?;
+        let mut walk = Walk::new(source).map_err(TreeFailure::at_top)?;
         let (from, watch) = (self.copier.from, self.copier.watch);
         let done = walk.finish(from, self, watch);
         // After a failure, the directories that are still open get their final modes.
@@ -405,9 +409,9 @@ impl Copy<'_> {
                 let reason = Reason::Vanished { count: *count };
                 let ways = ways.clone();
                 let failure = Failure::because(Errno::NOENT, reason);
-                Err(Stopped {
+                Err(TreeFailure {
                     ways,
-                    ..Stopped::at(failure, first.clone())
+                    ..TreeFailure::at(failure, first.clone())
                 })
             }
             _ => Ok(()),
@@ -495,7 +499,7 @@ impl Copy<'_> {
 }
 
 impl Visitor for Copy<'_> {
-    fn found(&mut self, found: &Found<'_>) -> Result<Down, Failure> {
+    fn found(&mut self, found: &WalkEntry<'_>) -> Result<Down, Failure> {
         if self.options.only.is_some() && is_left_out(self.options, &found.way_to()) {
             return Ok(Down::Stay);
         }

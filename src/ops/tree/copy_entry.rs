@@ -14,8 +14,8 @@ use crate::at::{self, At};
 use crate::error::{Failure, Reason, Result};
 use crate::ops::attributes::{self, Which};
 use crate::ops::copy::{ContentCopier, Reflink};
-use crate::ops::directory;
 use crate::ops::draft::{Draft, Taken, with_temporary_name};
+use crate::ops::listing;
 use crate::ops::metadata::{chown_fd, utimes_fd};
 use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::is_same_file;
@@ -406,7 +406,7 @@ impl<'a> EntryCopier<'a> {
                     let may_be = !self.record.is_staged && is_local(made.as_fd());
                     Ok::<_, Errno>(may_be && dest.is_in_own_directory()?)
                 };
-                if !directory::is_empty(made.as_fd())? && !is_shared()? {
+                if !listing::is_empty(made.as_fd())? && !is_shared()? {
                     return Err(Errno::BUSY.into());
                 }
                 let now = Mode::from_raw_mode(rustix::fs::fstat(&made)?.st_mode);

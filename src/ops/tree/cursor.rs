@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 
 use crate::error::{Call, Error, Failure, Result};
 use crate::ops::tree::list::{List, ListOptions, Names, is_reachable, parent};
-use crate::ops::tree::walk::{Down, Found, Stopped, Visitor, Walk, joined};
+use crate::ops::tree::walk::{Down, TreeFailure, Visitor, Walk, WalkEntry, joined};
 use crate::path::UserPath;
 use crate::resolve::Root;
 use crate::watch::Watch;
@@ -108,7 +108,11 @@ impl Cursor {
                 Ok(walk) => walk,
                 Err(failure) => {
                     self.ended = true;
-                    return Ok(self.failed_at(&call, Names::default(), Stopped::at_top(failure)));
+                    return Ok(self.failed_at(
+                        &call,
+                        Names::default(),
+                        TreeFailure::at_top(failure),
+                    ));
                 }
             },
         };
@@ -181,7 +185,7 @@ impl Cursor {
     }
 
     /// The batch that `stopped` has ended.
-    fn failed_at(&self, call: &Call<'_>, names: Names, stopped: Stopped) -> Batch {
+    fn failed_at(&self, call: &Call<'_>, names: Names, stopped: TreeFailure) -> Batch {
         let failed = Failed {
             entry: self.entry(&stopped).unwrap_or_default(),
             error: stopped.into_error(call),
@@ -190,7 +194,7 @@ impl Cursor {
     }
 
     /// What a listing stopped at.
-    fn entry(&self, Stopped { way, kind, .. }: &Stopped) -> Option<Names> {
+    fn entry(&self, TreeFailure { way, kind, .. }: &TreeFailure) -> Option<Names> {
         let slash = way.iter().rposition(|&byte| byte == b'/');
         let (above, name) = match slash {
             Some(slash) => (way.get(..slash)?, way.get(slash + 1..)?),
@@ -222,7 +226,7 @@ struct Bounded<'p> {
 }
 
 impl Visitor for Bounded<'_> {
-    fn found(&mut self, found: &Found<'_>) -> Result<Down, Failure> {
+    fn found(&mut self, found: &WalkEntry<'_>) -> Result<Down, Failure> {
         if self.left.entries == 0 {
             self.truncated.get_or_insert(Truncated::Entries);
             self.is_full = true;

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use crate::error::{Call, Failure, Result};
 use crate::memory::{copy_of, reserve};
-use crate::ops::tree::walk::{Down, Found, Visitor, Walk};
+use crate::ops::tree::walk::{Down, Visitor, Walk, WalkEntry};
 use crate::path::{LONGEST, UserPath};
 use crate::resolve::Root;
 use crate::watch::Watch;
@@ -135,7 +135,7 @@ impl<'p> List<'p> {
         }
     }
 
-    pub(super) fn add(&mut self, found: &Found<'_>) -> Result<(), Errno> {
+    pub(super) fn add(&mut self, found: &WalkEntry<'_>) -> Result<(), Errno> {
         if !self.options.typed {
             return self.names.add(found.way, found.name);
         }
@@ -153,7 +153,7 @@ impl<'p> List<'p> {
 
     /// Whether what was found is gone into. A directory whose path no call takes is not: names and paths
     /// would take memory quadratic in the depth.
-    pub(super) fn down(&self, found: &Found<'_>) -> Result<Down, Errno> {
+    pub(super) fn down(&self, found: &WalkEntry<'_>) -> Result<Down, Errno> {
         if !self.options.recursive || found.kind != FileType::Directory {
             return Ok(Down::Stay);
         }
@@ -179,7 +179,7 @@ pub(super) fn is_reachable(path: &UserPath, way: &[u8]) -> Result<(), Errno> {
 }
 
 impl Visitor for List<'_> {
-    fn found(&mut self, found: &Found<'_>) -> Result<Down, Failure> {
+    fn found(&mut self, found: &WalkEntry<'_>) -> Result<Down, Failure> {
         self.add(found)?;
         Ok(self.down(found)?)
     }

@@ -11,10 +11,10 @@ use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Call, Error, Failure, Result};
-use crate::ops::directory::{Listing, Read};
 use crate::ops::entry::{NOT_REMOVED, directory_or_link_refused};
+use crate::ops::listing::{Listing, Read};
 use crate::ops::tree::levels::{Above, Level, Levels, OPEN_LEVELS_SHARED};
-use crate::ops::tree::second::{MANY, with_second_thread};
+use crate::ops::tree::parallel::{MANY, with_second_thread};
 use crate::path::{Leaf, UserPath};
 use crate::resolve::{Place, Root};
 use crate::retry::{TRIES, rest};
@@ -96,7 +96,7 @@ fn is_directory(at: At<'_>) -> bool {
 
 /// What is known of a directory on the way down.
 #[derive(Default)]
-struct Found {
+struct DirectoryState {
     /// Directories that were listed and are still to be removed.
     pending: Vec<CString>,
     /// How often its end was reached and something was still in it.
@@ -117,7 +117,7 @@ struct Removal<'a> {
     path: &'a UserPath,
     top: At<'a>,
     watch: &'a Watch,
-    levels: Levels<Found>,
+    levels: Levels<DirectoryState>,
     listing: Listing,
     /// How often a level was not where it had been.
     moved: u32,
@@ -229,12 +229,14 @@ impl<'a> Removal<'a> {
         match remove_listed(self.root, level, &mut self.listing, self.watch) {
             Ok(Read::More) => Ok(()),
             Ok(Read::End) => self.leave(),
-            Err(Stopped { failure, name }) => Err(self.failed(failure, name.as_deref())),
+            Err(NameFailure { failure, name }) => Err(self.failed(failure, name.as_deref())),
         }
     }
 
     fn enter(&mut self, name: CString, fd: OwnedFd) -> Result<()> {
-        let entered = self.levels.enter(Level::new(name, fd, Found::default()));
+        let entered = self
+            .levels
+            .enter(Level::new(name, fd, DirectoryState::default()));
         entered.map_err(|errno| self.failed(errno.into(), None))
     }
 
@@ -278,7 +280,7 @@ impl<'a> Removal<'a> {
 
     /// Reads a level from its start: others put something there, or the listing skipped entries
     /// because others were removed under it.
-    fn look_again(&mut self, mut level: Level<Found>, errno: Errno) -> Result<()> {
+    fn look_again(&mut self, mut level: Level<DirectoryState>, errno: Errno) -> Result<()> {
         level.state.tries += 1;
         let rewound = match level.fd() {
             _ if level.state.tries == TRIES => Err(errno),
@@ -353,12 +355,12 @@ fn remove_by_two(
 }
 
 /// A failure, and the name that it is about where it is not the directory itself.
-struct Stopped {
+struct NameFailure {
     failure: Failure,
     name: Option<CString>,
 }
 
-impl From<Errno> for Stopped {
+impl From<Errno> for NameFailure {
     fn from(errno: Errno) -> Self {
         let failure = Failure::from(errno).at("scandir");
         let name = None;
@@ -369,10 +371,10 @@ impl From<Errno> for Stopped {
 /// Lists one bufferful: files are removed at once, directories are noted.
 fn remove_listed(
     root: &Root,
-    level: &mut Level<Found>,
+    level: &mut Level<DirectoryState>,
     listing: &mut Listing,
     watch: &Watch,
-) -> Result<Read, Stopped> {
+) -> Result<Read, NameFailure> {
     let mut directories = Vec::new();
     let done = level.fd().map_or(Ok(Read::End), |dir| {
         remove_files(root, dir, listing, watch, &mut directories)
@@ -387,7 +389,7 @@ fn remove_files(
     listing: &mut Listing,
     watch: &Watch,
     directories: &mut Vec<CString>,
-) -> Result<Read, Stopped> {
+) -> Result<Read, NameFailure> {
     listing.read(dir, |name, kind| {
         let Some(leaf) = Leaf::listed(name) else {
             return Ok(());
@@ -402,7 +404,7 @@ fn remove_files(
             Ok(Outcome::Entered(_)) => directories.push(name.to_owned()),
             Err(failure) => {
                 let name = Some(name.to_owned());
-                return Err(Stopped { failure, name });
+                return Err(NameFailure { failure, name });
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Failure, MOST_ENTRIES, Result};
-use crate::ops::directory::{Listing, Read};
+use crate::ops::listing::{Listing, Read};
 use crate::ops::metadata::chmod_fd;
 use crate::ops::tree::copy_entry::kind_of;
 use crate::ops::tree::levels::{Above, Id, Level, Levels};

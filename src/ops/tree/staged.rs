@@ -8,14 +8,14 @@ use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Failure, Result};
-use crate::ops::directory;
 use crate::ops::draft::{Draft, temporary_name};
-use crate::ops::tree::copy::{CopyTreeOptions, Job, Source};
+use crate::ops::listing;
+use crate::ops::tree::copy::{CopyTask, CopyTreeOptions, OpenSource};
 use crate::ops::tree::copy_entry::{Existing, kind_of};
 use crate::ops::tree::levels::Id;
 use crate::ops::tree::record::Record;
 use crate::ops::tree::remove_recorded::{Guard, remove_recorded};
-use crate::ops::tree::walk::Stopped;
+use crate::ops::tree::walk::TreeFailure;
 use crate::resolve::{Entry, Moment, Place, Root};
 
 /// How a copy gets its name.
@@ -32,22 +32,22 @@ pub(super) struct Publishing {
 ///
 /// [`can_be_published`] comes before.
 pub(super) fn copy_and_publish(
-    job: Job<'_>,
-    source: Source<'_, '_>,
+    job: CopyTask<'_>,
+    source: OpenSource<'_, '_>,
     to: Place<'_>,
     new: At<'_>,
     publishing: Publishing,
     may_be: impl FnOnce() -> Result<(), Failure>,
     left: &mut Vec<Vec<u8>>,
-) -> Result<(), Stopped> {
-    let leaf = temporary_name(new).map_err(Stopped::at_top)?;
+) -> Result<(), TreeFailure> {
+    let leaf = temporary_name(new).map_err(TreeFailure::at_top)?;
     let temporary = new.beside(&leaf);
     let options = CopyTreeOptions {
         // All of it is new: what is there was put there by others, or is one name to the file system.
         existing: Existing::Refuse,
         ..job.options.clone()
     };
-    let staged = Job {
+    let staged = CopyTask {
         options: &options,
         ..job
     };
@@ -55,14 +55,14 @@ pub(super) fn copy_and_publish(
     let published = copied.and_then(|()| {
         let published =
             may_be().and_then(|()| publish(to.root, temporary, new, publishing, job.record));
-        published.map_err(Stopped::at_top)
+        published.map_err(TreeFailure::at_top)
     });
     let Err(stopped) = published else {
         return Ok(());
     };
     // The error that led here is what the caller gets, beside what could not be removed.
     let hidden = to.path.beside(&leaf);
-    let hidden = hidden.map_err(|_| Stopped::at_top(Errno::INVAL))?;
+    let hidden = hidden.map_err(|_| TreeFailure::at_top(Errno::INVAL))?;
     if let Err(kept) = remove_recorded(to.root, &hidden, temporary, Guard::Made(job.record)) {
         *left = kept.paths;
     }
@@ -74,19 +74,19 @@ pub(super) fn copy_and_publish(
 pub(super) fn can_be_published(
     to: Place<'_>,
     new: &Entry<'_, '_>,
-    source: &Source<'_, '_>,
+    source: &OpenSource<'_, '_>,
     id: Id,
     replace: bool,
     left: &mut Vec<Vec<u8>>,
 ) -> Result<(), Failure> {
-    let is_directory = matches!(source, Source::Directory(_));
+    let is_directory = matches!(source, OpenSource::Directory(_));
     match new.at().lstat() {
         Ok(there) if Id::from(&there) == id => return Err(Errno::INVAL.into()),
         Ok(_) if !replace => return Err(Errno::EXIST.into()),
         Ok(there) => match (is_directory, kind_of(&there) == FileType::Directory) {
             (true, false) => return Err(Errno::NOTDIR.into()),
             (false, true) => return Err(Errno::ISDIR.into()),
-            (true, true) if !directory::is_empty(to.root.listing_at(new.at())?.as_fd())? => {
+            (true, true) if !listing::is_empty(to.root.listing_at(new.at())?.as_fd())? => {
                 return Err(Errno::NOTEMPTY.into());
             }
             _ => {}
@@ -111,7 +111,7 @@ fn try_renaming(to: Place<'_>, at: At<'_>) -> Result<(), Failure> {
     let before = Moment::now();
     let tried = at.mkdir(Mode::RWXU).map_err(Failure::from).and_then(|()| {
         let dir = to.root.made_at(at, FileType::Directory, before)?;
-        if !directory::is_empty(dir.as_fd())? {
+        if !listing::is_empty(dir.as_fd())? {
             return Err(Errno::BUSY.into());
         }
         let mode = Mode::from_raw_mode(rustix::fs::fstat(&dir)?.st_mode);

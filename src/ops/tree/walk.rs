@@ -13,9 +13,9 @@ use rustix::io::Errno;
 use crate::at::At;
 use crate::error::{Call, Error, Failure};
 use crate::memory::reserve;
-use crate::ops::directory::{Listing, Read, known_type};
+use crate::ops::listing::{Listing, Read, known_type};
 use crate::ops::tree::levels::{Above, Dropped, Level, Levels, OPEN_LEVELS, OPEN_LEVELS_SHARED};
-use crate::ops::tree::second::{MANY, with_second_thread};
+use crate::ops::tree::parallel::{MANY, with_second_thread};
 use crate::path::Leaf;
 use crate::policy::Allowed;
 use crate::resolve::{Root, is_local};
@@ -23,7 +23,7 @@ use crate::retry::{TRIES, rest};
 use crate::watch::Watch;
 
 /// Something that was found in a tree.
-pub struct Found<'a> {
+pub struct WalkEntry<'a> {
     /// Where it is.
     pub at: At<'a>,
     /// Its name.
@@ -48,7 +48,7 @@ pub enum Down {
 /// Who goes through a tree.
 pub trait Visitor {
     /// A name was found; the answer is `Stay` for anything but a directory.
-    fn found(&mut self, found: &Found<'_>) -> Result<Down, Failure>;
+    fn found(&mut self, found: &WalkEntry<'_>) -> Result<Down, Failure>;
 
     /// The directory `name` at the end of `way` is opened next, unless this fails.
     fn enters(&mut self, _way: &[u8], _name: &CStr) -> Result<(), Failure> {
@@ -101,7 +101,7 @@ pub trait Visitor {
 
 /// A failure in a tree, and the way from the top to what it is about.
 #[derive(Debug)]
-pub struct Stopped {
+pub struct TreeFailure {
     /// What failed.
     pub failure: Failure,
     /// Empty for the top itself.
@@ -112,7 +112,7 @@ pub struct Stopped {
     pub kind: FileType,
 }
 
-impl Stopped {
+impl TreeFailure {
     /// A failure that is about the top.
     pub fn at_top(failure: impl Into<Failure>) -> Self {
         Self::at(failure.into(), Vec::new())
@@ -135,7 +135,7 @@ impl Stopped {
     }
 }
 
-impl Found<'_> {
+impl WalkEntry<'_> {
     /// The way from the top to it.
     pub fn way_to(&self) -> Vec<u8> {
         joined(self.way, self.name.to_bytes())
@@ -222,7 +222,7 @@ impl Walk {
         root: &Root,
         visitor: &mut (impl Visitor + Send),
         watch: &Watch,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), TreeFailure> {
         while self.step(root, visitor, watch)? {
             self.share(root, visitor, watch)?;
         }
@@ -235,7 +235,7 @@ impl Walk {
         root: &Root,
         visitor: &mut (impl Visitor + Send),
         watch: &Watch,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), TreeFailure> {
         let depth = self.depth();
         let Some(level) = self.levels.innermost_mut() else {
             return Ok(());
@@ -252,11 +252,11 @@ impl Walk {
             Some(dir) => Self::part(dir, theirs, &self.way, depth - 1),
             None => return Ok(()),
         };
-        let theirs = Mutex::new((walk.map_err(Stopped::at_top)?, part));
+        let theirs = Mutex::new((walk.map_err(TreeFailure::at_top)?, part));
         self.is_shared = true;
         let kept = self.levels.keep_open(OPEN_LEVELS_SHARED);
-        kept.map_err(Stopped::at_top)?;
-        let or_stop = |done: Result<(), Stopped>| {
+        kept.map_err(TreeFailure::at_top)?;
+        let or_stop = |done: Result<(), TreeFailure>| {
             if done.is_err() {
                 // The other half is not worth its while.
                 watch.stop();
@@ -270,9 +270,9 @@ impl Walk {
         );
         self.is_shared = false;
         let kept = self.levels.keep_open(OPEN_LEVELS);
-        kept.map_err(Stopped::at_top)?;
+        kept.map_err(TreeFailure::at_top)?;
         let (_, part) = theirs.into_inner().unwrap_or_else(PoisonError::into_inner);
-        visitor.join(part).map_err(Stopped::at_top)?;
+        visitor.join(part).map_err(TreeFailure::at_top)?;
         match (my_end, their_end) {
             // It stopped because the other had failed.
             (Err(mine), Err(theirs)) if mine.failure.errno == Errno::CANCELED => Err(theirs),
@@ -287,7 +287,7 @@ impl Walk {
         root: &Root,
         visitor: &mut impl Visitor,
         watch: &Watch,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), TreeFailure> {
         let is_done = |walk: &Self| match walk.levels.innermost() {
             Some(level) => {
                 walk.depth() < depth || walk.depth() == depth && level.state.pending.is_empty()
@@ -326,13 +326,13 @@ impl Walk {
         root: &Root,
         visitor: &mut impl Visitor,
         watch: &Watch,
-    ) -> Result<bool, Stopped> {
+    ) -> Result<bool, TreeFailure> {
         let depth = self.depth();
         let Some(level) = self.levels.innermost_mut() else {
             return Ok(false);
         };
         let stopped =
-            |failure: Failure, way: &[u8], name: &[u8]| Stopped::at(failure, joined(way, name));
+            |failure: Failure, way: &[u8], name: &[u8]| TreeFailure::at(failure, joined(way, name));
         watch
             .check()
             .map_err(|errno| stopped(errno.into(), &self.way, b""))?;
@@ -354,7 +354,7 @@ impl Walk {
                 let found = match known_type(at, kind) {
                     Err(Errno::NOENT) => visitor.vanished(way, name).map(|()| Down::Stay),
                     Err(errno) => Err(errno.into()),
-                    Ok(kind) => visitor.found(&Found {
+                    Ok(kind) => visitor.found(&WalkEntry {
                         at,
                         name,
                         kind,
@@ -366,7 +366,7 @@ impl Walk {
                     Ok(Down::Enter) => directories.push(name.to_owned()),
                     Ok(Down::Stay) => {}
                     Err(failure) => {
-                        return Err(Broken::Found(Stopped {
+                        return Err(Broken::Found(TreeFailure {
                             kind: FileType::Unknown,
                             ..stopped(failure, way, name.to_bytes())
                         }));
@@ -435,7 +435,7 @@ impl Walk {
                     let way = &self.way;
                     let down = match kind {
                         FileType::Directory => Down::Enter,
-                        _ => visitor.found(&Found {
+                        _ => visitor.found(&WalkEntry {
                             at,
                             name,
                             kind,
@@ -505,7 +505,7 @@ impl Walk {
 /// Why a listing was not read to its end.
 enum Broken {
     Listing(Errno),
-    Found(Stopped),
+    Found(TreeFailure),
 }
 
 impl From<Errno> for Broken {

@@ -11,13 +11,15 @@ use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::copy::Reflink;
 use crate::ops::draft::with_temporary_name;
 use crate::ops::entry;
-use crate::ops::tree::copy::{CopyTreeOptions, Job, Source, not_into_itself, source_changed};
+use crate::ops::tree::copy::{
+    CopyTask, CopyTreeOptions, OpenSource, not_into_itself, source_changed,
+};
 use crate::ops::tree::copy_entry::{Existing, Keep};
 use crate::ops::tree::levels::Id;
 use crate::ops::tree::record::Record;
 use crate::ops::tree::remove_recorded::{Guard, remove_recorded};
 use crate::ops::tree::staged::{Publishing, can_be_published, copy_and_publish};
-use crate::ops::tree::walk::Stopped;
+use crate::ops::tree::walk::TreeFailure;
 use crate::path::{Leaf, UserPath};
 use crate::resolve::{Place, Root};
 use crate::watch::Watch;
@@ -33,7 +35,7 @@ pub struct MoveOptions {
 
 /// Moves what is at `from` to `to`. It copies if it may copy without a limit; else what cannot be renamed fails
 /// for [`Reason::TakesLong`].
-pub fn relocate(
+pub fn move_tree(
     from: Place<'_>,
     to: Place<'_>,
     options: MoveOptions,
@@ -59,8 +61,8 @@ pub fn relocate(
 /// The same by a rename alone: across mounts it is `EXDEV`.
 fn rename(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) -> Result<()> {
     let existing = match overwrite {
-        true => entry::Existing::Replace,
-        false => entry::Existing::Refuse,
+        true => entry::RenameMode::Replace,
+        false => entry::RenameMode::Refuse,
     };
     let done = entry::rename(from, to, existing);
     if done.is_ok() {
@@ -78,23 +80,24 @@ fn copy_across(
     options: MoveOptions,
     watch: &Watch,
     left: &mut Vec<Vec<u8>>,
-) -> Result<(), Stopped> {
-    let at_top = |failure: Failure| Stopped::at_top(failure);
+) -> Result<(), TreeFailure> {
+    let at_top = |failure: Failure| TreeFailure::at_top(failure);
     let old = from.root.entry(from.path, Errno::BUSY).map_err(at_top)?;
     let new = to.root.entry(to.path, Errno::BUSY).map_err(at_top)?;
     // What is mounted in the tree cannot be removed from it: that is said before anything is copied.
-    let strict = from.root.without_mounts().map_err(Stopped::at_top)?;
+    let strict = from.root.without_mounts().map_err(TreeFailure::at_top)?;
     let again = from.root.entry(from.path, Errno::BUSY).map_err(at_top)?;
-    let source = Source::named(&strict, again).map_err(|failure| match failure.is_elsewhere() {
-        true => Stopped::at_top(Errno::BUSY),
-        false => Stopped::at_top(failure),
-    })?;
-    if old.wants_directory() && matches!(source, Source::Name(..)) {
-        return Err(Stopped::at_top(Errno::NOTDIR));
+    let source =
+        OpenSource::named(&strict, again).map_err(|failure| match failure.is_elsewhere() {
+            true => TreeFailure::at_top(Errno::BUSY),
+            false => TreeFailure::at_top(failure),
+        })?;
+    if old.wants_directory() && matches!(source, OpenSource::Name(..)) {
+        return Err(TreeFailure::at_top(Errno::NOTDIR));
     }
-    let id = source.id().map_err(Stopped::at_top)?;
-    let is_directory = matches!(source, Source::Directory(_));
-    if let Source::Directory(listing) = &source {
+    let id = source.id().map_err(TreeFailure::at_top)?;
+    let is_directory = matches!(source, OpenSource::Directory(_));
+    if let OpenSource::Directory(listing) = &source {
         let parent = new.at().parts().0;
         not_into_itself(listing.as_fd(), &strict, parent).map_err(at_top)?;
     }
@@ -110,7 +113,7 @@ fn copy_across(
         only: None,
         atomic: true,
     };
-    let job = Job {
+    let job = CopyTask {
         from: &strict,
         to: to.root,
         options: &tree,
