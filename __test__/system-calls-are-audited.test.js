@@ -47,6 +47,7 @@ async function audited(
   fs.chmodSync(dir, 0o755);
   const program = [path.join(__dirname, 'syscalls/audited.js'), dir, JSON.stringify(options)];
   const { stdout, sections } = await traceBeside(dir, program, how);
+  const kept = new Set();
   return JSON.parse(stdout).map((result, i) => {
     const rules = { symlinks, mounts };
     const constructed = audit(sections.get(`constructor-${i}`), { method: 'constructor', ...rules });
@@ -57,7 +58,7 @@ async function audited(
     const to = second.left[0];
     const calls = sections.get(`call-${i}`);
     // One that is made by the call itself is as by default.
-    const known = result.method === 'constructor' ? {} : { root, to, procfs, later, ...rules };
+    const known = result.method === 'constructor' ? {} : { root, to, procfs, kept, later, ...rules };
     const { method, slashed } = result;
     const { complaints, left } = audit(calls, { method, slashed, ...known });
     return { ...result, calls, complaints, left: left.map(Number) };

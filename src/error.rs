@@ -9,7 +9,7 @@ use std::fmt;
 
 use rustix::io::Errno;
 
-use crate::path::{Refused, UserPath};
+use crate::path::{Leaf, Refused, UserPath};
 
 /// The result of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -292,6 +292,14 @@ impl Error {
     pub fn about(mut self, call: &Call<'_>, ways: &[Vec<u8>]) -> Self {
         self.entries = call.paths(ways);
         self
+    }
+
+    /// This error, which is about what is left beside `path` under a hidden name.
+    #[cold]
+    pub fn naming(self, path: &UserPath, hidden: Option<Leaf<'static>>) -> Self {
+        let hidden = hidden.and_then(|leaf| path.beside(&leaf).ok());
+        let entries = hidden.iter().map(|path| path.as_bytes().to_vec()).collect();
+        Self { entries, ..self }
     }
 
     /// The failure of `syscall` on a descriptor, on behalf of no path.

@@ -207,11 +207,21 @@ const isSlashed = (arg) => /^"[^/]+\/"$/s.test(arg) && isLeaf(arg.replace('/', '
  * left open. `root` is the root's descriptor, the constructor has none yet; `to` that of another one
  * that the call gets. `later`: a promise of it. `symlinks` and `mounts` are what they allow.
  * `procfs` is for what may be done through `/proc/self/fd`: the descriptors that are kept for that,
- * which is no leak. `slashed`: whether the caller wrote a slash behind a path.
+ * which is no leak; `kept` is the same for the methods that need it now and then. `slashed`: whether the caller wrote a slash behind a path.
  */
 function audit(
   calls,
-  { method, root, to, symlinks = 'reject', mounts = 'allow', procfs = null, later = false, slashed = false },
+  {
+    method,
+    root,
+    to,
+    symlinks = 'reject',
+    mounts = 'allow',
+    procfs = null,
+    kept,
+    later = false,
+    slashed = false,
+  },
 ) {
   const resolve = (policy) => [...RESOLVE[policy], ...(mounts === 'reject' ? ['RESOLVE_NO_XDEV'] : [])];
   const state = { method, roots: [root, to], symlinks, resolve, procfs, later, slashed, calls };
@@ -223,7 +233,7 @@ function audit(
   state.how = new Map();
   /** What was made, as `directory/name`. */
   state.made = new Set();
-  if (THROUGH_PROC.includes(method)) state.procfs ??= new Set();
+  if (THROUGH_PROC.includes(method)) state.procfs ??= kept ?? new Set();
   const complaints = [];
   calls.forEach((call, i) => {
     const rule = RULES[call.name];
@@ -332,6 +342,15 @@ const COPIES = ['copyFile', 'cp', 'move'];
 
 /** Whether a rename could not be made across mounts. */
 const hasCrossed = ({ calls }) => calls.some(({ name, errno }) => name === 'renameat2' && errno === 'EXDEV');
+
+/** Whether `cp` has made the copy under a hidden name, and not what replaces a file. */
+const isStaged = (call, { method, calls }) =>
+  method === 'cp' &&
+  calls.slice(0, calls.indexOf(call)).some(({ name, args: [, made, how] }) => {
+    const makes =
+      name === 'mkdirat' || (name === 'openat2' && has(/flags=([^,}]+)/.exec(how)[1], 'O_CREAT', 'O_EXCL'));
+    return makes && text(made)?.startsWith('.openat2-');
+  });
 
 /** What a path may say. */
 const spelled = (given, state) =>
@@ -635,7 +654,7 @@ const RULES = {
     if (has(resolve, 'RESOLVE_CACHED'))
       return [...always, spelled(given, state), ...ofCache(call, state, asked(call))];
     if (isKnown) return [...always, unless(fromRoot, 'not from the root')];
-    if (explains(call, state))
+    if (explains(call, state) || (state.method === 'symlink' && explains(call, targets)))
       return [...always, unless(fromRoot || isOurs(dir, state), 'not from the root')];
     return [
       ...always,
@@ -816,8 +835,10 @@ const RULES = {
   statx: ({ args: [fd, name, flags] }, state) => {
     if (name === '""')
       return [directory(fd, state), unless(has(flags, 'AT_EMPTY_PATH'), 'a name is looked up')];
-    // What is moved across mounts is asked for anew, also where its file system remembers what it was.
-    const isAnew = state.method === 'move' && hasCrossed(state) && has(flags, 'AT_STATX_FORCE_SYNC');
+    // What is moved across mounts is asked for anew, also where its file system remembers what it was; and so is what
+    // is removed of a copy under a hidden name.
+    const isRecorded = (state.method === 'move' && hasCrossed(state)) || isStaged(call, state);
+    const isAnew = isRecorded && has(flags, 'AT_STATX_FORCE_SYNC');
     return [
       directory(fd, state),
       leaf(name),

@@ -75,8 +75,8 @@ const CP_TRIED =
   'statx mkdirat openat2 fstat geteuid statx getdents64( getdents64)? fstat statx statx mkdirat renameat2 unlinkat newfstatat fstat unlinkat close';
 
 // Where the target of a symlink is looked up: behind a directory that stands for its place, and goes again.
-const MARKED = 'statx mkdirat newfstatat openat2 fstat geteuid statx openat2';
-const UNMARKED = 'close close newfstatat unlinkat';
+const MARKED = 'statx mkdirat openat2 fstat geteuid statx openat2';
+const UNMARKED = 'close newfstatat fstat unlinkat close';
 const REAL = 'openat2 close newfstatat';
 
 // Looked at, written without a name, and given the owner and the permissions of what is there.
@@ -620,7 +620,7 @@ const WAYS = {
     [
       'a tree in one step, if nothing is there',
       (root) => root.cp('tree', 'new', { recursive: true, atomic: true, force: false }),
-      `newfstatat openat2 fstat fstat fstat fstat newfstatat ${CP_TRIED} ${CP_TREE_HIDDEN}`,
+      `newfstatat openat2 fstat fstat fstat fstat newfstatat ${CP_TRIED} ${CP_TREE_HIDDEN.replace('newfstatat ', '')}`,
     ],
     [
       'there already, in one step',
@@ -918,8 +918,8 @@ const doneWith = ({ method }, value, Root) => ({
   made: value instanceof Root || typeof value?.close === 'function' ? value : undefined,
 });
 
-const failedWith = ({ code, errno, syscall, path, dest, message }) => ({
-  error: { code, errno, syscall, path, dest, message },
+const failedWith = ({ code, errno, syscall, path, dest, message, entries }) => ({
+  error: { code, errno, syscall, path, dest, message, entries },
 });
 
 function giveBack({ fd, made }) {

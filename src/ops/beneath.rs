@@ -14,16 +14,18 @@ use crate::at::At;
 use crate::error::{Failure, Reason, Result};
 use crate::ops::draft::with_temporary_name;
 use crate::ops::realpath::{MOST_SYMLINKS, realpath};
-use crate::ops::tree::levels::Id;
+use crate::ops::tree::copy_entry::{discard, remove_hidden};
 use crate::path::{LONGEST, Leaf, RelPath, UserPath};
 use crate::resolve::{Moment, Root};
 
-/// Refuses a symlink at `path`, which is `at`, that would hold `target` and lead out of the root.
+/// Refuses a symlink at `path`, which is `at`, that would hold `target` and lead out of the root. `left`: the hidden
+/// name of what could not be removed.
 pub fn leads_beneath(
     root: &Root,
     path: &UserPath,
     at: At<'_>,
     target: &[u8],
+    left: &mut Option<Leaf<'static>>,
 ) -> Result<(), Failure> {
     if target.starts_with(b"/") {
         return Err(outside());
@@ -35,22 +37,24 @@ pub fn leads_beneath(
     let before = Moment::now();
     let ((), leaf) = with_temporary_name(at, |at| at.mkdir(Mode::RWXU))?;
     let mark = at.beside(&leaf);
-    let made = mark.lstat()?;
-    let looked = root
-        .made_at(mark, FileType::Directory, before)
-        .and_then(|_open| {
-            let way = [&parent, &b"/"[..], leaf.as_c_str().to_bytes(), b"/.."].concat();
-            match root.leads_beneath(&way) {
-                // The directory was moved since it was found: where the link would be is not known.
-                Err(failure) if failure.errno == Errno::NOENT => Err(outside()),
-                found => found.and_then(|_| follow(root, way, target)),
-            }
-        });
-    // One that is something else by now stays.
-    let removed = match Id::from(&mark.lstat()?) == Id::from(&made) {
-        true => mark.rmdir(),
-        false => Err(Errno::BUSY),
+    let made = root.made_at(mark, FileType::Directory, before);
+    let looked = made.as_ref().map_err(|&failure| failure).and_then(|_| {
+        let way = [&parent, &b"/"[..], leaf.as_c_str().to_bytes(), b"/.."].concat();
+        match root.leads_beneath(&way) {
+            // The directory was moved since it was found: where the link would be is not known.
+            Err(failure) if failure.errno == Errno::NOENT => Err(outside()),
+            found => found.and_then(|_| follow(root, way, target)),
+        }
+    });
+    let removed = match &made {
+        Ok(dir) => remove_hidden(mark, dir.as_fd()),
+        // It is not what was made.
+        Err(failure) if failure.errno == Errno::BUSY => Ok(()),
+        Err(_) => discard(mark, FileType::Directory),
     };
+    if removed.is_err() && !mark.is_gone() {
+        *left = Some(leaf);
+    }
     looked?;
     Ok(removed?)
 }

@@ -253,7 +253,7 @@ pub fn write_file(
         }
         false => write_in_place(place, data, options, watch),
     });
-    done.map_err(|error| naming(error, place.path, kept))
+    done.map_err(|error| error.naming(place.path, kept))
 }
 
 /// A file that is written in parts. Dropped before it is finished, it leaves nothing that it made; what it wrote to
@@ -319,19 +319,12 @@ impl Writer {
                 file.keep()
             }
         });
-        done.map_err(|error| naming(error, &path, kept))
+        done.map_err(|error| error.naming(&path, kept))
     }
 }
 
 fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-}
-
-/// The error of a write that could not give a file its name again, which is called `kept` now.
-fn naming(error: Error, path: &UserPath, kept: Option<Leaf<'static>>) -> Error {
-    let hidden = kept.and_then(|leaf| path.beside(&leaf).ok());
-    let entries = hidden.iter().map(|path| path.as_bytes().to_vec()).collect();
-    Error { entries, ..error }
 }
 
 fn write_in_place(

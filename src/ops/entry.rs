@@ -241,7 +241,8 @@ pub fn link(old: Place<'_>, new: Place<'_>) -> Result<()> {
 
 /// symlink(2): `target` is stored as it is; it may point anywhere, unless it is to lead `beneath` the root.
 pub fn symlink(root: &Root, target: &UserPath, new: &UserPath, beneath: bool) -> Result<()> {
-    Call::between("symlink", target, new).run(|| {
+    let mut left = None;
+    let made = Call::between("symlink", target, new).run(|| {
         root.for_change()?;
         if target.as_bytes().is_empty() {
             return Err(Errno::NOENT.into());
@@ -251,10 +252,11 @@ pub fn symlink(root: &Root, target: &UserPath, new: &UserPath, beneath: bool) ->
             return Err(trailing_slash_refused(&entry));
         }
         if beneath {
-            leads_beneath(root, new, entry.at(), target.as_bytes())?;
+            leads_beneath(root, new, entry.at(), target.as_bytes(), &mut left)?;
         }
         Ok(entry.at().symlink(target.as_verbatim())?)
-    })
+    });
+    made.map_err(|error| error.naming(new, left))
 }
 
 /// readlink(2): what the symlink holds.

@@ -394,27 +394,11 @@ impl<'a> EntryCopier<'a> {
         let before = Moment::now();
         match dest.mkdir(Mode::RWXU) {
             Ok(()) => {
-                let stat = rustix::fs::fstat(source)?;
-                let made = match self.to.made_at(dest, FileType::Directory, before) {
+                let (made, stat) = match self.made_directory(source, dest, before) {
                     // It is not what was made.
                     Err(failure) if failure.errno == Errno::BUSY => return Err(failure),
                     made => or_discard(made, dest, FileType::Directory)?,
                 };
-                // Another copy to the same place may have found it, as this finds what is there. Elsewhere than
-                // on a local file system it may as well be older than this copy.
-                let is_shared = || {
-                    let may_be = !self.record.is_staged && is_local(made.as_fd());
-                    Ok::<_, Errno>(may_be && dest.is_in_own_directory()?)
-                };
-                if !listing::is_empty(made.as_fd())? && !is_shared()? {
-                    return Err(Errno::BUSY.into());
-                }
-                let now = Mode::from_raw_mode(rustix::fs::fstat(&made)?.st_mode);
-                if !now.contains(Mode::RWXU) {
-                    // The umask forbids even its owner to fill it.
-                    rustix::fs::fchmod(&made, now & Mode::SGID | Mode::RWXU)?;
-                }
-                self.note_made(made.as_fd())?;
                 if self.keep.acl {
                     attributes::copy_default_acl(source, made.as_fd());
                 }
@@ -433,6 +417,33 @@ impl<'a> EntryCopier<'a> {
             },
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// The directory that was made at `dest` since the moment `before`, ready to be filled, and what `source` is.
+    fn made_directory(
+        &self,
+        source: BorrowedFd<'_>,
+        dest: At<'_>,
+        before: Moment,
+    ) -> Result<(OwnedFd, Stat), Failure> {
+        let stat = rustix::fs::fstat(source)?;
+        let made = self.to.made_at(dest, FileType::Directory, before)?;
+        // Another copy to the same place may have found it, as this finds what is there. Elsewhere than
+        // on a local file system it may as well be older than this copy.
+        let is_shared = || {
+            let may_be = !self.record.is_staged && is_local(made.as_fd());
+            Ok::<_, Errno>(may_be && dest.is_in_own_directory()?)
+        };
+        if !listing::is_empty(made.as_fd())? && !is_shared()? {
+            return Err(Errno::BUSY.into());
+        }
+        let now = Mode::from_raw_mode(rustix::fs::fstat(&made)?.st_mode);
+        if !now.contains(Mode::RWXU) {
+            // The umask forbids even its owner to fill it.
+            rustix::fs::fchmod(&made, now & Mode::SGID | Mode::RWXU)?;
+        }
+        self.note_made(made.as_fd())?;
+        Ok((made, stat))
     }
 
     fn note_made(&self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
@@ -645,21 +656,45 @@ fn discard_unless(finished: Result<(), Failure>, at: At<'_>, id: Id) -> Result<I
 
 /// Removes what was made this moment under the name `at` if it could not be `finished`, unless something
 /// else has the name by now.
-fn or_discard<T>(finished: Result<T, Failure>, at: At<'_>, kind: FileType) -> Result<T, Failure> {
-    let is_ours = |stat: Stat| {
-        let user = rustix::process::geteuid().as_raw();
-        let has_other_names = kind != FileType::Directory && stat.st_nlink > 1;
-        kind_of(&stat) == kind && stat.st_uid == user && !has_other_names
-    };
-    if finished.is_err() && at.lstat().is_ok_and(is_ours) {
+pub fn or_discard<T>(
+    finished: Result<T, Failure>,
+    at: At<'_>,
+    kind: FileType,
+) -> Result<T, Failure> {
+    if finished.is_err() {
         // The error is what the caller gets.
-        let _ = match kind {
-            // One with something in it stays.
-            FileType::Directory => at.rmdir(),
-            _ => at.unlink(),
-        };
+        let _ = discard(at, kind);
     }
     finished
+}
+
+/// Removes what was made this moment under the name `at`; `EBUSY` if something else has the name by now.
+pub fn discard(at: At<'_>, kind: FileType) -> rustix::io::Result<()> {
+    let stat = at.lstat()?;
+    let user = rustix::process::geteuid().as_raw();
+    let has_other_names = kind != FileType::Directory && stat.st_nlink > 1;
+    if kind_of(&stat) != kind || stat.st_uid != user || has_other_names {
+        return Err(Errno::BUSY);
+    }
+    match kind {
+        // One with something in it stays.
+        FileType::Directory => at.rmdir(),
+        _ => at.unlink(),
+    }
+}
+
+/// Removes the empty directory of the hidden name `at`, which is open as `dir`; `EBUSY` if something else has the name
+/// by now.
+pub fn remove_hidden(at: At<'_>, dir: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    let is_it = at
+        .lstat()
+        .and_then(|stat| Ok(Id::from(&stat) == Id::of(dir)?));
+    match is_it {
+        Ok(true) => at.rmdir(),
+        Ok(false) => Err(Errno::BUSY),
+        // What nobody describes goes if it is empty: no more than a hidden name is lost.
+        Err(errno) => at.rmdir().and(Err(errno)),
+    }
 }
 
 /// The three bits of a mode beside the nine.

@@ -11,7 +11,7 @@ use crate::error::{Failure, Result};
 use crate::ops::draft::{Draft, temporary_name};
 use crate::ops::listing;
 use crate::ops::tree::copy::{CopyTask, CopyTreeOptions, OpenSource};
-use crate::ops::tree::copy_entry::{Existing, kind_of};
+use crate::ops::tree::copy_entry::{Existing, kind_of, or_discard, remove_hidden};
 use crate::ops::tree::levels::Id;
 use crate::ops::tree::record::Record;
 use crate::ops::tree::remove_recorded::{Guard, remove_recorded};
@@ -91,7 +91,8 @@ pub(super) fn can_be_published(
             }
             _ => {}
         },
-        Err(_) => {}
+        Err(Errno::NOENT) => {}
+        Err(errno) => return Err(errno.into()),
     }
     if replace {
         return Ok(());
@@ -99,7 +100,7 @@ pub(super) fn can_be_published(
     // Not every file system knows RENAME_NOREPLACE.
     let name = temporary_name(new.at())?;
     let tried = try_renaming(to, new.at().beside(&name));
-    if !new.at().beside(&name).is_gone() {
+    if tried.is_err() && !new.at().beside(&name).is_gone() {
         let hidden = to.path.beside(&name).map_err(|_| Errno::INVAL)?;
         left.push(hidden.as_bytes().to_vec());
     }
@@ -109,30 +110,37 @@ pub(super) fn can_be_published(
 /// Tries `RENAME_NOREPLACE` in a new directory `at` that nobody else may enter, and removes it again.
 fn try_renaming(to: Place<'_>, at: At<'_>) -> Result<(), Failure> {
     let before = Moment::now();
-    let tried = at.mkdir(Mode::RWXU).map_err(Failure::from).and_then(|()| {
-        let dir = to.root.made_at(at, FileType::Directory, before)?;
-        if !listing::is_empty(dir.as_fd())? {
-            return Err(Errno::BUSY.into());
-        }
-        let mode = Mode::from_raw_mode(rustix::fs::fstat(&dir)?.st_mode);
-        if !mode.contains(Mode::RWXU) {
-            rustix::fs::fchmod(&dir, Mode::RWXU)?;
-        }
-        let tried = try_renaming_in(dir.as_fd(), at);
-        if Id::from(&at.lstat()?) != Id::of(dir.as_fd())? {
-            return Err(Errno::BUSY.into());
-        }
-        at.rmdir()?;
-        tried
-    });
-    match tried {
-        // Where there is no room for two directories, the copy will tell.
-        Err(failure) if matches!(failure.errno, Errno::NOSPC | Errno::DQUOT) => Ok(()),
-        tried => tried,
+    if let Err(errno) = at.mkdir(Mode::RWXU) {
+        return unless_full(errno.into());
+    }
+    let dir = match to.root.made_at(at, FileType::Directory, before) {
+        // It is not what was made.
+        Err(failure) if failure.errno == Errno::BUSY => return Err(failure),
+        made => or_discard(made, at, FileType::Directory)?,
+    };
+    let tried = try_renaming_in(dir.as_fd(), at).or_else(unless_full);
+    let removed = remove_hidden(at, dir.as_fd());
+    // What kept it from being emptied says more than that it is not empty.
+    tried?;
+    Ok(removed?)
+}
+
+/// Where there is no room for two directories, the copy will tell.
+fn unless_full(failure: Failure) -> Result<(), Failure> {
+    match failure.errno {
+        Errno::NOSPC | Errno::DQUOT => Ok(()),
+        _ => Err(failure),
     }
 }
 
 fn try_renaming_in(dir: BorrowedFd<'_>, at: At<'_>) -> Result<(), Failure> {
+    if !listing::is_empty(dir)? {
+        return Err(Errno::BUSY.into());
+    }
+    let mode = Mode::from_raw_mode(rustix::fs::fstat(dir)?.st_mode);
+    if !mode.contains(Mode::RWXU) {
+        rustix::fs::fchmod(dir, Mode::RWXU)?;
+    }
     let (one, other) = (temporary_name(at)?, temporary_name(at)?);
     let (one, other) = (At::new(dir, &one), At::new(dir, &other));
     one.mkdir(Mode::RWXU)?;
@@ -169,9 +177,12 @@ fn publish(
     if publishing.flush {
         flush(to, new, record)?;
     }
-    match is_ours(new)? {
-        true => Ok(()),
-        false => Err(Errno::BUSY.into()),
+    match is_ours(new) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Errno::BUSY.into()),
+        // It has its name, and no original goes for it.
+        Err(_) if !record.is_of_move => Ok(()),
+        Err(errno) => Err(errno.into()),
     }
 }
 
