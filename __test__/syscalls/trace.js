@@ -832,7 +832,8 @@ const RULES = {
   setfsuid: actsAs,
   capget: ({ args: [whose] }, state) => [only(AS_REAL_USER, state), ofThisThread(whose)],
   capset: actsWithout,
-  statx: ({ args: [fd, name, flags] }, state) => {
+  statx: (call, state) => {
+    const [fd, name, flags] = call.args;
     if (name === '""')
       return [directory(fd, state), unless(has(flags, 'AT_EMPTY_PATH'), 'a name is looked up')];
     // What is moved across mounts is asked for anew, also where its file system remembers what it was; and so is what
