@@ -749,7 +749,8 @@ interface Operations<Async extends boolean> {
    * @param path the file, or to read a directory
    * @param flags default `'r'`
    * @param mode the permission bits of a file that is made, less the umask; default `0o666`
-   * @returns a descriptor for `fs.read`, `fs.createWriteStream` and the like; the caller closes it
+   * @returns a descriptor for `fs.read`, `fs.createWriteStream` and the like; the caller closes it. It belongs to the
+   *   process: one that a worker opened stays open when the worker ends
    * @throws {SystemError} `ENXIO` for a FIFO, socket or device, which could block; `EISDIR` for a directory
    *   to write; `EEXIST` with `O_EXCL`; `ETXTBSY`; `EMFILE`
    */
