@@ -9,7 +9,7 @@ const path = require('node:path');
 const { once } = require('node:events');
 const { SandboxRoot } = require('..');
 const { inChild, start } = require('./child');
-const { folder, folderOn, overlay, privately, run, volume } = require('./mounts');
+const { disk, folder, folderOn, overlay, privately, run, volume } = require('./mounts');
 const { attacked, slowed } = require('./races/slow');
 const { FULL } = require('./sizes');
 const { NOBODY, outcome, plant, snapshot, tempDir, unprivileged } = require('./support');
@@ -530,3 +530,31 @@ for (const kind of ['tmpfs', 'ext4', 'overlayfs', 'bindfs']) {
     },
   );
 }
+
+/** Overwrites `at` with a number of ten digits, on the disk, for 300 ms. Gives the last one back. */
+function count(at) {
+  const fd = fs.openSync(at, 'r+');
+  console.log('ready');
+  for (let i = 1; i <= 15; i++) {
+    fs.writeSync(fd, String(i).padStart(10, '0'), 0);
+    fs.fsyncSync(fd);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  }
+  return 15;
+}
+
+test('ext4 with times in seconds: what is written within one second is not lost', async (t) => {
+  const dir = folder('ext4 with small inodes');
+  disk(dir, 64, ['mkfs.ext4', '-q', '-I', '128']);
+  const dest = folderOn(t, 'tmpfs');
+  const [from, to] = [dir, dest].map((at) => new SandboxRoot(at));
+  t.after(() => [from, to].forEach((root) => root.close()));
+  plant(dir, { tree: { counter: '0000000000' } });
+  const counting = start(t, count, [path.join(dir, 'tree/counter')]);
+  await counting.ready;
+  const { error } = outcome(() => from.move('tree', 'moved', { to }));
+  const { value: last } = await counting.result;
+  assert.ok(error === undefined || error.code === 'EBUSY', error?.message);
+  const at = error === undefined ? path.join(dest, 'moved/counter') : path.join(dir, 'tree/counter');
+  assert.strictEqual(Number(fs.readFileSync(at, 'utf8')), last);
+});

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::{FileType, Gid, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
@@ -259,12 +260,23 @@ impl<'a> EntryCopier<'a> {
         }
     }
 
-    /// What the open file `fd` is, which is `stat`: for a move it is asked for anew, where a file system keeps
-    /// what it was.
+    /// What the open file `fd` is, of which the copy gets `stat`. For a move it is asked for anew, where a file system
+    /// keeps what it was, and at a moment from which each change will show.
     fn state_of(&self, fd: BorrowedFd<'_>, stat: &Stat) -> Result<State, Failure> {
-        match self.record.is_of_move {
-            true => Ok(State::of_open(fd)?),
-            false => Ok(stat.into()),
+        if !self.record.is_of_move {
+            return Ok(stat.into());
+        }
+        let mut state = State::of_open(fd)?;
+        if state.may_change_unseen() {
+            while state.may_change_unseen() {
+                self.watch.check()?;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            state = State::of_open(fd)?;
+        }
+        match state.is_described_by(stat) && !state.may_change_unseen() {
+            true => Ok(state),
+            false => Err(Failure::because(Errno::BUSY, Reason::SourceChanged)),
         }
     }
 

@@ -12,6 +12,7 @@ use std::ffi::CStr;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, Stat, StatxFlags, StatxTimestamp};
 use rustix::io::{Errno, Result};
@@ -85,6 +86,23 @@ impl State {
         }
     }
 
+    /// Whether `stat`, which came before, says the same of what a copy gets.
+    pub fn is_described_by(&self, stat: &Stat) -> bool {
+        let then = Self::from(stat);
+        (self.mode, self.owner, self.size) == (then.mode, then.owner, then.size)
+    }
+
+    /// Whether a change at this moment may leave the times as they are: those of this file system are whole seconds,
+    /// or two.
+    pub fn may_change_unseen(&self) -> bool {
+        let is_coarse = self.modified.1 == 0 && self.changed.1 == 0;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.map_or(0, |now| now.as_millis() as i64);
+        let last = self.changed.0.max(self.modified.0).saturating_mul(1000);
+        // What is in the future stays there.
+        is_coarse && (last..last.saturating_add(COARSEST)).contains(&now)
+    }
+
     /// What `at` is now.
     pub fn of(at: At<'_>) -> Result<Self> {
         let (dir, name) = at.parts();
@@ -112,6 +130,9 @@ impl State {
         })
     }
 }
+
+/// The longest tick of the times of a file system, in milliseconds: two seconds of FAT, and a tick of the kernel.
+const COARSEST: i64 = 2010;
 
 /// What a file with several names is recognised by as long as a copy is made.
 #[derive(PartialEq, Eq, Hash)]
