@@ -179,7 +179,7 @@ export interface SystemError extends Error {
   /**
    * The paths, up to 100, of all entries of a tree that the error is about: what vanished while
    * {@link SandboxRoot.cp} copied it, or what {@link SandboxRoot.move} could not remove, of the source or of
-   * the copy. It is missing where there are none.
+   * the copy; and what a call could not remove that it made under a hidden name. It is missing where there are none.
    */
   entries?: string[];
 }

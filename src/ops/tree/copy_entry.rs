@@ -221,7 +221,7 @@ impl<'a> EntryCopier<'a> {
             };
             let now = kind_of(&source.at.lstat()?);
             // The type changed twice between the listing and this check.
-            let flipped = failure.reason.is_none()
+            let flipped = matches!(failure.reason, None | Some(Reason::Symlink))
                 && matches!(
                     (kind, failure.errno),
                     (FileType::RegularFile, Errno::LOOP)
