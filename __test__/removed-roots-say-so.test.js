@@ -76,7 +76,8 @@ for (const symlinks of POLICIES) {
           )
             assert.match(error?.code, /^(ENOENT|EISDIR|EEXIST)$/, `${name} of ${at}`);
           // Of the two reasons to refuse it this is the first.
-          else if (['cp (1)', 'cp (4)'].includes(name) && isRoot) assert.match(error?.code, /^(ENOENT|EINVAL)$/);
+          else if (['cp (1)', 'cp (4)'].includes(name) && isRoot)
+            assert.match(error?.code, /^(ENOENT|EINVAL)$/);
           else assert.strictEqual(error?.code, 'ENOENT', `${name} of ${at}: ${error?.message}`);
           assert.deepStrictEqual((await settled(later(root, at))).error, error, `${name} of ${at}, later`);
           tried += 1;
