@@ -64,7 +64,7 @@ test('what is written at once and has no room in memory fails, and a promise nee
     buffer: Buffer.alloc(200 << 20),
     text: Buffer.alloc(200 << 20, 'a').toString('latin1'),
     wide: Buffer.alloc(200 << 20, 'aé', 'utf16le').toString('utf16le'),
-    // A promise copies a chunk at a time: what it has written goes again.
+    // A promise copies one chunk at a time. The chunks that it has written are removed on failure.
     write: (of, method, ...args) =>
       of.close ? of[method]('file', ...args) : of[method]('new', ...args).then(() => of.unlink('new')),
   });

@@ -27,7 +27,7 @@ const FILES = [
   'workers-come-and-go',
 ];
 
-/** Builds it: only a nightly toolchain, or a stable one that is told so, has sanitizers. */
+/** Builds the addon. A stable toolchain has the sanitizer only with `RUSTC_BOOTSTRAP=1`. */
 function build() {
   const triple = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-unknown-linux-gnu`;
   const env = {

@@ -412,7 +412,7 @@ test("a refused mount is 'mount', also behind links and `..`, and a way out befo
   root.close();
 });
 
-test('a magic link that is refused is told from a loop, and a file system that is read-only from a policy', async (t) => {
+test('`error.reason` distinguishes a refused magic link from a loop, and a policy from a read-only file system', async (t) => {
   const base = fs.mkdtempSync(path.join(volume('tmpfs'), 'base-'));
   plant(base, { proc: {}, ro: {}, tomagic: link('proc/self/cwd/x'), inner: { magic: link('../tomagic') } });
   run('mount', '--bind', '/proc', path.join(base, 'proc'));

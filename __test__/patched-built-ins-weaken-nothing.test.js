@@ -251,7 +251,7 @@ for (const [i, target] of METHODS.entries()) {
     for (const body of FULL ? all : [all[i % all.length], all.at(-1)]) {
       const args = [require.resolve('..'), planted(t), patch(target, body), true];
       const { error } = await settled(inChild(t, use, args, { timeout: 30_000 }));
-      // Node itself may not live on. A crash has a signal, and what the calls found is told at once.
+      // Node itself may fail. A crash ends the child by a signal; the calls report each finding at once.
       assert.ok(!/ended with SIG|still running|FOUND/.test(error?.message), `${body}: ${error?.message}`);
     }
   });
