@@ -41,7 +41,7 @@ pub enum Reason {
     SameFile,
     /// What was to be moved was changed by others: not all of it was copied, or not all of it removed.
     SourceChanged,
-    /// So many entries vanished while a tree was copied; all others are copied.
+    /// So many entries vanished while a tree was copied.
     Vanished {
         /// How many.
         count: u64,
@@ -102,7 +102,7 @@ impl Reason {
             Self::SameFile => "source and destination are the same file".into(),
             Self::SourceChanged => "the source was changed meanwhile".into(),
             Self::Vanished { count } => {
-                format!("{count} vanished while the tree was copied; all others are copied").into()
+                format!("{count} vanished while the tree was copied").into()
             }
             Self::TooLarge { size, most } => {
                 format!("File size ({size}) is greater than {most} bytes").into()
@@ -291,6 +291,15 @@ impl Error {
     #[cold]
     pub fn about(mut self, call: &Call<'_>, ways: &[Vec<u8>]) -> Self {
         self.entries = call.paths(ways);
+        self
+    }
+
+    /// This error, which is about the paths `left`, if a failure left any.
+    #[cold]
+    pub fn leaving(mut self, left: Vec<Vec<u8>>) -> Self {
+        if !left.is_empty() {
+            self.entries = left;
+        }
         self
     }
 

@@ -180,8 +180,7 @@ pub fn call<'s, J: Job>(
     let root = arguments.root()?;
     match read(&arguments) {
         Ok(job) => job.run_at_once(&root, call, &state),
-        Err(Unchecked::Failed(error)) => answer(call, &state, Err(*error)),
-        Err(Unchecked::Nonsense(exception)) => Err(exception),
+        Err(unread) => unread.answer(call, &state),
     }
 }
 
@@ -195,8 +194,7 @@ pub fn start<'s, J: Job>(
     let root = arguments.root()?;
     let job = match read(&arguments) {
         Ok(job) => job,
-        Err(Unchecked::Failed(error)) => return answer(call, &state, Err(*error)),
-        Err(Unchecked::Nonsense(exception)) => return Err(exception),
+        Err(unread) => return unread.answer(call, &state),
     };
     let to_close = match job.if_cached(&root) {
         IfCached::Answer(done) => return answer(call, &state, done),
@@ -230,9 +228,22 @@ pub fn answer<'s>(
 ) -> Result<Option<Value<'s>>> {
     match done {
         Ok(output) => output.answer(call, state),
-        Err(error) => {
-            state.failure.replace(parts(&error));
-            call.env.number(f64::from(-error.errno)).map(Some)
+        Err(error) => failed(call, state, &error),
+    }
+}
+
+/// What a call returns that failed: a negative errno, whose parts `failure` returns.
+fn failed<'s>(call: &Call<'s>, state: &State, error: &error::Error) -> Result<Option<Value<'s>>> {
+    state.failure.replace(parts(error));
+    call.env.number(f64::from(-error.errno)).map(Some)
+}
+
+impl Unchecked {
+    /// What a call returns whose arguments could not be read.
+    pub fn answer<'s>(self, call: &Call<'s>, state: &State) -> Result<Option<Value<'s>>> {
+        match self {
+            Self::Failed(error) => failed(call, state, &error),
+            Self::Nonsense(exception) => Err(exception),
         }
     }
 }

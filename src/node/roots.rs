@@ -8,7 +8,6 @@ use rustix::process::{Resource, getrlimit};
 
 use super::arguments::{Arguments, Checked, NONSENSE, Unchecked};
 use super::job::{Job, Operation, operations, pool};
-use super::output::parts;
 use super::{Native, OpenRoot, State};
 use crate::error::Call;
 use crate::ops::identity;
@@ -132,7 +131,7 @@ fn is_at(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 /// What [`FUNCTIONS`] that can fail return: a handle, or nothing.
 type Answer = Checked<Option<Native>>;
 
-/// Does `body`; an operation that fails is told as by [`super::job::call`].
+/// Does `body`, and returns what [`super::job::call`] returns.
 fn with_state<'s>(
     call: &node_api::Call<'s>,
     body: impl FnOnce(&Arguments<'_, 's>) -> Answer,
@@ -141,11 +140,7 @@ fn with_state<'s>(
     match body(&Arguments::new(call, &state)) {
         Ok(None) => Ok(None),
         Ok(Some(native)) => state.handles.add(call.env, native).map(Some),
-        Err(Unchecked::Nonsense(exception)) => Err(exception),
-        Err(Unchecked::Failed(error)) => {
-            state.failure.replace(parts(&error));
-            call.env.number(f64::from(-error.errno)).map(Some)
-        }
+        Err(unread) => unread.answer(call, &state),
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::fs::{FileType, Mode, Stat};
 use rustix::io::Errno;
 
 use crate::at::At;
-use crate::error::{Call, Error, Failure, MOST_ENTRIES, Reason, Result};
+use crate::error::{Call, Failure, MOST_ENTRIES, Reason, Result};
 use crate::ops::copy::Reflink;
 use crate::ops::tree::copy_entry::{self, EntryCopier, Existing, Keep, Original, kind_of};
 use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
@@ -61,16 +61,7 @@ pub fn copy_tree(
     if options.atomic {
         let mut left = Vec::new();
         let copied = copy_staged(source, from, to, options, watch, &mut left);
-        return copied.map_err(|stopped| {
-            let error = stopped.into_error(&call);
-            match left.is_empty() {
-                true => error,
-                false => Error {
-                    entries: left,
-                    ..error
-                },
-            }
-        });
+        return copied.map_err(|failure| failure.into_error(&call).leaving(left));
     }
     let destination = Destination::find(to).map_err(failed)?;
     if let OpenSource::Directory(listing) = &source {

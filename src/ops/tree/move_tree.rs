@@ -7,7 +7,7 @@ use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
 use crate::at::At;
-use crate::error::{Call, Error, Failure, Reason, Result};
+use crate::error::{Call, Failure, Reason, Result};
 use crate::ops::copy::Reflink;
 use crate::ops::draft::with_temporary_name;
 use crate::ops::entry;
@@ -50,12 +50,9 @@ pub fn move_tree(
     if most < u64::MAX {
         return Err(call.failed(Failure::because(Errno::XDEV, Reason::TakesLong)));
     }
-    let mut entries = Vec::new();
-    let moved = copy_across(from, to, options, watch, &mut entries);
-    moved.map_err(|stopped| Error {
-        entries,
-        ..stopped.into_error(&call)
-    })
+    let mut left = Vec::new();
+    let moved = copy_across(from, to, options, watch, &mut left);
+    moved.map_err(|failure| failure.into_error(&call).leaving(left))
 }
 
 /// The same by a rename alone: across mounts it is `EXDEV`.
