@@ -32,7 +32,8 @@ export interface Operations {
   unlink(root: Handle, path: Path): Answer;
   rmdir(root: Handle, path: Path): Answer;
   remove(root: Handle, path: Path): Answer;
-  rename(root: Handle, path: Path, dest: Path, existing: number, to: Handle | undefined): Answer;
+  rename(root: Handle, path: Path, dest: Path, overwrite: boolean, to: Handle | undefined): Answer;
+  exchange(root: Handle, a: Path, b: Path): Answer;
   link(root: Handle, path: Path, dest: Path, to: Handle | undefined): Answer;
   symlink(root: Handle, target: Path, path: Path, beneath: boolean): Answer;
   readlink(root: Handle, path: Path, asBuffer: boolean): Answer;

@@ -50,21 +50,16 @@ const COPY_OF_NODE = ['mode'];
 
 // ---- Names: making, removing, renaming and linking ----
 
-/** What a rename does with a destination that exists. */
-const REPLACE = 0;
-const REFUSE = 1;
-const EXCHANGE = 2;
-
 /**
- * @param {number} existing
+ * @param {boolean} overwrite whether it replaces what exists
  * @returns {Method}
  */
-const renameWith = (existing) => (oldPath, newPath, options) => {
+const renameWith = (overwrite) => (oldPath, newPath, options) => {
   const from = check.path(oldPath, 'oldPath');
   const dest = check.path(newPath, 'newPath');
   const given = check.options(options, TWO_ROOTS);
   const to = second(given);
-  return new Job((native, root) => native.rename(root, from, dest, existing, to), undefined, watched(given));
+  return new Job((native, root) => native.rename(root, from, dest, overwrite, to), undefined, watched(given));
 };
 
 /** @type {Record<string, Method>} */
@@ -97,14 +92,14 @@ const entries = {
     return new Job((native, root) => native.mkfifo(root, at, made));
   },
 
-  rename: renameWith(REPLACE),
+  rename: renameWith(true),
 
-  renameNoReplace: renameWith(REFUSE),
+  renameNoReplace: renameWith(false),
 
   exchange(a, b) {
     const one = check.path(a, 'a');
     const other = check.path(b, 'b');
-    return new Job((native, root) => native.rename(root, one, other, EXCHANGE, undefined));
+    return new Job((native, root) => native.exchange(root, one, other));
   },
 
   link(oldPath, newPath, options) {
@@ -426,9 +421,9 @@ const contents = {
 // ---- Whole trees ----
 
 /** What `cp` does with a file that exists. */
-const REPLACE_FILE = 0;
-const SKIP_FILE = 1;
-const REFUSE_FILE = 2;
+const REPLACE = 0;
+const REFUSE = 1;
+const SKIP = 2;
 
 /** What `cp` can preserve: a bit each, in this order. */
 const PRESERVED = ['owner', 'times', 'mode', 'acl', 'xattr'];
@@ -506,7 +501,7 @@ const trees = {
     const keep = preserved(given.preserve) | (keepsTimes ? TIMES : 0);
     const recursive = check.flag(given.recursive, 'options.recursive');
     const errorOnExist = check.flag(given.errorOnExist, 'options.errorOnExist');
-    const existing = force ? REPLACE_FILE : errorOnExist ? REFUSE_FILE : SKIP_FILE;
+    const existing = force ? REPLACE : errorOnExist ? REFUSE : SKIP;
     const reflink = check.word(given.reflink, 'options.reflink', REFLINKS, 0);
     const reports = !check.flag(given.ignoreVanished, 'options.ignoreVanished');
     const atomic = check.flag(given.atomic, 'options.atomic');

@@ -2,7 +2,8 @@
 
 use super::arguments::{Arguments, Checked};
 use super::job::{Job, Operation, operations, pool};
-use crate::ops::entry::{self, RenameMode};
+use crate::ops::Existing;
+use crate::ops::entry;
 use crate::resolve::{Place, Root};
 
 /// These functions.
@@ -13,6 +14,7 @@ pub const OPERATIONS: &[Operation] = operations! {
     "rmdir" => rmdir,
     "remove" => remove,
     "rename" => rename,
+    "exchange" => exchange,
     "link" => link,
     "symlink" => symlink,
     "readlink" => readlink,
@@ -49,17 +51,17 @@ fn remove(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 
 fn rename(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let (old, new) = (args.path(1)?, args.path(2)?);
-    let existing = [
-        RenameMode::Replace,
-        RenameMode::Refuse,
-        RenameMode::Exchange,
-    ];
-    let existing = args.one_of(3, &existing)?;
+    let existing = Existing::overwritten(args.flag(3)?);
     let to = args.root_at(4)?;
     Ok(pool(move |root: &Root| {
         let (from, to) = Place::pair(root, &old, to.as_deref(), &new);
         entry::rename(from, to, existing)
     }))
+}
+
+fn exchange(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let (a, b) = (args.path(1)?, args.path(2)?);
+    Ok(pool(move |root: &Root| entry::exchange(root, &a, &b)))
 }
 
 fn link(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {

@@ -7,8 +7,9 @@ use super::arguments::{Arguments, Checked, NONSENSE};
 use super::contents::REFLINKS;
 use super::job::{Execution, Job, Operation, operations, pool, run};
 use super::output::Output;
+use crate::ops::Existing;
 use crate::ops::tree::copy::{CopyTreeOptions, copy_tree};
-use crate::ops::tree::copy_entry::{Existing, Keep};
+use crate::ops::tree::copy_entry::Keep;
 use crate::ops::tree::list::{self, ListOptions};
 use crate::ops::tree::move_tree::{self, MoveOptions};
 use crate::ops::tree::remove;
@@ -73,7 +74,7 @@ fn rm(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 
 fn cp(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let (src, dest, to) = (args.path(1)?, args.path(2)?, args.root_at(3)?);
-    let existing = [Existing::Replace, Existing::Skip, Existing::Refuse];
+    let existing = [Some(Existing::Replace), Some(Existing::Refuse), None];
     let options = CopyTreeOptions {
         recursive: args.flag(4)?,
         existing: args.one_of(5, &existing)?,

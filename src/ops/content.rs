@@ -9,7 +9,8 @@ use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Call, Error, Failure, Reason, Result};
-use crate::ops::draft::{Draft, Named, Taken};
+use crate::ops::Existing;
+use crate::ops::draft::{Draft, Named};
 use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::{Detached, Presence, Target};
 use crate::ops::version::Version;
@@ -447,8 +448,8 @@ impl<N: Named> Replacement<N> {
             flush(draft.fd())?;
         }
         let taken = match options.presence() {
-            Presence::New => Taken::Refuse,
-            _ => Taken::Replace,
+            Presence::New => Existing::Refuse,
+            _ => Existing::Replace,
         };
         match options.version {
             Some(version) => {

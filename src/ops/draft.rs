@@ -8,21 +8,13 @@ use rustix::io::Errno;
 
 use crate::at::{At, random_characters};
 use crate::error::{Failure, Reason, Result};
+use crate::ops::Existing;
 use crate::ops::target::is_same_file;
 use crate::ops::version::Version;
 use crate::path::Leaf;
 use crate::resolve::{Entry, Root};
 use crate::retry::TRIES;
 use crate::sys;
-
-/// What `publish` does with what has the name already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
-    /// It is replaced, in one step.
-    Replace,
-    /// It stays: `EEXIST`.
-    Refuse,
-}
 
 /// What says the name that something is to get.
 pub trait Named {
@@ -86,14 +78,14 @@ impl<N: Named> Draft<N> {
     }
 
     /// Gives it its name.
-    pub fn publish(mut self, taken: Taken) -> rustix::io::Result<()> {
+    pub fn publish(mut self, existing: Existing) -> rustix::io::Result<()> {
         // A file system may say only at the end that what was written does not fit.
         sys::close(rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)?)?;
         let name = &mut self.name;
         let at = name.named.at();
         if name.temporary.is_none() {
             match at.link_open_file(self.fd.as_fd()) {
-                Err(Errno::EXIST) if taken == Taken::Replace => {}
+                Err(Errno::EXIST) if existing == Existing::Replace => {}
                 done => return done,
             }
             let link = |at: At<'_>| at.link_open_file(self.fd.as_fd());
@@ -103,11 +95,11 @@ impl<N: Named> Draft<N> {
             return Ok(());
         };
         let temporary = at.beside(leaf);
-        match taken {
-            Taken::Replace => temporary.rename(at, RenameFlags::empty())?,
+        match existing {
+            Existing::Replace => temporary.rename(at, RenameFlags::empty())?,
             // Not by RENAME_NOREPLACE, which the file systems that come here seldom know. The
             // temporary name goes when this is dropped.
-            Taken::Refuse => return temporary.link(at),
+            Existing::Refuse => return temporary.link(at),
         }
         name.temporary = None;
         Ok(())

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use crate::at::{self, random_characters};
 use crate::error::{Call, Failure, Result};
+use crate::ops::Existing;
 use crate::ops::beneath::leads_beneath;
 use crate::path::{RelPath, Unnamed, UserPath};
 use crate::resolve::{Entry, Found, NoEntry, Place, Root};
@@ -174,26 +175,32 @@ pub(super) const NOT_REMOVED: NoEntry = NoEntry {
     dot: Errno::INVAL,
 };
 
-/// What `rename` does with a destination that exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RenameMode {
-    /// Replace it, atomically.
-    Replace,
-    /// Leave both as they are: `EEXIST` (`RENAME_NOREPLACE`; the file system must know it).
-    Refuse,
-    /// Move it to where the other was, in the same step (`RENAME_EXCHANGE`).
-    Exchange,
+/// renameat2(2): moves a symlink itself. The file system must know `RENAME_NOREPLACE` to refuse what exists.
+pub fn rename(old: Place<'_>, new: Place<'_>, existing: Existing) -> Result<()> {
+    rename_with(
+        old,
+        new,
+        match existing {
+            Existing::Replace => RenameFlags::empty(),
+            Existing::Refuse => RenameFlags::NOREPLACE,
+        },
+    )
 }
 
-/// renameat2(2): moves a symlink itself.
-pub fn rename(old: Place<'_>, new: Place<'_>, existing: RenameMode) -> Result<()> {
+/// renameat2(2) with `RENAME_EXCHANGE`: each of two names gets what the other has, in one step.
+pub fn exchange(root: &Root, a: &UserPath, b: &UserPath) -> Result<()> {
+    let place = |path| Place { root, path };
+    rename_with(place(a), place(b), RenameFlags::EXCHANGE)
+}
+
+fn rename_with(old: Place<'_>, new: Place<'_>, flags: RenameFlags) -> Result<()> {
     Call::between("rename", old.path, new.path).run(|| {
         new.root.for_change()?;
         let from = old.root.for_change()?.entry(old.path, Errno::BUSY)?;
         let no_entry = NoEntry {
             root: Errno::BUSY,
-            dot: match existing {
-                RenameMode::Refuse => Errno::EXIST,
+            dot: match flags {
+                RenameFlags::NOREPLACE => Errno::EXIST,
                 _ => Errno::BUSY,
             },
         };
@@ -203,11 +210,6 @@ pub fn rename(old: Place<'_>, new: Place<'_>, existing: RenameMode) -> Result<()
             Err(Errno::ACCESS) => Errno::ACCESS.into(),
             _ => failure,
         })?;
-        let flags = match existing {
-            RenameMode::Replace => RenameFlags::empty(),
-            RenameMode::Refuse => RenameFlags::NOREPLACE,
-            RenameMode::Exchange => RenameFlags::EXCHANGE,
-        };
         Ok(from.at().rename(to.at(), flags)?)
     })
 }

@@ -15,3 +15,22 @@ pub mod realpath;
 pub mod target;
 pub mod tree;
 pub mod version;
+
+/// What an operation does with what has the name already that it is to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It is replaced, in one step.
+    Replace,
+    /// It stays: `EEXIST`.
+    Refuse,
+}
+
+impl Existing {
+    /// What `overwrite: true` and `overwrite: false` say.
+    pub fn overwritten(overwrite: bool) -> Self {
+        match overwrite {
+            true => Self::Replace,
+            false => Self::Refuse,
+        }
+    }
+}

@@ -14,8 +14,9 @@ use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Call, Failure, MOST_ENTRIES, Reason, Result};
+use crate::ops::Existing;
 use crate::ops::copy::Reflink;
-use crate::ops::tree::copy_entry::{self, EntryCopier, Existing, Keep, Original, kind_of};
+use crate::ops::tree::copy_entry::{self, EntryCopier, Keep, Original, kind_of};
 use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
 use crate::ops::tree::record::{Listed, Record, State};
 use crate::ops::tree::staged::{Publishing, can_be_published, copy_and_publish};
@@ -30,8 +31,8 @@ use crate::watch::Watch;
 pub struct CopyTreeOptions {
     /// Whether a directory may be copied.
     pub recursive: bool,
-    /// What becomes of a file that is there.
-    pub existing: Existing,
+    /// What is done with a file that is there; `None`: it stays, and is passed over.
+    pub existing: Option<Existing>,
     /// Whether blocks are shared.
     pub reflink: Reflink,
     /// What a copy has of its original beside the content and the nine permission bits.
@@ -114,10 +115,9 @@ fn copy_staged(
         not_into_itself(listing.as_fd(), from.root, new.at().parts().0).map_err(at_top)?;
     }
     let id = source.id().map_err(TreeFailure::at_top)?;
-    let replace = options.existing == Existing::Replace;
+    let replace = options.existing == Some(Existing::Replace);
     let can_be = can_be_published(to, &new, &source, id, replace, left);
-    let stays =
-        |failure: &Failure| failure.errno == Errno::EXIST && options.existing == Existing::Skip;
+    let stays = |failure: &Failure| failure.errno == Errno::EXIST && options.existing.is_none();
     match can_be {
         Err(failure) if stays(&failure) => return Ok(()),
         Err(failure) if failure.errno == Errno::INVAL && is_same(&new, id) => {

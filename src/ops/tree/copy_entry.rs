@@ -13,9 +13,10 @@ use rustix::io::Errno;
 
 use crate::at::{self, At};
 use crate::error::{Failure, Reason, Result};
+use crate::ops::Existing;
 use crate::ops::attributes::{self, Which};
 use crate::ops::copy::{ContentCopier, Reflink};
-use crate::ops::draft::{Draft, Taken, with_temporary_name};
+use crate::ops::draft::{Draft, with_temporary_name};
 use crate::ops::listing;
 use crate::ops::metadata::{chown_fd, utimes_fd};
 use crate::ops::permissions::{Permissions, take_owner};
@@ -27,17 +28,6 @@ use crate::resolve::{Content, Moment, Root, is_local};
 use crate::retry::{TRIES, rest};
 use crate::sys;
 use crate::watch::Watch;
-
-/// What becomes of a file that has the name of a copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Existing {
-    /// It is replaced.
-    Replace,
-    /// It stays.
-    Skip,
-    /// It stays: `EEXIST`.
-    Refuse,
-}
 
 /// What a copy keeps of its original, beside the content, the nine permission bits and the access ACL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,7 +139,7 @@ pub struct EntryCopier<'a> {
     /// The root of the copy.
     pub to: &'a Root,
     /// What becomes of a file that has the name of a copy.
-    pub existing: Existing,
+    pub existing: Option<Existing>,
     /// What is kept.
     pub keep: Keep,
     /// What stops it, and hears of progress.
@@ -168,7 +158,7 @@ impl<'a> EntryCopier<'a> {
     pub fn new(
         from: &'a Root,
         to: &'a Root,
-        existing: Existing,
+        existing: Option<Existing>,
         reflink: Reflink,
         keep: Keep,
         record: Arc<Record>,
@@ -306,13 +296,13 @@ impl<'a> EntryCopier<'a> {
         match self.to.create_at(dest, OFlags::WRONLY, narrow) {
             Ok(fd) => self.fill_new(dest, fd, fill).map(Some),
             Err(failure) if failure.errno == Errno::EXIST => {
-                match self.clash(dest, &original.stat)? {
-                    Clash::Stay => Ok(None),
-                    Clash::Replace => {
+                match self.replaces(dest, &original.stat)? {
+                    false => Ok(None),
+                    true => {
                         let draft = Draft::new(self.to, dest, narrow)?;
                         fill(draft.fd())?;
                         let id = Id::of(draft.fd())?;
-                        draft.publish(Taken::Replace)?;
+                        draft.publish(Existing::Replace)?;
                         Ok(Some(id))
                     }
                 }
@@ -560,9 +550,9 @@ impl<'a> EntryCopier<'a> {
                 return Ok(Some(id));
             }
         }
-        match self.clash(dest, original)? {
-            Clash::Stay => Ok(None),
-            Clash::Replace => {
+        match self.replaces(dest, original)? {
+            false => Ok(None),
+            true => {
                 let (id, leaf) = with_temporary_name(dest, make)?;
                 let temporary = dest.beside(&leaf);
                 let renamed = temporary.rename(dest, RenameFlags::empty());
@@ -576,8 +566,8 @@ impl<'a> EntryCopier<'a> {
         }
     }
 
-    /// What is to become of what has the name of a copy.
-    fn clash(&self, dest: At<'_>, original: &Stat) -> Result<Clash, Failure> {
+    /// Whether the copy replaces what has its name; if not, that stays.
+    fn replaces(&self, dest: At<'_>, original: &Stat) -> Result<bool, Failure> {
         let there = dest.lstat()?;
         if is_same_file(&there, original) {
             return Err(Failure::because(Errno::INVAL, Reason::SameFile));
@@ -586,9 +576,9 @@ impl<'a> EntryCopier<'a> {
             return Err(Errno::ISDIR.into());
         }
         match self.existing {
-            Existing::Replace => Ok(Clash::Replace),
-            Existing::Skip => Ok(Clash::Stay),
-            Existing::Refuse => Err(Errno::EXIST.into()),
+            Some(Existing::Replace) => Ok(true),
+            Some(Existing::Refuse) => Err(Errno::EXIST.into()),
+            None => Ok(false),
         }
     }
 
@@ -711,14 +701,6 @@ pub fn remove_hidden(at: At<'_>, dir: BorrowedFd<'_>) -> rustix::io::Result<()> 
 
 /// The three bits of a mode beside the nine.
 const SPECIAL: Mode = Mode::SUID.union(Mode::SGID).union(Mode::SVTX);
-
-/// What has the name of a copy already.
-enum Clash {
-    /// It is to be replaced.
-    Replace,
-    /// It is to stay.
-    Stay,
-}
 
 /// The type of a file.
 pub fn kind_of(stat: &Stat) -> FileType {

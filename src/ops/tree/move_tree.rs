@@ -8,13 +8,14 @@ use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Call, Failure, Reason, Result};
+use crate::ops::Existing;
 use crate::ops::copy::Reflink;
 use crate::ops::draft::with_temporary_name;
 use crate::ops::entry;
 use crate::ops::tree::copy::{
     CopyTask, CopyTreeOptions, OpenSource, not_into_itself, source_changed,
 };
-use crate::ops::tree::copy_entry::{Existing, Keep};
+use crate::ops::tree::copy_entry::Keep;
 use crate::ops::tree::levels::Id;
 use crate::ops::tree::record::Record;
 use crate::ops::tree::remove_recorded::{Guard, remove_recorded};
@@ -57,11 +58,7 @@ pub fn move_tree(
 
 /// The same by a rename alone: across mounts it is `EXDEV`.
 fn rename(from: Place<'_>, to: Place<'_>, overwrite: bool, watch: &Watch) -> Result<()> {
-    let existing = match overwrite {
-        true => entry::RenameMode::Replace,
-        false => entry::RenameMode::Refuse,
-    };
-    let done = entry::rename(from, to, existing);
+    let done = entry::rename(from, to, Existing::overwritten(overwrite));
     if done.is_ok() {
         watch.entry_done();
     }
@@ -103,7 +100,7 @@ fn copy_across(
     let record = Arc::new(Record::of_move());
     let tree = CopyTreeOptions {
         recursive: true,
-        existing: Existing::Refuse,
+        existing: Some(Existing::Refuse),
         reflink: Reflink::Auto,
         keep: Keep::EVERYTHING,
         report_vanished: true,

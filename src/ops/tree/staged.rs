@@ -8,10 +8,11 @@ use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Failure, Result};
+use crate::ops::Existing;
 use crate::ops::draft::{Draft, temporary_name};
 use crate::ops::listing;
 use crate::ops::tree::copy::{CopyTask, CopyTreeOptions, OpenSource};
-use crate::ops::tree::copy_entry::{Existing, kind_of, or_discard, remove_hidden};
+use crate::ops::tree::copy_entry::{kind_of, or_discard, remove_hidden};
 use crate::ops::tree::levels::Id;
 use crate::ops::tree::record::Record;
 use crate::ops::tree::remove_recorded::{Guard, remove_recorded};
@@ -44,7 +45,7 @@ pub(super) fn copy_and_publish(
     let temporary = new.beside(&leaf);
     let options = CopyTreeOptions {
         // All of it is new: what is there was put there by others, or is one name to the file system.
-        existing: Existing::Refuse,
+        existing: Some(Existing::Refuse),
         ..job.options.clone()
     };
     let staged = CopyTask {
