@@ -6,6 +6,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
+const { execFileSync } = require('node:child_process');
 const { once } = require('node:events');
 const { SandboxRoot } = require('..');
 const { inChild, start } = require('./child');
@@ -167,6 +168,80 @@ for (const kind of ['tmpfs', 'ext4', 'xfs', 'btrfs', 'overlayfs', 'bindfs']) {
     }
   }
 }
+
+const SET_LATE = {
+  'the mode': (at) => fs.chmodSync(at, 0o711),
+  'the owner': (at) => fs.chownSync(at, 65534, 65534),
+  'an attribute': (at) => execFileSync('setfattr', ['-n', 'user.late', '-v', 'x', at]),
+  'an ACL': (at) => execFileSync('setfacl', ['-m', 'u:65534:rx', at]),
+  'a default ACL': (at) => execFileSync('setfacl', ['-d', '-m', 'u:65534:rx', at]),
+};
+for (const [title, set] of Object.entries(SET_LATE)) {
+  attackedTest(`${title} of a directory, set after it was copied, is not lost`, async (t) => {
+    const { source, dest, from, to } = scene(t, 'ext4');
+    plant(source, { top: { 'dir 1': { file: 'one' }, 'dir 2': { file: 'two' } } });
+    let error;
+    await attacked(
+      t,
+      SLOW_RENAME,
+      `(dest, at) => {
+        const { execFileSync } = require('node:child_process');
+        until(() => hidden(dest, (at) => ['dir 1/file', 'dir 2/file'].every((name) => exists(path.join(at, name)))));
+        (${set})(at);
+      }`,
+      [dest, path.join(source, 'top/dir 1')],
+      () => (error = thrownBy(() => from.move('top', 'dest', { to }))),
+    );
+    assert.strictEqual(error?.code, 'EBUSY');
+    assert.match(error.message, REASON);
+    assert.deepStrictEqual(error.entries, ['top/dir 1']);
+    assert.deepStrictEqual(contents(source), ['one']);
+    assert.deepStrictEqual(contents(dest), ['one', 'two']);
+  });
+}
+
+attackedTest(
+  'the mode of a file that is set at any moment of a move is that of the copy, or the file is left',
+  async (t) => {
+    const { source, dest, from, to } = scene(t, 'tmpfs');
+    const names = Array.from({ length: 24 }, (_, i) => `file ${i}`);
+    plant(source, Object.fromEntries(names.map((name) => [name, 'content'])));
+    const moved = [];
+    const set = await attacked(
+      t,
+      ['statx:delay_enter=20000'],
+      (source, dest, names) =>
+        names.map((name, i) => {
+          const at = path.join(source, name);
+          if (i > 0) until(() => exists(path.join(dest, `${i - 1} is done`)));
+          rest(i * 6);
+          try {
+            fs.chmodSync(at, 0o604);
+            return true;
+          } catch {
+            return false;
+          }
+        }),
+      [source, dest, names],
+      () => {
+        for (const [i, name] of names.entries()) {
+          moved.push(outcome(() => from.move(name, name, { to })).error?.code);
+          fs.writeFileSync(path.join(dest, `${i} is done`), '');
+        }
+      },
+    );
+    for (const [i, name] of names.entries()) {
+      const [at, left] = [dest, source].map((dir) =>
+        fs.statSync(path.join(dir, name), { throwIfNoEntry: false }),
+      );
+      assert.ok(moved[i] === undefined || moved[i] === 'EBUSY', `${moved[i]}`);
+      assert.strictEqual(left === undefined, moved[i] === undefined);
+      if (set[i]) assert.strictEqual((left ?? at).mode & 0o777, 0o604, `${name}: ${moved[i]}`);
+    }
+    const kinds = new Set(moved.map((code, i) => `${code} ${set[i]}`));
+    assert.ok(kinds.has('EBUSY true') && kinds.has('undefined true'), [...kinds].join());
+  },
+);
 
 attackedTest('what is left in the source is named by the error, and nothing else is left', async (t) => {
   const { source, dest, from, to } = scene(t, 'tmpfs');

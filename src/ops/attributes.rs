@@ -1,6 +1,7 @@
 //! Extended attributes, which `move` takes along: xattr(7).
 
 use std::ffi::CStr;
+use std::hash::{Hash, Hasher};
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::XattrFlags;
@@ -44,6 +45,20 @@ pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, which: Which) {
         if wanted {
             copy_one(from, to, name);
         }
+    }
+}
+
+/// Adds all attributes of an open directory to a hash, ACLs included: another hash says that one was changed.
+pub fn hash(fd: BorrowedFd<'_>, hasher: &mut impl Hasher) {
+    let names = get(|names| rustix::fs::flistxattr(fd, names)).unwrap_or_default();
+    for name in names.split_inclusive(|&byte| byte == 0) {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else {
+            continue;
+        };
+        name.hash(hasher);
+        get(|value| rustix::fs::fgetxattr(fd, name, value))
+            .ok()
+            .hash(hasher);
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -19,6 +19,7 @@ use rustix::io::{Errno, Result};
 
 use crate::at::At;
 use crate::error::Failure;
+use crate::ops::attributes;
 use crate::ops::tree::levels::Id;
 use crate::retry::on_intr;
 use crate::sys;
@@ -330,15 +331,15 @@ impl Record {
         self.hasher.hash_one((entry.parent, entry.name, state))
     }
 
-    /// A directory changes when what is in it is removed. When it was born does not change.
+    /// A directory is changed when an entry of it is removed. Its birth, owner, mode and attributes stay.
     fn directory_stamp(&self, entry: Listed<'_>, fd: BorrowedFd<'_>) -> Result<u64> {
         let birth = birth_of(fd)?;
         let stat = rustix::fs::fstat(fd)?;
         let permitted = (stat.st_mode, stat.st_uid, stat.st_gid);
-        let id = Id::from(&stat);
-        Ok(self
-            .hasher
-            .hash_one((entry.parent, entry.name, id, birth, permitted)))
+        let mut hasher = self.hasher.build_hasher();
+        (entry.parent, entry.name, Id::from(&stat), birth, permitted).hash(&mut hasher);
+        attributes::hash(fd, &mut hasher);
+        Ok(hasher.finish())
     }
 }
 
