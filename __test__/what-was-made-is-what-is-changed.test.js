@@ -161,12 +161,21 @@ for (const kind of KINDS) {
         // Whatever is made meanwhile is out of the way at once, and a directory of the other user in its place.
         const theirs = [];
         for (const end = performance.now() + 1500; performance.now() < end; rest(0.1)) {
-          const at = hidden(dir, (at) => exists(at) && fs.lstatSync(at).uid === 0);
-          if (at === undefined || !fs.lstatSync(at).isDirectory()) continue;
+          const isMade = (at) => {
+            const stat = fs.lstatSync(at, { throwIfNoEntry: false });
+            return stat?.uid === 0 && stat.isDirectory();
+          };
+          const at = hidden(dir, isMade);
+          if (at === undefined) continue;
           const other = path.join(dir, `theirs ${theirs.length}`);
-          fs.mkdirSync(other, { mode: 0o700 });
+          fs.mkdirSync(other, { mode: 0o700, recursive: true });
           fs.chownSync(other, nobody, nobody);
-          fs.renameSync(at, path.join(dir, `made ${theirs.length}`));
+          try {
+            fs.renameSync(at, path.join(dir, `made ${theirs.length}`));
+          } catch (error) {
+            if (error.code !== 'ENOENT') throw error;
+            continue;
+          }
           fs.renameSync(other, at);
           theirs.push(at);
         }
