@@ -39,16 +39,20 @@ export interface Operations {
   readlink(root: Handle, path: Path, asBuffer: boolean): Answer;
   mkdtemp(root: Handle, prefix: Path, asBuffer: boolean): Answer;
 
-  stat(root: Handle, words: ArrayBuffer, path: Path, bigint: boolean, throws: boolean): Answer;
-  lstat(root: Handle, words: ArrayBuffer, path: Path, bigint: boolean, throws: boolean): Answer;
+  stat(
+    root: Handle,
+    words: ArrayBuffer,
+    path: Path,
+    follows: boolean,
+    bigint: boolean,
+    throws: boolean,
+  ): Answer;
   statfs(root: Handle, words: ArrayBuffer, path: Path, bigint: boolean): Answer;
   exists(root: Handle, path: Path): Answer;
   access(root: Handle, path: Path, mode: number): Answer;
   chmod(root: Handle, path: Path, mode: number): Answer;
-  chown(root: Handle, path: Path, user: number, group: number): Answer;
-  lchown(root: Handle, path: Path, user: number, group: number): Answer;
-  utimes(root: Handle, path: Path, atimeNs: Time, mtimeNs: Time): Answer;
-  lutimes(root: Handle, path: Path, atimeNs: Time, mtimeNs: Time): Answer;
+  chown(root: Handle, path: Path, follows: boolean, user: number, group: number): Answer;
+  utimes(root: Handle, path: Path, follows: boolean, atimeNs: Time, mtimeNs: Time): Answer;
   realpath(root: Handle, path: Path, asBuffer: boolean): Answer;
 
   open(root: Handle, path: Path, flags: number, mode: number): Answer;

@@ -4,12 +4,8 @@
 
 const { EventEmitter } = require('node:events');
 const { AbortError, checked, invalidType } = require('./errors.js');
-const { Job } = require('./job.js');
 const { spanOf } = require('./views.js');
 const { listen, listenNoMore } = require('./watch.js');
-
-/** @typedef {import('./binding').Handle} Handle */
-/** @typedef {(job: InstanceType<typeof Job>, root: Handle) => Promise<any>} Start */
 
 const { Buffer } = globalThis;
 const { isView } = ArrayBuffer;
@@ -18,46 +14,57 @@ const { min } = Math;
 /** The encodings in which a part of a string becomes a part of its bytes, whatever it is cut at. */
 const CUT = ['latin1', 'binary', 'ascii', 'utf16le', 'utf-16le', 'ucs2', 'ucs-2'];
 
+/** @typedef {import('./call.js').How} How */
+/** @typedef {import('./call.js').Call} Call */
+
 /**
- * @param {Start} start
- * @param {Handle} root
- * @param {object} call
- * @param {(native: import('./binding').Operations, root: Handle) => any} call.open opens what is written
- * @param {any} call.data
- * @param {string} call.encoding of strings
- * @param {import('./watch.js').Watched | undefined} call.watching
- * @param {number} call.size of a chunk, in bytes
+ * What a write that is to be done in chunks is about.
+ *
+ * @typedef {object} Write
+ * @property {string | Uint8Array} at
+ * @property {any} data
+ * @property {string} encoding of strings
+ * @property {number} flags
+ * @property {number | undefined} mode
+ * @property {boolean} atomic
+ * @property {boolean} flush
+ * @property {BigUint64Array | undefined} version
+ * @property {import('./watch.js').Watched | undefined} watching
+ * @property {number} size of a chunk, in bytes
  */
-async function writeInChunks(start, root, { open, data, encoding, watching, size }) {
+
+/** @param {Write} write */
+const inChunks = (write) => (/** @type {How} */ how) => writeInChunks(how, write);
+
+/**
+ * @param {How} how
+ * @param {Write} write
+ */
+async function writeInChunks(
+  { perform },
+  { at, data, encoding, flags, mode, atomic, flush, version, watching, size },
+) {
   const signal = watching?.signal;
   /** @type {Waiting} */
   const waiting = { reject: undefined };
   const stop = () => waiting.reject?.(new AbortError(signal?.reason));
   // By now the caller may do with the memory what it likes: what was there is known.
   const source = typeof data !== 'string' && isView(data) ? [spanOf(data)] : bits(data, waiting);
-  const writer = await start(new Job(open), root);
+  const writer = await perform(({ native, root }) =>
+    native.openWriter(root, at, flags, mode, atomic, flush, version),
+  );
   if (signal) listen(signal, stop);
   try {
     for await (const piece of source) {
       for (const chunk of chunks(piece, encoding, size)) {
         if (signal?.aborted) throw new AbortError(signal.reason);
-        await start(
-          new Job(
-            (native, root, watch) => native.writeChunk(root, writer, chunk, watch),
-            undefined,
-            watching,
-          ),
-          root,
-        );
+        await perform((call) => call.native.writeChunk(call.root, writer, chunk, call.follow(watching)));
       }
     }
     if (signal?.aborted) throw new AbortError(signal.reason);
-    await start(
-      new Job((native, root, watch) => native.finishWriter(root, writer, watch), undefined, watching),
-      root,
-    );
+    await perform((call) => call.native.finishWriter(call.root, writer, call.follow(watching)));
   } catch (error) {
-    await start(new Job((native, root) => native.abortWriter(root, writer)), root);
+    await perform(({ native, root }) => native.abortWriter(root, writer));
     throw error;
   } finally {
     if (signal) listenNoMore(signal, stop);
@@ -151,4 +158,4 @@ function* chunks(data, encoding, size) {
   }
 }
 
-module.exports = { writeInChunks };
+module.exports = { inChunks };

@@ -164,23 +164,36 @@ function systemError(error, { errno, syscall, reason, reasonText, path, dest, en
   return described;
 }
 
+/**
+ * The error of a failed operation.
+ *
+ * @param {string} parts as `Failure` takes them
+ * @param {Function} [maker] the function that the stack leaves out, and all that it called
+ */
+function errorOf(parts, maker) {
+  const failure = new Failure(parts);
+  const error = new Error(messageOf(failure));
+  if (maker !== undefined) captureStackTrace(error, maker);
+  return systemError(error, failure);
+}
+
 // ---- Arguments ----
 
 /**
- * Checks the arguments of a call. What it throws has a stack that begins at the method.
+ * Makes a call, whose arguments are checked. What it throws has a stack that begins at the method.
  *
  * @template T
- * @param {(a?: any, b?: any, c?: any, d?: any, e?: any, self?: any) => T} read
+ * @param {(first?: any, a?: any, b?: any, c?: any, d?: any, e?: any) => T} method
+ * @param {unknown} [first]
  * @param {unknown} [a]
  * @param {unknown} [b]
  * @param {unknown} [c]
  * @param {unknown} [d]
  * @param {unknown} [e]
- * @param {unknown} [self] the root that the call is about
  * @returns {T}
  */
-function checked(read, a, b, c, d, e, self) {
-  return read(a, b, c, d, e, self);
+function checked(method, first, a, b, c, d, e) {
+  return method(first, a, b, c, d, e);
 }
 
 /**
@@ -274,6 +287,7 @@ module.exports = {
   Failure,
   SystemError: Error,
   checked,
+  errorOf,
   invalidReturnValue,
   invalidThis,
   invalidType,

@@ -2,7 +2,6 @@
 // The filter of `cp`: it is asked about a tree from its top, and what it says yes to is copied then.
 
 const { AbortError, invalidReturnValue } = require('./errors.js');
-const { Job } = require('./job.js');
 const { native } = require('./native.js');
 const { entries } = require('./results.js');
 
@@ -12,28 +11,63 @@ const SLASH = Buffer.from('/');
 const LONGEST = 4000;
 
 /** @typedef {import('./binding').Handle} Handle */
+/** @typedef {import('./call.js').How['perform']} Perform */
 
 /**
- * @param {(job: InstanceType<typeof Job>, root?: Handle) => any} perform does a job, or starts it
- * @param {object} call
- * @param {string | Uint8Array} call.src
- * @param {string | Uint8Array} call.dest
- * @param {Function} call.filter
- * @param {boolean} call.recursive
- * @param {AbortSignal | undefined} call.signal
- * @param {import('./arguments.js').Policy} call.policy that of the root
- * @param {boolean} isSync whether the filter has to answer at once
+ * Copies all of a tree, or `only` what is at the end of these ways from its top.
+ *
+ * @typedef {(call: import('./call.js').Call, watch: Handle | undefined, only?: Uint8Array[]) => any} Copy
+ */
+
+/**
+ * @typedef {object} Filtered
+ * @property {string | Uint8Array} from
+ * @property {string | Uint8Array} at
+ * @property {Function} filter
+ * @property {boolean} recursive
+ * @property {import('./watch.js').Watched | undefined} watching
+ * @property {import('./arguments.js').Policy} policy that of the root
+ * @property {boolean} isSync whether the filter has to answer at once
+ */
+
+/**
+ * @param {Copy} copy
+ * @param {Filtered} tree
+ * @returns {import('./call.js').Several}
+ */
+const copyFiltered =
+  (copy, tree) =>
+  ({ perform, go }) =>
+    go(steps(perform, copy, tree));
+
+/**
+ * @param {Perform} perform
+ * @param {Copy} copy
+ * @param {Filtered} tree
+ * @returns {Generator<any, void, any>}
+ */
+function* steps(perform, copy, tree) {
+  // Copies nothing: before the filter is asked, the call as such must be possible.
+  yield perform((call) => copy(call, undefined, []));
+  const only = yield* asked(perform, tree);
+  yield perform((call) => copy(call, call.follow(tree.watching), only));
+}
+
+/**
+ * @param {Perform} perform
+ * @param {Filtered} tree
  * @returns {Generator<any, Buffer[], any>} it yields what may have to be awaited, and returns the ways from the top
  *   to what is copied
  */
-function* asked(perform, { src, dest, filter, recursive, signal, policy }, isSync) {
+function* asked(perform, { from, at: dest, filter, recursive, watching, policy, isSync }) {
+  const signal = watching?.signal;
   const allowed = [];
   /** @type {[way: Buffer, isDirectory: boolean][]} */
   const ahead = [[Buffer.alloc(0), recursive]];
   for (let next = ahead.pop(); next !== undefined; next = ahead.pop()) {
     if (signal?.aborted) throw new AbortError(signal.reason);
     const [way, isDirectory] = next;
-    const at = joined(src, way);
+    const at = joined(from, way);
     const answer = filter(at.toString(), joined(dest, way).toString());
     if (isSync) refusePromise(answer);
     if (!(yield answer)) continue;
@@ -71,7 +105,7 @@ function refusePromise(answer) {
  * The entries of the directory at the end of a path of any length, by way of roots on the way. None of what is no
  * directory any more, or may not be read: that is said when it is copied.
  *
- * @param {(job: InstanceType<typeof Job>, root?: Handle) => any} perform
+ * @param {Perform} perform
  * @param {Buffer} at
  * @param {import('./arguments.js').Policy} policy
  * @returns {Generator<any, { name: Buffer, type: string }[], any>}
@@ -83,18 +117,18 @@ function* listed(perform, at, { symlinks, mounts, hardlinks, readonly }) {
   let here;
   try {
     for (const piece of pieces) {
-      const open = new Job((native, root) =>
-        native.openRoot(root, piece, symlinks, mounts, hardlinks, readonly),
+      const next = yield perform(
+        ({ native, root }) => native.openRoot(root, piece, symlinks, mounts, hardlinks, readonly),
+        here,
       );
-      const next = yield perform(open, here);
       if (here !== undefined) native.close(here);
       here = next;
     }
-    const list = new Job(
-      (native, root) => native.readdir(root, last, true, false, true, undefined),
-      (joined) => entries(joined, true),
+    const joined = yield perform(
+      ({ native, root }) => native.readdir(root, last, true, false, true, undefined),
+      here,
     );
-    return yield perform(list, here);
+    return /** @type {any} */ (entries(joined, true));
   } catch (error) {
     const { code } = /** @type {import('..').SystemError} */ (error);
     if (['EACCES', 'ELOOP', 'ENOENT', 'ENOTDIR'].includes(code)) return [];
@@ -121,4 +155,4 @@ function piecesOf(at) {
   return [...pieces, rest];
 }
 
-module.exports = { asked };
+module.exports = { copyFiltered };

@@ -1,7 +1,7 @@
 'use strict';
 // `hostPath`: a path of the host to a directory beneath a root, for what takes paths alone.
 
-const { Failure, SystemError, invalidThis, messageOf, systemError } = require('./errors.js');
+const { errorOf, invalidThis } = require('./errors.js');
 const { native } = require('./native.js');
 
 /** @typedef {import('./binding').Handle} Handle */
@@ -30,10 +30,7 @@ class HostPath {
   get path() {
     const descriptor = native.descriptor(handleOf(this));
     // By its number, something else may be open by now.
-    if (descriptor < 0) {
-      const failure = new Failure(CLOSED);
-      throw systemError(new SystemError(messageOf(failure)), failure);
-    }
+    if (descriptor < 0) throw errorOf(CLOSED, errorOf);
     return `/proc/self/fd/${descriptor}`;
   }
 

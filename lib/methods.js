@@ -1,17 +1,16 @@
 'use strict';
-// Every method that has a promise. A method checks its arguments, and returns the job: what the native side is to do.
+// Every method that has a promise. A method checks its arguments, and has the native side do it.
 
 const { constants } = require('node:fs');
 const check = require('./arguments.js');
 const { invalidType, invalidValue } = require('./errors.js');
-const { asked } = require('./filter.js');
+const { copyFiltered } = require('./filter.js');
 const { policyOf, second } = require('./handles.js');
-const { Job } = require('./job.js');
 const results = require('./results.js');
 const { spanOf } = require('./views.js');
 const { watched } = require('./watch.js');
 
-/** @typedef {import('./job.js').Method} Method */
+/** @typedef {import('./call.js').Method} Method */
 
 // ---- Options: those that each method has ----
 
@@ -50,191 +49,197 @@ const COPY_OF_NODE = ['mode'];
 
 // ---- Names: making, removing, renaming and linking ----
 
+/** What a rename does with a destination that exists. */
+const REPLACE = 0;
+const REFUSE = 1;
+const EXCHANGE = 2;
+
 /**
- * @param {boolean} overwrite whether it replaces what exists
+ * @param {number} existing
  * @returns {Method}
  */
-const renameWith = (overwrite) => (oldPath, newPath, options) => {
+const renameWith = (existing) => (call, oldPath, newPath, options) => {
   const from = check.path(oldPath, 'oldPath');
   const dest = check.path(newPath, 'newPath');
   const given = check.options(options, TWO_ROOTS);
   const to = second(given);
-  return new Job((native, root) => native.rename(root, from, dest, overwrite, to), undefined, watched(given));
+  call.follow(watched(given));
+  return call.native.rename(call.root, from, dest, existing, to);
 };
 
 /** @type {Record<string, Method>} */
 const entries = {
-  mkdir(path, recursive, mode) {
+  mkdir(call, path, recursive, mode) {
     const at = check.path(path, 'path');
     const isRecursive = check.flag(recursive, 'recursive');
     const made = check.modeOr(mode, 'mode', 0o755);
-    return new Job((native, root) => native.mkdir(root, at, isRecursive, made));
+    return call.native.mkdir(call.root, at, isRecursive, made);
   },
 
-  unlink(path) {
+  unlink(call, path) {
     const at = check.path(path, 'path');
-    return new Job((native, root) => native.unlink(root, at));
+    return call.native.unlink(call.root, at);
   },
 
-  rmdir(path) {
+  rmdir(call, path) {
     const at = check.path(path, 'path');
-    return new Job((native, root) => native.rmdir(root, at));
+    return call.native.rmdir(call.root, at);
   },
 
-  remove(path) {
+  remove(call, path) {
     const at = check.path(path, 'path');
-    return new Job((native, root) => native.remove(root, at));
+    return call.native.remove(call.root, at);
   },
 
-  mkfifo(path, mode) {
+  mkfifo(call, path, mode) {
     const at = check.path(path, 'path');
     const made = check.modeOr(mode, 'mode', 0o666);
-    return new Job((native, root) => native.mkfifo(root, at, made));
+    return call.native.mkfifo(call.root, at, made);
   },
 
-  rename: renameWith(true),
+  rename: renameWith(REPLACE),
 
-  renameNoReplace: renameWith(false),
+  renameNoReplace: renameWith(REFUSE),
 
-  exchange(a, b) {
+  exchange(call, a, b) {
     const one = check.path(a, 'a');
     const other = check.path(b, 'b');
-    return new Job((native, root) => native.exchange(root, one, other));
+    return call.native.rename(call.root, one, other, EXCHANGE, undefined);
   },
 
-  link(oldPath, newPath, options) {
+  link(call, oldPath, newPath, options) {
     const from = check.path(oldPath, 'oldPath');
     const dest = check.path(newPath, 'newPath');
     const given = check.options(options, TWO_ROOTS);
     const to = second(given);
-    return new Job((native, root) => native.link(root, from, dest, to), undefined, watched(given));
+    call.follow(watched(given));
+    return call.native.link(call.root, from, dest, to);
   },
 
-  symlink(target, newPath, options) {
+  symlink(call, target, newPath, options) {
     const text = check.path(target, 'target');
     const at = check.path(newPath, 'newPath');
     const given = check.options(options, SYMLINK);
     const beneath = check.flag(given.beneath, 'options.beneath');
-    return new Job((native, root) => native.symlink(root, text, at, beneath), undefined, watched(given));
+    call.follow(watched(given));
+    return call.native.symlink(call.root, text, at, beneath);
   },
 
-  readlink(path, options) {
+  readlink(call, path, options) {
     const at = check.path(path, 'path');
     const given = check.optionsOrEncoding(options, NAMES);
     const asBuffer = check.asBuffers(given.encoding);
-    return new Job((native, root) => native.readlink(root, at, asBuffer), undefined, watched(given));
+    call.follow(watched(given));
+    return call.native.readlink(call.root, at, asBuffer);
   },
 
-  mkdtemp(prefix, options) {
+  mkdtemp(call, prefix, options) {
     const at = check.path(prefix, 'prefix');
     const given = check.optionsOrEncoding(options, NAMES);
     const asBuffer = check.asBuffers(given.encoding);
-    return new Job((native, root) => native.mkdtemp(root, at, asBuffer), undefined, watched(given));
+    call.follow(watched(given));
+    return call.native.mkdtemp(call.root, at, asBuffer);
   },
 };
 
 // ---- What a file is: its `stat`, its permissions, owners and times ----
 
 /**
- * @param {'stat' | 'lstat'} name
+ * @param {boolean} follows whether it goes on from a symlink to what that leads to
  * @returns {Method}
  */
-const describe = (name) => (path, options) => {
+const describe = (follows) => (call, path, options) => {
   const at = check.path(path, 'path');
   if (options === undefined) {
-    return new Job((native, root) => native[name](root, results.shared, at, false, true), results.stats);
+    call.result = results.stats;
+    return call.native.stat(call.root, results.shared, at, follows, false, true);
   }
   const given = check.options(options, STAT);
   const bigint = check.flag(given.bigint, 'options.bigint');
   const throws = check.flag(given.throwIfNoEntry, 'options.throwIfNoEntry', true);
   const version = check.flag(given.version, 'options.version');
-  /** @type {(answer: unknown) => unknown} */
-  const result = version
-    ? (answer) => results.versioned(answer, bigint)
-    : bigint
-      ? results.bigStats
-      : results.stats;
-  return new Job(
-    (native, root) => native[name](root, results.shared, at, bigint || version, throws),
-    (answer) => (answer === false ? undefined : result(answer)),
-    watched(given),
-  );
+  call.follow(watched(given));
+  call.result = (answer) => {
+    if (answer === false) return undefined;
+    if (version) return results.versioned(answer, bigint);
+    return bigint ? results.bigStats(answer) : results.stats(answer);
+  };
+  return call.native.stat(call.root, results.shared, at, follows, bigint || version, throws);
 };
 
 /**
- * @param {'chown' | 'lchown'} name
+ * @param {boolean} follows as above
  * @returns {Method}
  */
-const chown = (name) => (path, uid, gid) => {
+const chown = (follows) => (call, path, uid, gid) => {
   const at = check.path(path, 'path');
   const user = check.id(uid, 'uid');
   const group = check.id(gid, 'gid');
-  return new Job((native, root) => native[name](root, at, user, group));
+  return call.native.chown(call.root, at, follows, user, group);
 };
 
 /**
- * @param {'utimes' | 'lutimes'} name
+ * @param {boolean} follows as above
  * @returns {Method}
  */
-const utimes = (name) => (path, atimeNs, mtimeNs) => {
+const utimes = (follows) => (call, path, atimeNs, mtimeNs) => {
   const at = check.path(path, 'path');
   const accessed = check.time(atimeNs, 'atimeNs');
   const modified = check.time(mtimeNs, 'mtimeNs');
-  return new Job((native, root) => native[name](root, at, accessed, modified));
+  return call.native.utimes(call.root, at, follows, accessed, modified);
 };
 
 /** @type {Record<string, Method>} */
 const metadata = {
-  stat: describe('stat'),
+  stat: describe(true),
 
-  lstat: describe('lstat'),
+  lstat: describe(false),
 
-  statfs(path, options) {
+  statfs(call, path, options) {
     const at = check.path(path, 'path');
     const given = check.options(options, STATFS);
     const bigint = check.flag(given.bigint, 'options.bigint');
-    return new Job(
-      (native, root) => native.statfs(root, results.shared, at, bigint),
-      (answer) => results.statfs(answer, bigint),
-      watched(given),
-    );
+    call.follow(watched(given));
+    call.result = (answer) => results.statfs(answer, bigint);
+    return call.native.statfs(call.root, results.shared, at, bigint);
   },
 
-  exists(path) {
+  exists(call, path) {
     let at = /** @type {string | Uint8Array} */ ('');
     try {
       at = check.path(path, 'path');
     } catch {
       // As with Node, what is no path does not exist, as the empty path does not.
     }
-    return new Job((native, root) => native.exists(root, at));
+    return call.native.exists(call.root, at);
   },
 
-  access(path, mode) {
+  access(call, path, mode) {
     const at = check.path(path, 'path');
     const asked = mode == null ? 0 : check.integer(mode, 'mode', 0, 7);
-    return new Job((native, root) => native.access(root, at, asked));
+    return call.native.access(call.root, at, asked);
   },
 
-  chmod(path, mode) {
+  chmod(call, path, mode) {
     const at = check.path(path, 'path');
     const bits = check.mode(mode, 'mode');
-    return new Job((native, root) => native.chmod(root, at, bits));
+    return call.native.chmod(call.root, at, bits);
   },
 
-  chown: chown('chown'),
+  chown: chown(true),
 
-  lchown: chown('lchown'),
+  lchown: chown(false),
 
-  utimes: utimes('utimes'),
+  utimes: utimes(true),
 
-  lutimes: utimes('lutimes'),
+  lutimes: utimes(false),
 
-  realpath(path, options) {
+  realpath(call, path, options) {
     const at = check.path(path, 'path');
     const given = check.optionsOrEncoding(options, NAMES);
     const asBuffer = check.asBuffers(given.encoding);
-    return new Job((native, root) => native.realpath(root, at, asBuffer), undefined, watched(given));
+    call.follow(watched(given));
+    return call.native.realpath(call.root, at, asBuffer);
   },
 };
 
@@ -308,7 +313,7 @@ function refuseData(data) {
  * @param {readonly string[]} known its options
  * @returns {Method}
  */
-const writeWith = (byDefault, known) => (path, data, options) => {
+const writeWith = (byDefault, known) => (call, path, data, options) => {
   const at = check.path(path, 'path');
   const given = check.optionsOrEncoding(options, known);
   const encoding = check.encoding(given.encoding, 'utf8');
@@ -329,39 +334,35 @@ const writeWith = (byDefault, known) => (path, data, options) => {
     throw invalidValue('options.ifMatch', "takes 'atomic', and no 'wx'", given.ifMatch);
   }
   const watching = watched(given);
-  const job = new Job(
-    (native, root, watch) =>
-      native.writeFile(root, at, dataOf(data, encoding), flags, mode, atomic, flush, version, watch),
-    undefined,
-    watching,
-  );
-  if (!isWhole) job.refused = () => refuseData(data);
-  if (isInChunks(data)) {
-    /** @type {(native: import('./binding').Operations, root: import('./binding').Handle) => any} */
-    const open = (native, root) => native.openWriter(root, at, flags, mode, atomic, flush, version);
-    job.later = (start, root) => {
-      const { writeInChunks } = require('./chunks.js');
-      return writeInChunks(start, root, { open, data, encoding, watching, size: CHUNK });
-    };
+  if (!call.isSync && isInChunks(data)) {
+    const { inChunks } = require('./chunks.js');
+    return inChunks({ at, data, encoding, flags, mode, atomic, flush, version, watching, size: CHUNK });
   }
-  return job;
+  if (!isWhole) refuseData(data);
+  const bytes = dataOf(data, encoding);
+  const watch = call.follow(watching);
+  return call.native.writeFile(call.root, at, bytes, flags, mode, atomic, flush, version, watch);
 };
+
+/** @param {string} encoding */
+const textIn = (encoding) => (/** @type {string | Buffer} */ content) =>
+  typeof content === 'string' ? content : content.toString(/** @type {BufferEncoding} */ (encoding));
 
 /** @type {Record<string, Method>} */
 const contents = {
-  open(path, flags, mode) {
+  open(call, path, flags, mode) {
     const at = check.path(path, 'path');
     const how = check.openFlags(flags, 'flags', O_RDONLY);
     const made = check.modeOr(mode, 'mode', 0o666);
-    return new Job((native, root) => native.open(root, at, how, made));
+    return call.native.open(call.root, at, how, made);
   },
 
-  openRead(path) {
+  openRead(call, path) {
     const at = check.path(path, 'path');
-    return new Job((native, root) => native.open(root, at, O_RDONLY, 0));
+    return call.native.open(call.root, at, O_RDONLY, 0);
   },
 
-  openWrite(path, create, truncate, append, mode) {
+  openWrite(call, path, create, truncate, append, mode) {
     const at = check.path(path, 'path');
     const creates = check.flag(create, 'create');
     const truncates = check.flag(truncate, 'truncate');
@@ -369,10 +370,10 @@ const contents = {
     const made = check.modeOr(mode, 'mode', 0o666);
     if (truncates && appends) throw invalidValue('truncate', "cannot be true with 'append'", truncate);
     const how = O_WRONLY | (creates ? O_CREAT : 0) | (truncates ? O_TRUNC : 0) | (appends ? O_APPEND : 0);
-    return new Job((native, root) => native.open(root, at, how, made));
+    return call.native.open(call.root, at, how, made);
   },
 
-  readFile(path, options) {
+  readFile(call, path, options) {
     const at = check.path(path, 'path');
     const given = check.optionsOrEncoding(options, READ);
     const encoding = check.encoding(given.encoding, 'buffer');
@@ -380,29 +381,27 @@ const contents = {
       throw invalidValue('options.flag', "must be 'r'", given.flag);
     const most = given.maxBytes == null ? MOST_READ : check.length(given.maxBytes, 'options.maxBytes');
     const asBuffer = encoding !== 'utf8';
-    return new Job(
-      (native, root, watch) => native.readFile(root, at, most, asBuffer, watch),
-      (answer) => (typeof answer === 'string' || encoding === 'buffer' ? answer : answer.toString(encoding)),
-      watched(given),
-    );
+    if (encoding !== 'buffer') call.result = textIn(encoding);
+    const watch = call.follow(watched(given));
+    return call.native.readFile(call.root, at, most, asBuffer, watch);
   },
 
   writeFile: writeWith(O_WRONLY | O_CREAT | O_TRUNC, WRITE),
 
   appendFile: writeWith(O_WRONLY | O_CREAT | O_APPEND, APPEND),
 
-  truncate(path, len) {
+  truncate(call, path, len) {
     const at = check.path(path, 'path');
     const size = check.length(len, 'len');
-    return new Job((native, root) => native.truncate(root, at, size));
+    return call.native.truncate(call.root, at, size);
   },
 
-  fsync(path) {
+  fsync(call, path) {
     const at = check.path(path, 'path');
-    return new Job((native, root) => native.fsync(root, at));
+    return call.native.fsync(call.root, at);
   },
 
-  copyFile(src, dest, mode, options) {
+  copyFile(call, src, dest, mode, options) {
     const from = check.path(src, 'src');
     const at = check.path(dest, 'dest');
     const made = check.modeOr(mode, 'mode', 0o644);
@@ -410,20 +409,17 @@ const contents = {
     const to = second(given);
     const exclusive = check.flag(given.exclusive, 'options.exclusive');
     const reflink = check.word(given.reflink, 'options.reflink', REFLINKS, 0);
-    return new Job(
-      (native, root, watch) => native.copyFile(root, from, at, made, exclusive, reflink, to, watch),
-      undefined,
-      watched(given),
-    );
+    const watch = call.follow(watched(given));
+    return call.native.copyFile(call.root, from, at, made, exclusive, reflink, to, watch);
   },
 };
 
 // ---- Whole trees ----
 
 /** What `cp` does with a file that exists. */
-const REPLACE = 0;
-const REFUSE = 1;
-const SKIP = 2;
+const REPLACE_FILE = 0;
+const SKIP_FILE = 1;
+const REFUSE_FILE = 2;
 
 /** What `cp` can preserve: a bit each, in this order. */
 const PRESERVED = ['owner', 'times', 'mode', 'acl', 'xattr'];
@@ -456,31 +452,27 @@ function preserved(value) {
 
 /** @type {Record<string, Method>} */
 const trees = {
-  readdir(path, options) {
+  readdir(call, path, options) {
     const at = check.path(path, 'path');
     const given = check.optionsOrEncoding(options, READDIR);
     const asBuffers = check.asBuffers(given.encoding);
     const recursive = check.flag(given.recursive, 'options.recursive');
     const typed = check.flag(given.withFileTypes, 'options.withFileTypes');
-    return new Job(
-      (native, root, watch) => native.readdir(root, at, asBuffers, recursive, typed, watch),
-      (answer) => (typed ? results.entries(answer, asBuffers) : results.names(answer, asBuffers)),
-      watched(given),
-    );
+    const watch = call.follow(watched(given));
+    const told = typed ? results.entries : results.names;
+    call.result = (answer) => told(answer, asBuffers);
+    return call.native.readdir(call.root, at, asBuffers, recursive, typed, watch);
   },
 
-  rm(path, recursive, force, options) {
+  rm(call, path, recursive, force, options) {
     const at = check.path(path, 'path');
     const isRecursive = check.flag(recursive, 'recursive');
     const isForced = check.flag(force, 'force');
-    return new Job(
-      (native, root, watch) => native.rm(root, at, isRecursive, isForced, watch),
-      undefined,
-      watched(check.options(options, REMOVE, REMOVE_OF_NODE)),
-    );
+    const watch = call.follow(watched(check.options(options, REMOVE, REMOVE_OF_NODE)));
+    return call.native.rm(call.root, at, isRecursive, isForced, watch);
   },
 
-  cp(src, dest, options, _d, _e, self) {
+  cp(call, src, dest, options) {
     const from = check.path(src, 'src');
     const at = check.path(dest, 'dest');
     const given = check.options(options, COPY, COPY_OF_NODE);
@@ -501,43 +493,28 @@ const trees = {
     const keep = preserved(given.preserve) | (keepsTimes ? TIMES : 0);
     const recursive = check.flag(given.recursive, 'options.recursive');
     const errorOnExist = check.flag(given.errorOnExist, 'options.errorOnExist');
-    const existing = force ? REPLACE : errorOnExist ? REFUSE : SKIP;
+    const existing = force ? REPLACE_FILE : errorOnExist ? REFUSE_FILE : SKIP_FILE;
     const reflink = check.word(given.reflink, 'options.reflink', REFLINKS, 0);
     const reports = !check.flag(given.ignoreVanished, 'options.ignoreVanished');
     const atomic = check.flag(given.atomic, 'options.atomic');
     const watching = watched(given);
-    /** @type {Uint8Array[] | undefined} the ways to what the filter said yes to */
-    let only;
-    const job = new Job(
-      (native, root, watch) =>
-        native.cp(root, from, at, to, recursive, existing, reflink, keep, reports, only, atomic, watch),
-      undefined,
-      watching,
-    );
-    if (filter == null) return job;
-    const policy = policyOf(self);
-    job.before = function* (perform, isSync) {
-      // Copies nothing: before the filter is asked, the call as such must be possible.
-      only = [];
-      yield perform(new Job(job.run));
-      const { signal } = watching ?? {};
-      only = yield* asked(perform, { src: from, dest: at, filter, recursive, signal, policy }, isSync);
-    };
-    return job;
+    /** @type {import('./filter.js').Copy} */
+    const copy = ({ native, root }, watch, only) =>
+      native.cp(root, from, at, to, recursive, existing, reflink, keep, reports, only, atomic, watch);
+    if (filter == null) return copy(call, call.follow(watching));
+    const policy = policyOf(call.self);
+    return copyFiltered(copy, { from, at, filter, recursive, watching, policy, isSync: call.isSync });
   },
 
-  move(src, dest, options) {
+  move(call, src, dest, options) {
     const from = check.path(src, 'src');
     const at = check.path(dest, 'dest');
     const given = check.options(options, MOVE);
     const to = second(given);
     const overwrite = check.flag(given.overwrite, 'options.overwrite');
     const flush = check.flag(given.flush, 'options.flush');
-    return new Job(
-      (native, root, watch) => native.move(root, from, at, to, overwrite, flush, watch),
-      undefined,
-      watched(given),
-    );
+    const watch = call.follow(watched(given));
+    return call.native.move(call.root, from, at, to, overwrite, flush, watch);
   },
 };
 

@@ -2,29 +2,15 @@
 // The methods again, as promises.
 
 const { isPromise } = require('node:util/types');
-const { native } = require('./native.js');
-const {
-  AbortError,
-  Failure,
-  SystemError,
-  checked,
-  isFailure,
-  messageOf,
-  systemError,
-} = require('./errors.js');
+const { Call } = require('./call.js');
+const { AbortError, checked, errorOf, isFailure } = require('./errors.js');
 const { Belonging, handleOf, rootOfPromises } = require('./handles.js');
+const { native } = require('./native.js');
 const { follow } = require('./watch.js');
 
-/** @typedef {InstanceType<typeof import('./job.js').Job>} Job */
 /** @typedef {import('./binding').Handle} Handle */
+/** @typedef {import('./call.js').How} How */
 
-const { captureStackTrace } = SystemError;
-/**
- * Whether work failed because it was stopped.
- *
- * @param {number} errno
- */
-const isCanceled = (errno) => errno === -require('node:os').constants.errno.ECANCELED;
 let isEnding = false;
 /** The process waits for libuv's pool when it exits, and runs no hook before that could stop its work. */
 function endWithProcess() {
@@ -33,60 +19,62 @@ function endWithProcess() {
 }
 
 /**
- * Has a job done. What could be answered without waiting waits for nothing, not even for the next turn.
+ * What the caller gets for the answer of a native call. What could be answered without waiting waits for nothing, not
+ * even for the next turn.
  *
- * @param {Job} job
- * @param {Handle} root
+ * @param {import('./call.js').Call} call
+ * @param {unknown} started
  */
-async function start({ run, result, watched }, root) {
-  const watch = watched && native.watch();
-  const started = run(native.starts, root, watch);
-  let answer;
+async function resultOf({ result, watched, watch }, started) {
+  let answer = started;
   // Of the engine: a program may have another Promise, and a test runner loads this in a realm of its own.
-  if (!isPromise(started)) {
-    const failure = isFailure(started) ? new Failure(native.failure()) : undefined;
-    if (failure !== undefined) throw systemError(new SystemError(messageOf(failure)), failure);
-    answer = started;
-  } else {
+  if (isPromise(started)) {
     try {
       answer = await (watched && watch ? follow(started, watched, watch) : started);
     } catch (rejected) {
       if (typeof rejected !== 'string') throw rejected;
-      // Made here, it has the stack of whoever awaits it.
-      const failure = new Failure(rejected);
       const { signal } = watched ?? {};
-      if (signal?.aborted && isCanceled(failure.errno)) throw new AbortError(signal.reason);
-      const error = new SystemError(messageOf(failure));
-      captureStackTrace(error, start);
-      throw systemError(error, failure);
+      // Made here, it has the stack of whoever awaits it.
+      const error = errorOf(rejected, resultOf);
+      throw signal?.aborted && error.code === 'ECANCELED' ? new AbortError(signal.reason) : error;
     }
+  } else if (isFailure(started)) {
+    throw errorOf(native.failure());
   }
   return result === undefined ? answer : result(answer);
 }
 
 /**
- * Does the steps of a generator, whose values may have to be awaited.
+ * How a promise makes several native calls.
  *
- * @param {Iterator<any, void, any>} steps
+ * @param {Handle} root
+ * @returns {How}
  */
-async function oneByOne(steps) {
-  let step = steps.next();
-  while (!step.done) {
-    let value;
-    try {
-      value = await step.value;
-    } catch (error) {
-      step = /** @type {Generator<any, void, any>} */ (steps).throw(error);
-      continue;
+const howAt = (root) => ({
+  perform(part, at = root) {
+    const call = new Call(native.starts, at);
+    return resultOf(call, part(call));
+  },
+  async go(steps) {
+    let step = steps.next();
+    while (!step.done) {
+      let value;
+      try {
+        value = await step.value;
+      } catch (error) {
+        step = steps.throw(error);
+        continue;
+      }
+      step = steps.next(value);
     }
-    step = steps.next(value);
-  }
-}
+    return step.value;
+  },
+});
 
 /**
  * The class of the promises of one root.
  *
- * @param {Record<string, import('./job.js').Method>} methods
+ * @param {Record<string, import('./call.js').Method>} methods
  */
 function makePromisesClass(methods) {
   class SandboxPromises extends Belonging {
@@ -103,10 +91,9 @@ function makePromisesClass(methods) {
           async [name](a, b, c, d, e) {
             const sandbox = rootOfPromises(this);
             const root = handleOf(sandbox);
-            const job = checked(read, a, b, c, d, e, sandbox);
-            if (job.before !== undefined)
-              await oneByOne(job.before((job, at = root) => start(job, at), false));
-            return job.later === undefined ? start(job, root) : job.later(start, root);
+            const call = new Call(native.starts, root, sandbox);
+            const started = checked(read, call, a, b, c, d, e);
+            return typeof started === 'function' ? started(howAt(root)) : resultOf(call, started);
           },
         }[name];
         Object.defineProperty(SandboxPromises.prototype, name, {

@@ -1,11 +1,11 @@
 'use strict';
-// The class `SandboxRoot` and its synchronous methods: each checks its arguments, and then has its job done.
+// The class `SandboxRoot` and its synchronous methods.
 
 const check = require('./arguments.js');
-const { Failure, SystemError, checked, isFailure, messageOf, systemError } = require('./errors.js');
+const { Call } = require('./call.js');
+const { Failure, SystemError, checked, errorOf, isFailure, messageOf, systemError } = require('./errors.js');
 const { SandboxRoot, handleOf, makePromisesWith, policyOf, rootOf } = require('./handles.js');
 const { HostPath } = require('./host-path.js');
-const { Job } = require('./job.js');
 const { native } = require('./native.js');
 const results = require('./results.js');
 const { makePromisesClass } = require('./promises.js');
@@ -14,21 +14,17 @@ const { tellAtEnd } = require('./watch.js');
 const { apply } = Reflect;
 
 /** @typedef {import('./binding').Handle} Handle */
-/** @typedef {import('./binding').Operations} Operations */
 /** @typedef {import('./arguments.js').Policy} Policy */
-/** @typedef {import('./job.js').Method} Method */
+/** @typedef {import('./call.js').How} How */
+/** @typedef {import('./call.js').Method} Method */
 
 /**
- * Does a job.
+ * What the caller gets for the answer of a native call that has not failed.
  *
- * @param {InstanceType<typeof Job>} job
- * @param {Handle} root
- * @returns {unknown} what the caller gets, or a `Failure`
+ * @param {import('./call.js').Call} call
+ * @param {unknown} answer
  */
-function perform({ run, result, watched }, root) {
-  const watch = watched && native.watch();
-  const answer = run(native.calls, root, watch);
-  if (isFailure(answer)) return new Failure(native.failure());
+function resultOf({ result, watched, watch }, answer) {
   const value = result === undefined ? answer : result(answer);
   if (watched && watch) tellAtEnd(watched, watch);
   return value;
@@ -44,71 +40,71 @@ const method = (name, read) =>
   ({
     /** @this {unknown} @param {unknown} a @param {unknown} b @param {unknown} c @param {unknown} d @param {unknown} e */
     [name](a, b, c, d, e) {
-      const root = handleOf(this);
-      const job = checked(read, a, b, c, d, e, this);
-      if (job.refused !== undefined) checked(job.refused);
-      if (job.before !== undefined) doBefore(job.before, root);
-      const done = perform(job, root);
-      // Made here, the stack of the error begins with the method.
-      if (done instanceof Failure) throw systemError(new SystemError(messageOf(done)), done);
-      return done;
+      const call = new Call(native.calls, handleOf(this), this);
+      const answer = checked(read, call, a, b, c, d, e);
+      if (isFailure(answer)) {
+        const failure = new Failure(native.failure());
+        // Made here, the stack of the error begins with the method.
+        throw systemError(new SystemError(messageOf(failure)), failure);
+      }
+      if (typeof answer === 'function') return checked(answer, howAt(call.root));
+      return resultOf(call, answer);
     },
   })[name];
 
 /**
- * Does what comes before a job: the steps of a generator, whose values are there already.
+ * How a method makes several native calls.
  *
- * @param {NonNullable<InstanceType<typeof Job>['before']>} before
  * @param {Handle} root
+ * @returns {How}
  */
-function doBefore(before, root) {
-  const steps = before((job, at = root) => perform(job, at), true);
-  let step = steps.next();
-  while (!step.done) {
-    const done = step.value;
-    step =
-      done instanceof Failure
-        ? steps.throw(systemError(new SystemError(messageOf(done)), done))
-        : steps.next(done);
-  }
-}
+const howAt = (root) => ({
+  perform(part, at = root) {
+    const call = new Call(native.calls, at);
+    const answer = part(call);
+    if (isFailure(answer)) throw errorOf(native.failure(), checked);
+    return resultOf(call, answer);
+  },
+  go(steps) {
+    let step = steps.next();
+    while (!step.done) step = steps.next(step.value);
+    return step.value;
+  },
+});
 
 /** @type {Record<string, Method>} */
 const methods = {
   ...require('./methods.js'),
 
-  openRoot(path, options, _c, _d, _e, above) {
+  openRoot(call, path, options) {
     const at = check.path(path, 'path');
-    const policy = check.policyBeneath(options, policyOf(above));
+    const policy = check.policyBeneath(options, policyOf(call.self));
     const { symlinks, mounts, hardlinks, readonly } = policy;
-    return new Job(
-      (native, root) => native.openRoot(root, at, symlinks, mounts, hardlinks, readonly),
-      (handle) => rootOf(handle, policy),
-    );
+    call.result = (handle) => rootOf(handle, policy);
+    return call.native.openRoot(call.root, at, symlinks, mounts, hardlinks, readonly);
   },
 
-  hostPath(path, _b, _c, _d, _e, above) {
+  hostPath(call, path) {
     const at = check.path(path, 'path');
-    const { symlinks, mounts, hardlinks, readonly } = policyOf(above);
-    return new Job(
-      (native, root) => native.openRoot(root, at, symlinks, mounts, hardlinks, readonly),
-      (handle) => new HostPath(handle),
-    );
+    const { symlinks, mounts, hardlinks, readonly } = policyOf(call.self);
+    call.result = (handle) => new HostPath(handle);
+    return call.native.openRoot(call.root, at, symlinks, mounts, hardlinks, readonly);
   },
 
-  isAt(hostPath) {
+  isAt(call, hostPath) {
     const at = check.path(hostPath, 'path');
-    return new Job((native, root) => native.isAt(root, at));
+    return call.native.isAt(call.root, at);
   },
 };
 
 const identity = /** @type {Function} */ (
-  method('identity', () => new Job((native, root) => native.identity(root, results.shared), results.identity))
+  method('identity', (call) => {
+    call.result = results.identity;
+    return call.native.identity(call.root, results.shared);
+  })
 );
 
-const deleted = /** @type {Function} */ (
-  method('deleted', () => new Job((native, root) => native.deleted(root)))
-);
+const deleted = /** @type {Function} */ (method('deleted', (call) => call.native.deleted(call.root)));
 
 const SandboxPromises = makePromisesClass(methods);
 

@@ -3,7 +3,7 @@
 
 const { native } = require('./native.js');
 const check = require('./arguments.js');
-const { Failure, SystemError, invalidType, messageOf, systemError } = require('./errors.js');
+const { errorOf, invalidType } = require('./errors.js');
 const { batchOf } = require('./results.js');
 
 /** @typedef {import('./binding').Handle} Handle */
@@ -80,12 +80,6 @@ function walk(root, path, options) {
     enumerable: true,
     configurable: true,
   });
-}
-
-/** @param {string} parts */
-function errorOf(parts) {
-  const failure = new Failure(parts);
-  return systemError(new SystemError(messageOf(failure)), failure);
 }
 
 module.exports = { walk };

@@ -13,29 +13,22 @@ use crate::resolve::Root;
 
 /// These functions.
 pub const OPERATIONS: &[Operation] = operations! {
-    "stat" => |args| describe(args, metadata::stat, true),
-    "lstat" => |args| describe(args, metadata::lstat, false),
+    "stat" => stat,
     "statfs" => statfs,
     "exists" => exists,
     "access" => access,
     "chmod" => chmod,
-    "chown" => |args| chown(args, metadata::chown),
-    "lchown" => |args| chown(args, metadata::lchown),
-    "utimes" => |args| utimes(args, metadata::utimes),
-    "lutimes" => |args| utimes(args, metadata::lutimes),
+    "chown" => chown,
+    "utimes" => utimes,
     "realpath" => realpath,
 };
 
 /// Behind the root comes the array for the result: see [`Output::Words`].
 const BEHIND_WORDS: usize = 2;
 
-fn describe(
-    args: &Arguments<'_, '_>,
-    describe: fn(&Root, &UserPath) -> error::Result<Stat>,
-    follow: bool,
-) -> Checked<impl Job + use<>> {
-    let path = args.path(BEHIND_WORDS)?;
-    let (exact, throws) = (args.flag(BEHIND_WORDS + 1)?, args.flag(BEHIND_WORDS + 2)?);
+fn stat(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let (path, follow) = (args.path(BEHIND_WORDS)?, args.flag(BEHIND_WORDS + 1)?);
+    let (exact, throws) = (args.flag(BEHIND_WORDS + 2)?, args.flag(BEHIND_WORDS + 3)?);
     let output = move |found: error::Result<Stat>| match found {
         Ok(stat) => Ok(Words::of_stat(&stat, exact)),
         // No entry.
@@ -45,7 +38,12 @@ fn describe(
     let ask = move |root: &Root, path: &UserPath| {
         metadata::stat_if_cached(root, path, follow).map(output)
     };
-    let ask_and_wait = move |root: &Root, path: &UserPath| output(describe(root, path));
+    let ask_and_wait = move |root: &Root, path: &UserPath| {
+        output(match follow {
+            true => metadata::stat(root, path),
+            false => metadata::lstat(root, path),
+        })
+    };
     Ok(Lookup {
         path,
         ask,
@@ -84,25 +82,25 @@ fn chmod(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     Ok(pool(move |root: &Root| metadata::chmod(root, &path, mode)))
 }
 
-fn chown(
-    args: &Arguments<'_, '_>,
-    set: fn(&Root, &UserPath, Owner) -> error::Result<()>,
-) -> Checked<impl Job + use<>> {
-    let path = args.path(1)?;
+fn chown(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let (path, follow) = (args.path(1)?, args.flag(2)?);
     let owner = Owner {
-        user: args.user(2)?,
-        group: args.group(3)?,
+        user: args.user(3)?,
+        group: args.group(4)?,
     };
-    Ok(pool(move |root: &Root| set(root, &path, owner)))
+    Ok(pool(move |root: &Root| match follow {
+        true => metadata::chown(root, &path, owner),
+        false => metadata::lchown(root, &path, owner),
+    }))
 }
 
-fn utimes(
-    args: &Arguments<'_, '_>,
-    set: fn(&Root, &UserPath, &rustix::fs::Timestamps) -> error::Result<()>,
-) -> Checked<impl Job + use<>> {
-    let path = args.path(1)?;
-    let times = metadata::times(args.nanoseconds_if_any(2)?, args.nanoseconds_if_any(3)?);
-    Ok(pool(move |root: &Root| set(root, &path, &times)))
+fn utimes(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let (path, follow) = (args.path(1)?, args.flag(2)?);
+    let times = metadata::times(args.nanoseconds_if_any(3)?, args.nanoseconds_if_any(4)?);
+    Ok(pool(move |root: &Root| match follow {
+        true => metadata::utimes(root, &path, &times),
+        false => metadata::lutimes(root, &path, &times),
+    }))
 }
 
 fn realpath(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
