@@ -64,7 +64,8 @@ const keyed = (name, value) => Object.defineProperty({}, name, { value, enumerab
 
 test('every method that takes options is in the table', () => {
   const source = fs.readFileSync(require.resolve('../lib/methods.js'), 'utf8');
-  assert.strictEqual(source.match(/check\.options(OrEncoding)?\(/g).length, 15, 'a call of it is new');
+  const readers = /check\.options(OrEncoding)?\(|= (isNameAsBuffer|otherRoot)\(/g;
+  assert.strictEqual(source.match(readers).length, 17, 'a call of it is new');
 });
 
 for (const [method, { call, to = false, harmless = {} }] of Object.entries(METHODS)) {

@@ -121,21 +121,17 @@ function time(value, name) {
   if (value === null) return undefined;
   if (typeof value === 'number') {
     if (!isInteger(value)) throw outOfRange(name, 'an integer', value);
+    if (value >= -LATEST_NUMBER && value < LATEST_NUMBER) return value;
+  } else if (typeof value === 'bigint') {
+    if (value >= EARLIEST && value < LATEST) return value;
   } else if (isDate(value)) {
     const ms = apply(getTime, value, []);
     if (!isInteger(ms)) throw invalidValue(name, 'must be a valid date', value);
     return BigInt(ms) * NS_PER_MS;
-  } else if (typeof value !== 'bigint') {
+  } else {
     throw invalidType(name, 'of type number or bigint, or an instance of Date', value);
   }
-  const isInRange =
-    typeof value === 'number'
-      ? value >= -LATEST_NUMBER && value < LATEST_NUMBER
-      : value >= EARLIEST && value < LATEST;
-  if (!isInRange) {
-    throw outOfRange(name, '>= -(2n ** 63n) * 10n ** 9n && < 2n ** 63n * 10n ** 9n', value);
-  }
-  return value;
+  throw outOfRange(name, '>= -(2n ** 63n) * 10n ** 9n && < 2n ** 63n * 10n ** 9n', value);
 }
 
 /**
@@ -334,6 +330,7 @@ function policy(value, base) {
  * @returns {Policy}
  */
 function policyBeneath(value, above) {
+  if (value == null) return above;
   const below = policy(value, above);
   const isWithin =
     (below.symlinks === REJECT || below.symlinks === above.symlinks) &&

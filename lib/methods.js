@@ -55,15 +55,41 @@ const REFUSE = 1;
 const EXCHANGE = 2;
 
 /**
+ * The root that the second name is beneath, if that is another one.
+ *
+ * @param {import('./call.js').Call} call
+ * @param {unknown} options
+ */
+function otherRoot(call, options) {
+  if (options === undefined) return undefined;
+  const given = check.options(options, TWO_ROOTS);
+  const to = second(given);
+  call.follow(watched(given));
+  return to;
+}
+
+/**
+ * Whether the name that comes back is told as a Buffer.
+ *
+ * @param {import('./call.js').Call} call
+ * @param {unknown} options
+ */
+function isNameAsBuffer(call, options) {
+  if (options === undefined) return false;
+  const given = check.optionsOrEncoding(options, NAMES);
+  const asBuffer = check.asBuffers(given.encoding);
+  call.follow(watched(given));
+  return asBuffer;
+}
+
+/**
  * @param {number} existing
  * @returns {Method}
  */
 const renameWith = (existing) => (call, oldPath, newPath, options) => {
   const from = check.path(oldPath, 'oldPath');
   const dest = check.path(newPath, 'newPath');
-  const given = check.options(options, TWO_ROOTS);
-  const to = second(given);
-  call.follow(watched(given));
+  const to = otherRoot(call, options);
   return call.native.rename(call.root, from, dest, existing, to);
 };
 
@@ -110,9 +136,7 @@ const entries = {
   link(call, oldPath, newPath, options) {
     const from = check.path(oldPath, 'oldPath');
     const dest = check.path(newPath, 'newPath');
-    const given = check.options(options, TWO_ROOTS);
-    const to = second(given);
-    call.follow(watched(given));
+    const to = otherRoot(call, options);
     return call.native.link(call.root, from, dest, to);
   },
 
@@ -127,17 +151,13 @@ const entries = {
 
   readlink(call, path, options) {
     const at = check.path(path, 'path');
-    const given = check.optionsOrEncoding(options, NAMES);
-    const asBuffer = check.asBuffers(given.encoding);
-    call.follow(watched(given));
+    const asBuffer = isNameAsBuffer(call, options);
     return call.native.readlink(call.root, at, asBuffer);
   },
 
   mkdtemp(call, prefix, options) {
     const at = check.path(prefix, 'prefix');
-    const given = check.optionsOrEncoding(options, NAMES);
-    const asBuffer = check.asBuffers(given.encoding);
-    call.follow(watched(given));
+    const asBuffer = isNameAsBuffer(call, options);
     return call.native.mkdtemp(call.root, at, asBuffer);
   },
 };
@@ -236,9 +256,7 @@ const metadata = {
 
   realpath(call, path, options) {
     const at = check.path(path, 'path');
-    const given = check.optionsOrEncoding(options, NAMES);
-    const asBuffer = check.asBuffers(given.encoding);
-    call.follow(watched(given));
+    const asBuffer = isNameAsBuffer(call, options);
     return call.native.realpath(call.root, at, asBuffer);
   },
 };
@@ -309,17 +327,16 @@ function refuseData(data) {
 }
 
 /**
+ * The options of `writeFile` and `appendFile`.
+ *
+ * @param {unknown} options
+ * @param {readonly string[]} known
  * @param {number} byDefault how the file is opened
- * @param {readonly string[]} known its options
- * @returns {Method}
  */
-const writeWith = (byDefault, known) => (call, path, data, options) => {
-  const at = check.path(path, 'path');
+function writeOptions(options, known, byDefault) {
   const given = check.optionsOrEncoding(options, known);
   const encoding = check.encoding(given.encoding, 'utf8');
   if (encoding === 'buffer') throw invalidValue('encoding', 'is invalid encoding', encoding);
-  const isWhole = typeof data === 'string' || isView(data);
-  if (!isWhole && !isIterable(data)) refuseData(data);
   const flags = check.openFlags(given.flag, 'options.flag', byDefault);
   const mode = given.mode == null ? undefined : check.mode(given.mode, 'options.mode');
   const atomic = check.flag(given.atomic, 'options.atomic');
@@ -333,16 +350,32 @@ const writeWith = (byDefault, known) => (call, path, data, options) => {
   if (version !== undefined && (!atomic || (flags & O_EXCL) !== 0)) {
     throw invalidValue('options.ifMatch', "takes 'atomic', and no 'wx'", given.ifMatch);
   }
-  const watching = watched(given);
-  if (!call.isSync && isInChunks(data)) {
-    const { inChunks } = require('./chunks.js');
-    return inChunks({ at, data, encoding, flags, mode, atomic, flush, version, watching, size: CHUNK });
-  }
-  if (!isWhole) refuseData(data);
-  const bytes = dataOf(data, encoding);
-  const watch = call.follow(watching);
-  return call.native.writeFile(call.root, at, bytes, flags, mode, atomic, flush, version, watch);
-};
+  return { encoding, flags, mode, atomic, flush, version, watching: watched(given) };
+}
+
+/**
+ * @param {number} byDefault how the file is opened
+ * @param {readonly string[]} known its options
+ * @returns {Method}
+ */
+function writeWith(byDefault, known) {
+  const usual = writeOptions(undefined, known, byDefault);
+  return (call, path, data, options) => {
+    const at = check.path(path, 'path');
+    const how = options === undefined ? usual : writeOptions(options, known, byDefault);
+    const isWhole = typeof data === 'string' || isView(data);
+    if (!isWhole && !isIterable(data)) refuseData(data);
+    if (!call.isSync && isInChunks(data)) {
+      const { inChunks } = require('./chunks.js');
+      return inChunks({ at, data, size: CHUNK, ...how });
+    }
+    if (!isWhole) refuseData(data);
+    const { encoding, flags, mode, atomic, flush, version } = how;
+    const bytes = dataOf(data, encoding);
+    const watch = call.follow(how.watching);
+    return call.native.writeFile(call.root, at, bytes, flags, mode, atomic, flush, version, watch);
+  };
+}
 
 /** @param {string} encoding */
 const textIn = (encoding) => (/** @type {string | Buffer} */ content) =>

@@ -1,8 +1,11 @@
 'use strict';
 // The native side. It is loaded with the first root: whoever opens none, or has no binary, can load the rest.
 
+/** Not `Object.create(null)`: the engine would look up its properties by their names in each call. */
+class Native {}
+Object.setPrototypeOf(Native.prototype, null);
 /** @type {import('./binding').Binding} */
-const native = /** @type {any} */ (Object.create(null));
+const native = /** @type {any} */ (new Native());
 
 /** Loads it, or throws why that cannot be done. */
 function load() {

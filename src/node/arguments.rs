@@ -75,11 +75,13 @@ impl<'a, 's> Arguments<'a, 's> {
 
     /// What a handle stands for, if one is passed.
     pub fn native(&self, index: usize) -> Result<Option<&'s Native>, Exception> {
-        let Some(value) = self.passed(index) else {
+        let Some(value) = self.call.get(index) else {
             return Ok(None);
         };
-        let native = self.state.handles.get(self.call.env, value);
-        native.map(Some).ok_or(NONSENSE)
+        match self.state.handles.get(self.call.env, value) {
+            None if !self.call.env.is_undefined(value) => Err(NONSENSE),
+            native => Ok(native),
+        }
     }
 
     /// What follows and stops the work: one that nobody else has, if none is passed.
