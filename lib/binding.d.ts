@@ -10,7 +10,7 @@ type Path = string | Uint8Array;
 type Time = number | bigint | undefined;
 
 /** Each operation has its own. */
-// biome-ignore lint/suspicious/noExplicitAny: what a job makes of it has a type
+// biome-ignore lint/suspicious/noExplicitAny: what a method makes of it has a type
 type Answer = any;
 
 /** The operations of `calls`, which return answers, and of `starts`, which return promises of them, or answers. */
