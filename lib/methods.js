@@ -49,11 +49,6 @@ const COPY_OF_NODE = ['mode'];
 
 // ---- Names: making, removing, renaming and linking ----
 
-/** What a rename does with a destination that exists. */
-const REPLACE = 0;
-const REFUSE = 1;
-const EXCHANGE = 2;
-
 /**
  * The root that the second name is beneath, if that is another one.
  *
@@ -83,14 +78,14 @@ function isNameAsBuffer(call, options) {
 }
 
 /**
- * @param {number} existing
+ * @param {boolean} overwrite whether it replaces what exists
  * @returns {Method}
  */
-const renameWith = (existing) => (call, oldPath, newPath, options) => {
+const renameWith = (overwrite) => (call, oldPath, newPath, options) => {
   const from = check.path(oldPath, 'oldPath');
   const dest = check.path(newPath, 'newPath');
   const to = otherRoot(call, options);
-  return call.native.rename(call.root, from, dest, existing, to);
+  return call.native.rename(call.root, from, dest, overwrite, to);
 };
 
 /** @type {Record<string, Method>} */
@@ -123,14 +118,14 @@ const entries = {
     return call.native.mkfifo(call.root, at, made);
   },
 
-  rename: renameWith(REPLACE),
+  rename: renameWith(true),
 
-  renameNoReplace: renameWith(REFUSE),
+  renameNoReplace: renameWith(false),
 
   exchange(call, a, b) {
     const one = check.path(a, 'a');
     const other = check.path(b, 'b');
-    return call.native.rename(call.root, one, other, EXCHANGE, undefined);
+    return call.native.exchange(call.root, one, other);
   },
 
   link(call, oldPath, newPath, options) {
@@ -450,9 +445,9 @@ const contents = {
 // ---- Whole trees ----
 
 /** What `cp` does with a file that exists. */
-const REPLACE_FILE = 0;
-const SKIP_FILE = 1;
-const REFUSE_FILE = 2;
+const REPLACE = 0;
+const REFUSE = 1;
+const SKIP = 2;
 
 /** What `cp` can preserve: a bit each, in this order. */
 const PRESERVED = ['owner', 'times', 'mode', 'acl', 'xattr'];
@@ -526,7 +521,7 @@ const trees = {
     const keep = preserved(given.preserve) | (keepsTimes ? TIMES : 0);
     const recursive = check.flag(given.recursive, 'options.recursive');
     const errorOnExist = check.flag(given.errorOnExist, 'options.errorOnExist');
-    const existing = force ? REPLACE_FILE : errorOnExist ? REFUSE_FILE : SKIP_FILE;
+    const existing = force ? REPLACE : errorOnExist ? REFUSE : SKIP;
     const reflink = check.word(given.reflink, 'options.reflink', REFLINKS, 0);
     const reports = !check.flag(given.ignoreVanished, 'options.ignoreVanished');
     const atomic = check.flag(given.atomic, 'options.atomic');
