@@ -31,7 +31,8 @@ module.exports = ({ promises: files }, { maxBytes = 1e5, maxEntries = 1000 } = {
     },
     async write({ path, content, version }) {
       const condition = version == null ? { flag: 'wx' } : { ifMatch: version };
-      await files.mkdir(posix.dirname(path), true);
+      // Where that fails, writing says better why.
+      await files.mkdir(posix.dirname(path), true).catch(() => {});
       await files.writeFile(path, content, { atomic: true, ...condition });
       return { written: path };
     },

@@ -132,7 +132,7 @@ const streamOf = (bytes, length = 700) => Readable.from(inParts(bytes, length));
 
 trying('extract-archive.js extracts what tar makes', async ({ root, dir, at }) => {
   const long = 'n'.repeat(120);
-  plant(dir, { from: { a: 'a', big: 'x'.repeat(200_000), sub: { [long]: 'long' }, l: link('sub'), e: '' } });
+  plant(dir, { from: { a: 'a', big: 'x'.repeat(30_000), sub: { [long]: 'long' }, l: link('sub'), e: '' } });
   fs.linkSync(at('from/a'), at('from/a2'));
   fs.chmodSync(at('from/a'), 0o4750);
   for (const format of ['gnu', 'ustar', 'pax']) {
@@ -140,8 +140,7 @@ trying('extract-archive.js extracts what tar makes', async ({ root, dir, at }) =
     const tar = execFileSync('tar', [`--format=${format}`, '-C', at('from'), ...what, '-c', '.'], {
       maxBuffer: 1e7,
     });
-    for (const length of [1, 511, 65536].filter((each) => each > 1 || format === 'gnu'))
-      await extract(streamOf(tar, length), root, `${format}${length}`);
+    for (const length of [7, 511, 65536]) await extract(streamOf(tar, length), root, `${format}${length}`);
     const [there, expected] = [`${format}65536`, 'from'].map((each) => snapshot(at(each)));
     if (format === 'ustar') delete expected[`sub/${long}`];
     // The bit that makes a program run as its owner is left out.

@@ -25,9 +25,9 @@ function openBeneath(dir) {
   return targets.filter((target) => target.startsWith(dir));
 }
 
-/** Waits until `isSo()`; fails after five seconds. */
+/** Waits until `isSo()`; fails after half a minute. */
 async function until(isSo, what) {
-  for (let left = 500; left > 0; left--) {
+  for (let left = 3000; left > 0; left--) {
     if (await isSo()) return;
     await sleep(10);
   }
