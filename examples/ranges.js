@@ -1,6 +1,7 @@
 'use strict';
-// A static server for ranges and conditional requests. The description and the content of a file come from one
-// descriptor, so that they belong together whatever is renamed meanwhile. It is closed on every way out.
+// A static server for ranges and conditional requests. What it tells of a file and what it sends come from one
+// descriptor, whatever is renamed meanwhile, which is closed on every way out. Set `Content-Type` and the like before:
+// without it a browser guesses, and may run what others have put there.
 //
 //   cd files && node ranges.js     then: curl -r 0-99 http://localhost:8080/name
 
