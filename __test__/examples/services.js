@@ -12,7 +12,7 @@ const gitStatus = require('../../examples/git-status.js');
 const { ACTIONS, BY_CODE, BY_REASON, adviceOn } = require('../../examples/handle-errors.js');
 const rootPerUser = require('../../examples/root-per-user.js');
 const runInDirectory = require('../../examples/run-in-directory.js');
-const { EXAMPLES, printedBy, trying } = require('./world.js');
+const { EXAMPLES, openBeneath, printedBy, trying } = require('./world.js');
 const { fifo, isRoot, NOBODY, plant, tempDir } = require('../support.js');
 
 // ---- run-in-directory.js
@@ -32,6 +32,8 @@ trying(
       code: 3,
       stderr: 'why\n',
     });
+    // Where this process was started.
+    await assert.rejects(runInDirectory(root, 'work', 'printenv', ['PWD']), { code: 1 });
     await assert.rejects(runInDirectory(root, 'work', 'no-such-program'), { code: 'ENOENT' });
     const signal = AbortSignal.timeout(50);
     await assert.rejects(runInDirectory(root, 'work', 'sleep', ['60'], { signal }), { code: 'ABORT_ERR' });
@@ -93,9 +95,11 @@ const STATUS = [
 const statusOf = async (root, name) =>
   (await gitStatus(root, name)).sort((a, b) => (a.state + a.path < b.state + b.path ? -1 : 1));
 
-trying('git-status.js tells what is changed', { skip: withoutGit }, async ({ root, at }) => {
+trying('git-status.js tells what is changed', { skip: withoutGit }, async ({ root, base, at }) => {
   plantRepository(at('repository'));
   assert.deepStrictEqual(await statusOf(root, 'repository'), STATUS);
+  // At once, and not when garbage is collected.
+  assert.strictEqual(openBeneath(base).length, 1);
   assert.match(printedBy('git-status.js', [at(), 'repository']), /^ M changed$/m);
   const env = { ...process.env, GIT_DIR: '/nowhere', GIT_INDEX_FILE: '/nowhere' };
   assert.match(printedBy('git-status.js', [at(), 'repository'], { env }), /^ M changed$/m);
@@ -105,6 +109,8 @@ trying('git-status.js is not led elsewhere', { skip: withoutGit }, async ({ root
   plantRepository(at('repository'));
   const elsewhere = path.join(base, 'elsewhere');
   plantRepository(elsewhere);
+  fs.writeFileSync(path.join(elsewhere, 'only here'), '');
+  git(elsewhere, 'add', 'only here');
 
   // A repository above the directory, even above the root.
   plant(dir, { plain: { in: '' } });

@@ -411,20 +411,26 @@ trying(
   },
 );
 
-trying('watch.js closes all where it cannot watch, and when it is left', async ({ root, dir, at, t }) => {
-  plant(dir, { watched: {} });
-  t.mock.method(fs.promises, 'watch', () => {
-    throw new Error('no more watches');
-  });
-  await assert.rejects(watch(root, 'watched').next(), /no more watches/);
-  t.mock.restoreAll();
-  const later = setTimeout(() => fs.writeFileSync(at('watched/file'), ''), 20);
-  t.after(() => clearTimeout(later));
-  for await (const { name } of watch(root, 'watched')) {
-    assert.strictEqual(name, 'file');
-    break;
-  }
-});
+trying(
+  'watch.js closes all where it cannot watch, and when it is left',
+  async ({ root, base, dir, at, t }) => {
+    plant(dir, { watched: {} });
+    t.mock.method(fs.promises, 'watch', () => {
+      throw new Error('no more watches');
+    });
+    await assert.rejects(watch(root, 'watched').next(), /no more watches/);
+    // At once, and not when garbage is collected.
+    assert.strictEqual(openBeneath(base).length, 1);
+    t.mock.restoreAll();
+    const later = setTimeout(() => fs.writeFileSync(at('watched/file'), ''), 20);
+    t.after(() => clearTimeout(later));
+    for await (const { name } of watch(root, 'watched')) {
+      assert.strictEqual(name, 'file');
+      break;
+    }
+    assert.strictEqual(openBeneath(base).length, 1);
+  },
+);
 
 test('watch.js is a program', async (t) => {
   const dir = tempDir(t);
