@@ -9,6 +9,7 @@ const path = require('node:path');
 const readline = require('node:readline');
 const { once } = require('node:events');
 const { spawn, spawnSync } = require('node:child_process');
+const { atAnyPace } = require('./races/slow');
 const { isRoot, tempDir, tool } = require('./support');
 
 /** Holds, in the namespace, the folder in which everything is mounted. */
@@ -41,7 +42,7 @@ function privately(file) {
       const action = rest.pop();
       return nodeTest(title, ...rest, async (t) => {
         try {
-          await action(t);
+          await atAnyPace(() => action(t));
         } catch (error) {
           if (!(error instanceof Missing)) throw error;
           t.skip(error.message);

@@ -59,6 +59,30 @@ function thrownBy(action) {
   }
 }
 
+/**
+ * Moves `top` of a `tree` while `attack(dest, source)` changes something in the source once all is copied: what was
+ * there afterwards, or `false` where the attack came to nothing. On a busy machine it may come before the copy is
+ * complete. Nothing is published then, and it is tried again.
+ */
+async function movedWhile(t, kind, tree, attack) {
+  for (let tries = 0; ; tries++) {
+    const { source, dest, from, to } = scene(t, kind);
+    plant(source, tree);
+    let error;
+    const had = await attacked(t, SLOW_RENAME, attack, [dest, source], () => {
+      error = thrownBy(() => from.move('top', 'dest', { to, overwrite: true }));
+    });
+    if (had === false) return false;
+    if (fs.readdirSync(dest).length > 0 || tries === 9) return { source, dest, from, to, error };
+    assert.strictEqual(error?.code, 'EBUSY');
+    assert.strictEqual(contents(source).length, contentsOf(tree));
+  }
+}
+
+/** How many files a tree of `plant` has. */
+const contentsOf = (tree) =>
+  Object.values(tree).reduce((sum, part) => sum + (typeof part === 'string' ? 1 : contentsOf(part)), 0);
+
 const attackedTest = (title, body) =>
   test(title, (t) => (withoutAttaching() ? t.skip(withoutAttaching()) : body(t)));
 
@@ -129,33 +153,18 @@ for (const kind of ['tmpfs', 'ext4', 'xfs', 'btrfs', 'overlayfs', 'bindfs']) {
       const where = tree ? ' in a tree' : '';
       attackedTest(`${kind}: ${title} after it was copied${where} is left, and named`, async (t) => {
         const at = tree ? 'top/sub/file' : 'top';
-        /** One try: what was there afterwards, or `false` if no inode number is used again here. */
-        const change = async () => {
-          const { source, dest, from, to } = scene(t, kind);
-          plant(source, tree ? { top: { sub: { file: 'old', other: 'other' } } } : { top: 'old' });
-          let moved;
-          const had = await attacked(
-            t,
-            SLOW_RENAME,
-            `(dest, at, tree) => {
-              const last = tree ? 'sub/other' : '';
-              until(() => hidden(dest, (at) => exists(path.join(at, last))));
-              rest(20);
-              return (${changed})(at);
-            }`,
-            [dest, path.join(source, at), tree],
-            () => (moved = outcome(() => from.move('top', 'dest', { to, overwrite: true }))),
-          );
-          return had !== false && { source, dest, from, to, error: moved.error };
-        };
-        let late = await change();
-        // On a busy machine the change may come before the copy is complete: nothing is published then.
-        for (let tries = 0; late && fs.readdirSync(late.dest).length === 0 && tries < 9; tries++) {
-          assert.strictEqual(late.error?.code, 'EBUSY');
-          assert.match(fs.readFileSync(path.join(late.source, at), 'utf8'), /and more$/);
-          late = await change();
-        }
-        if (!late) return t.skip('no inode number is used again here');
+        const planted = tree ? { top: { sub: { file: 'old', other: 'other' } } } : { top: 'old' };
+        const late = await movedWhile(
+          t,
+          kind,
+          planted,
+          `(dest, source) => {
+            until(() => hidden(dest, (at) => exists(path.join(at, '${tree ? 'sub/other' : ''}'))));
+            rest(20);
+            return (${changed})(path.join(source, '${at}'));
+          }`,
+        );
+        if (late === false) return t.skip('no inode number is used again here');
         const { source, dest, from, to, error } = late;
         assert.match(fs.readFileSync(path.join(source, at), 'utf8'), /and more$/);
         assert.deepStrictEqual(contents(dest), tree ? ['old', 'other'] : ['old']);
@@ -178,19 +187,16 @@ const SET_LATE = {
 };
 for (const [title, set] of Object.entries(SET_LATE)) {
   attackedTest(`${title} of a directory, set after it was copied, is not lost`, async (t) => {
-    const { source, dest, from, to } = scene(t, 'ext4');
-    plant(source, { top: { 'dir 1': { file: 'one' }, 'dir 2': { file: 'two' } } });
-    let error;
-    await attacked(
+    const { source, dest, error } = await movedWhile(
       t,
-      SLOW_RENAME,
-      `(dest, at) => {
+      'ext4',
+      { top: { 'dir 1': { file: 'one' }, 'dir 2': { file: 'two' } } },
+      `(dest, source) => {
         const { execFileSync } = require('node:child_process');
         until(() => hidden(dest, (at) => ['dir 1/file', 'dir 2/file'].every((name) => exists(path.join(at, name)))));
-        (${set})(at);
+        rest(20);
+        (${set})(path.join(source, 'top/dir 1'));
       }`,
-      [dest, path.join(source, 'top/dir 1')],
-      () => (error = thrownBy(() => from.move('top', 'dest', { to }))),
     );
     assert.strictEqual(error?.code, 'EBUSY');
     assert.match(error.message, REASON);
