@@ -178,13 +178,19 @@ for (const kind of KINDS) {
         const scene = sceneOn(t, kind);
         prepare(scene);
         let calls = 0;
-        const seen = await spiedOn(t, SECRET, sees.map(scene.at), async () => {
-          const strace = inject.length > 0 ? await attach(process.pid, '/dev/null', inject) : null;
-          for (const end = performance.now() + LASTS; performance.now() < end; calls++) once(scene);
-          strace?.kill();
-        });
+        const seen = { tries: 0, opens: 0, secrets: 0 };
+        const isTried = () => calls > 1 && seen.tries > 100;
+        // On a busy machine one round is not enough.
+        for (let round = 0; round < 20 && !isTried(); round++) {
+          const more = await spiedOn(t, SECRET, sees.map(scene.at), async () => {
+            const strace = inject.length > 0 ? await attach(process.pid, '/dev/null', inject) : null;
+            for (const end = performance.now() + LASTS; performance.now() < end; calls++) once(scene);
+            strace?.kill();
+          });
+          for (const what of Object.keys(seen)) seen[what] += more[what];
+        }
         assert.strictEqual(seen.secrets, 0, `${seen.secrets} secrets were seen in ${calls} calls`);
-        assert.ok(calls > 1 && seen.tries > 100, `${calls} calls, ${JSON.stringify(seen)}`);
+        assert.ok(isTried(), `${calls} calls, ${JSON.stringify(seen)}`);
         t.diagnostic(`${calls} calls, ${JSON.stringify(seen)}`);
       });
     }
