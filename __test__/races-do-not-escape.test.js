@@ -21,7 +21,7 @@ const { makeForest, plantChain, plantGrove, plantModel } = require('./races/tree
 const { usualWay } = require('./races/usual-way');
 
 /** How often a row is called, and how often each outcome has to be seen. */
-const SIZE = FULL ? { calls: 12_000, each: 1000 } : { calls: 100, each: 5 };
+const SIZE = FULL ? { calls: 12_000, each: 1000 } : { calls: 60, each: 4 };
 /** How long a row may take to show both outcomes, in milliseconds: on an idle machine it needs a few. */
 const PATIENCE = 60_000;
 
