@@ -145,6 +145,8 @@ export interface Progress {
  * - `'into-itself'`, `'same-file'` (`EINVAL`): something would be copied or moved to itself, or into itself;
  * - `'changed'` (`EBUSY`): others changed what was to be moved;
  * - `'vanished'` (`ENOENT`): entries vanished while a tree was copied;
+ * - `'version'` (`ESTALE`): what is there is not the version of `ifMatch`;
+ * - `'locked'` (`EAGAIN`): somebody holds the lock that a write with `ifMatch` needs;
  * - `'kernel'`, `'seccomp'` (`ENOSYS`, `EPERM`): the kernel has no `openat2`, or a filter blocks it.
  */
 export type ErrorReason =
@@ -159,6 +161,8 @@ export type ErrorReason =
   | 'same-file'
   | 'changed'
   | 'vanished'
+  | 'version'
+  | 'locked'
   | 'kernel'
   | 'seccomp';
 
@@ -391,12 +395,15 @@ export interface WriteFileOptions extends AppendFileOptions {
   atomic?: boolean | null | undefined;
   /**
    * The version, as {@link SandboxRoot.lstat} gave it, that what is replaced has to be: else, and if nothing is there,
-   * it is `ESTALE` and everything stays as it is. Needs `atomic`, and a file system that can exchange two files
-   * (else `EINVAL`). What is no string is refused, `undefined` too: it would make the write unconditional.
+   * it is `ESTALE` and everything stays as it is. Needs `atomic`, permission to read the directory (else `EACCES`), and
+   * a file system that can exchange two files (else `EINVAL`). What is no string is refused, `undefined` too: it would make the write unconditional.
    *
    * What came in between is never lost. The kernel has no rename with a condition: a file that comes between the last
    * comparison and the exchange, which are two system calls, gets its name back at once, and until then the new
    * content is there. A process that dies then leaves it as `.openat2-<random>`.
+   *
+   * One conditional write at a time has the lock of the directory (`flock`). Where somebody else holds it for a second,
+   * it is `EAGAIN`, and everything stays as it is.
    */
   ifMatch?: string;
 }
@@ -817,7 +824,8 @@ interface Operations<Async extends boolean> {
    * @param path the file
    * @param data what to write
    * @param options the encoding of a string, and `mode`, `flag`, `atomic`, `ifMatch`, `flush`, `signal`
-   * @throws {SystemError} `ESTALE` if what is there is not the version of `ifMatch`; `EISDIR` for a directory; `EEXIST` with `'wx'`; in place, `ENXIO` for a FIFO,
+   * @throws {SystemError} `ESTALE` if what is there is not the version of `ifMatch`; `EAGAIN` if its lock is
+   *   not to be had; `EISDIR` for a directory; `EEXIST` with `'wx'`; in place, `ENXIO` for a FIFO,
    *   socket or device; `ENOSPC`. A file that the call made is removed again
    */
   writeFile(

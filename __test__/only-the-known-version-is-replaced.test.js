@@ -5,19 +5,25 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
+const path = require('node:path');
+const { once } = require('node:events');
+const { spawn, spawnSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
 const { start } = require('./child');
 const { FULL } = require('./sizes');
 const {
+  NOBODY,
   POLICIES,
   bothWays,
   codeOfPromise,
   file,
+  isRoot,
   link,
   memory,
   sandbox,
   settled,
   snapshot,
+  unprivileged,
 } = require('./support');
 
 const read = (at) => fs.readFileSync(at, 'utf8');
@@ -191,4 +197,76 @@ test('what somebody writes without a condition is never lost', async (t) => {
   assert.deepStrictEqual(Object.keys(codes).sort(), ['ESTALE', 'written']);
   assert.deepStrictEqual(fs.readdirSync(dir), ['file']);
   assert.match(read(at('file')), /^\d+( mine)?$/);
+});
+
+const skip = spawnSync('flock', ['--version']).status !== 0 && 'needs flock';
+
+/** Has the directory locked by somebody who may read it; `release(ms)` ends that so many milliseconds later. */
+async function locked(t, dir, ms) {
+  const args = ['sh', '-c', `echo held; read line; sleep ${ms / 1000}`];
+  const holder = spawn('flock', ['--no-fork', dir, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+  t.after(() => holder.kill('SIGKILL'));
+  await once(holder.stdout, 'data');
+  const released = once(holder, 'exit');
+  return () => {
+    holder.stdin.end('\n');
+    return released;
+  };
+}
+
+bothWays(
+  'who holds the lock of the directory makes conditional writes fail, and lose nothing',
+  { skip },
+  async (t, of) => {
+    const { dir, root, at } = sandbox(t, { file: 'content', sub: { file: 'content' } }, memory);
+    const release = await locked(t, dir, 0);
+    const before = snapshot(dir);
+    const { version } = root.lstat('file', { version: true });
+    const write = (more) => of(root).writeFile('file', 'new', { atomic: true, ifMatch: version, ...more });
+    for (const more of [{}, { flush: true }]) {
+      const { error } = await settled((async () => write(more))());
+      assert.deepStrictEqual([error.code, error.reason, error.path], ['EAGAIN', 'locked', 'file']);
+      assert.match(error.message, /^EAGAIN: .* \(another conditional write is under way\), open 'file'$/);
+      assert.deepStrictEqual(snapshot(dir), before);
+    }
+    const parts = root.promises.writeFile('file', ['a', 'part'], { atomic: true, ifMatch: version });
+    assert.strictEqual((await settled(parts)).error.code, 'EAGAIN');
+    assert.deepStrictEqual(snapshot(dir), before);
+    // Nothing else heeds the lock, and other directories have their own.
+    const below = root.lstat('sub/file', { version: true }).version;
+    await of(root).writeFile('sub/file', 'new', { atomic: true, ifMatch: below });
+    await release();
+    await write();
+    assert.strictEqual(read(at('file')), 'new');
+    await of(root).writeFile('file', 'newer', { atomic: true });
+  },
+);
+
+bothWays('a lock that is given up soon is waited for', { skip }, async (t, of) => {
+  const { dir, root, at } = sandbox(t, { file: 'content' }, memory);
+  const release = await locked(t, dir, 300);
+  const { version } = root.lstat('file', { version: true });
+  const released = release();
+  await of(root).writeFile('file', 'new', { atomic: true, ifMatch: version });
+  assert.strictEqual(read(at('file')), 'new');
+  await released;
+});
+
+bothWays('in a directory that may not be read, a conditional write is EACCES', async (t, of) => {
+  const { dir, root, at } = sandbox(t, { sub: { file: 'content' } }, memory);
+  if (isRoot)
+    for (const name of [path.dirname(dir), dir, at('sub'), at('sub/file')])
+      fs.chownSync(name, NOBODY, NOBODY);
+  const { version } = root.lstat('sub/file', { version: true });
+  fs.chmodSync(at('sub'), 0o300);
+  const write = (data, options) => {
+    const call = () => of(root).writeFile('sub/file', data, { atomic: true, ...options });
+    return settled(unprivileged(async () => call()));
+  };
+  const { error } = await write('new', { ifMatch: version });
+  assert.deepStrictEqual([error?.code, error?.reason], ['EACCES', undefined]);
+  assert.strictEqual(read(at('sub/file')), 'content');
+  assert.strictEqual((await write('other', {})).error, undefined);
+  fs.chmodSync(at('sub'), 0o700);
+  assert.deepStrictEqual(fs.readdirSync(at('sub')), ['file']);
 });

@@ -329,6 +329,17 @@ test('the rules let another name of a file be made by the way from the top of a 
   }
 });
 
+test('the rules let writeFile exchange what it made with the lock of the directory alone', () => {
+  const wrong = (lines) => audit(lines.map(parse), { root: '18', method: 'writeFile' }).complaints.join('; ');
+  const dir = `openat2(18, ".", {flags=O_RDONLY|O_DIRECTORY|O_CLOEXEC, ${BENEATH}}, 24) = 20`;
+  const lock = 'flock(20, LOCK_EX|LOCK_NB) = 0';
+  const refused = lock.replace('= 0', '= -1 EAGAIN (Resource temporarily unavailable)');
+  const exchange = 'renameat2(18, ".openat2-ABCDEFGHIJKL", 18, "a", RENAME_EXCHANGE) = 0';
+  assert.strictEqual(wrong([dir, refused, lock, exchange]), '');
+  for (const lines of [[dir, exchange], [dir, refused, exchange], [dir, lock, 'close(20) = 0', exchange]])
+    assert.strictEqual(wrong(lines), 'without the lock: ' + exchange);
+}); // biome-ignore format: a table
+
 test('the rules let a slash of the caller be handed to renameat2, and to nothing else', () => {
   const wrong = (line, how) =>
     audit([parse(line)], { root: '18', method: 'rename', slashed: true, ...how }).complaints.join('; ');

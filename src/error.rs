@@ -55,6 +55,8 @@ pub enum Reason {
     },
     /// What is to be replaced is not the version that the caller knows.
     NotThatVersion,
+    /// Somebody has the lock of a directory that a conditional write needs.
+    Locked,
     /// There is more to do than the caller has time for; nothing was done.
     TakesLong,
 }
@@ -78,6 +80,7 @@ impl Reason {
             Self::Vanished { .. } => "vanished",
             Self::TooLarge { .. } => "too-large",
             Self::NotThatVersion => "version",
+            Self::Locked => "locked",
             Self::TakesLong => "takes-long",
         }
     }
@@ -108,6 +111,7 @@ impl Reason {
                 format!("File size ({size}) is greater than {most} bytes").into()
             }
             Self::NotThatVersion => "the file is not that version".into(),
+            Self::Locked => "another conditional write is under way".into(),
             Self::TakesLong => "it takes long".into(),
         }
     }

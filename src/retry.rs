@@ -16,6 +16,9 @@ const FOR_A_STORM: Duration = Duration::from_secs(1);
 /// `EAGAIN`.
 const FOR_A_LEASE: Duration = Duration::from_millis(100);
 
+/// How long a lock is waited for. Conditional writes have it for microseconds.
+const FOR_A_LOCK: Duration = Duration::from_secs(1);
+
 /// The longest rest between two tries.
 const LONGEST_REST: Duration = Duration::from_millis(1);
 
@@ -50,6 +53,8 @@ pub enum Cause {
     Storm,
     /// The file has a lease.
     Lease,
+    /// Somebody has a lock.
+    Lock,
 }
 
 /// As [`on`], and then with growing rests, for as long as the `cause` is worth it.
@@ -71,16 +76,17 @@ pub fn with_backoff<T>(
         let patience = match cause {
             Cause::Storm => FOR_A_STORM,
             Cause::Lease => FOR_A_LEASE,
+            Cause::Lock => FOR_A_LOCK,
         };
         if begin.elapsed() >= patience {
             break;
         }
         thread::sleep(backoff);
         backoff = (backoff * 2).min(LONGEST_REST);
-        // One of many tries gets through a storm. With a lease, none does until it is given up.
+        // One of many tries gets through a storm. With a lease or a lock, none does until it is given up.
         done = match cause {
             Cause::Storm => on(&again, &mut call),
-            Cause::Lease => call(),
+            Cause::Lease | Cause::Lock => call(),
         };
     }
     done

@@ -352,6 +352,12 @@ const isStaged = (call, { method, calls }) =>
     return makes && text(made)?.startsWith('.openat2-');
   });
 
+/** Whether a conditional write has the lock of the directory by now, and still. */
+const isLocked = (call, { calls, own }) =>
+  calls
+    .slice(0, calls.indexOf(call))
+    .some(({ name, errno, args: [fd] }) => name === 'flock' && errno === undefined && own.has(fd));
+
 /** What a path may say. */
 const spelled = (given, state) =>
   unless(
@@ -732,6 +738,10 @@ const RULES = {
       slashed(newName),
       temporary(call, newDir, newName, state),
       unless(flags.includes(flag), 'with a flag that nothing asks for'),
+      unless(
+        flag !== 'RENAME_EXCHANGE' || state.method === 'exchange' || isLocked(call, state),
+        'without the lock',
+      ),
     ];
   },
 

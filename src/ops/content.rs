@@ -4,19 +4,19 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::at::At;
 use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::Existing;
-use crate::ops::draft::{Draft, Named};
+use crate::ops::draft::{Draft, Lock, Named};
 use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::{Detached, Presence, Target};
 use crate::ops::version::Version;
 use crate::path::{Leaf, UserPath};
 use crate::resolve::{Content, Entry, Place, Root};
-use crate::retry::{Cause, on_intr, with_backoff};
+use crate::retry::on_intr;
 use crate::watch::Watch;
 
 /// What `readFile` reads at the most unless told otherwise, in bytes: as Node.
@@ -366,8 +366,8 @@ struct Replacement<N: Named> {
     draft: Draft<N>,
     /// The directory that the name is in, if that is to be on the disk.
     directory: Option<OwnedFd>,
-    /// The same directory, which other conditional writes lock too.
-    lock: Option<OwnedFd>,
+    /// What it has to replace, and the same directory, which is locked then.
+    condition: Option<(Version, OwnedFd)>,
     /// What it replaces, and what it is to have in the end.
     finished: Option<(Old, (Permissions, Mode))>,
     options: WriteOptions,
@@ -396,8 +396,11 @@ impl<N: Named> Replacement<N> {
             true => Some(root.directory_of(at)?),
             false => None,
         };
-        // One that may not be read is not locked.
-        let lock = options.version.and_then(|_| root.directory_of(at).ok());
+        // One that may not be read cannot be locked.
+        let condition = match options.version {
+            Some(version) => Some((version, root.directory_of(at)?)),
+            None => None,
+        };
         let old = match old.map(|old| FileType::from_raw_mode(old.st_mode)) {
             Some(FileType::RegularFile) => Old::of(root, at)?,
             _ => None,
@@ -418,7 +421,7 @@ impl<N: Named> Replacement<N> {
         Ok(Self {
             draft: Draft::new(root, named, mode)?,
             directory,
-            lock,
+            condition,
             finished,
             options,
         })
@@ -433,7 +436,7 @@ impl<N: Named> Replacement<N> {
         let Self {
             draft,
             directory,
-            lock,
+            condition,
             finished,
             options,
         } = self;
@@ -451,14 +454,9 @@ impl<N: Named> Replacement<N> {
             Presence::New => Existing::Refuse,
             _ => Existing::Replace,
         };
-        match options.version {
-            Some(version) => {
-                // Two conditional writes never meet. Whoever holds the lock for long is not waited for.
-                if let Some(lock) = &lock {
-                    let lock = || rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive);
-                    let _ = with_backoff(|errno| errno == Errno::AGAIN, || Cause::Lease, lock);
-                }
-                draft.publish_over(&version, kept)?;
+        match condition {
+            Some((version, directory)) => {
+                draft.publish_over(Lock::take(directory)?, &version, kept)?;
             }
             None => draft.publish(taken).map_err(|errno| match errno {
                 Errno::EXIST | Errno::ISDIR => errno.into(),

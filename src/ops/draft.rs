@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use crate::at::{At, random_characters};
@@ -13,7 +13,7 @@ use crate::ops::target::is_same_file;
 use crate::ops::version::Version;
 use crate::path::Leaf;
 use crate::resolve::{Entry, Root};
-use crate::retry::TRIES;
+use crate::retry::{Cause, TRIES, with_backoff};
 use crate::sys;
 
 /// What says the name that something is to get.
@@ -106,14 +106,39 @@ impl<N: Named> Draft<N> {
     }
 }
 
+/// The lock of a directory. Of the conditional writes to what is in it, one at a time has it: without it, a file that
+/// was put back could be taken for one that came last. Whoever may read the directory can hold it, and delay them.
+pub struct Lock {
+    _directory: OwnedFd,
+}
+
+impl Lock {
+    /// Locks `directory` until this is dropped.
+    ///
+    /// # Errors
+    /// `EAGAIN` for [`Reason::Locked`] if somebody has the lock for long.
+    pub fn take(directory: OwnedFd) -> Result<Self, Failure> {
+        let lock = || rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive);
+        match with_backoff(|errno| errno == Errno::AGAIN, || Cause::Lock, lock) {
+            Err(Errno::AGAIN) => Err(Failure::because(Errno::AGAIN, Reason::Locked)),
+            Err(errno) => Err(errno.into()),
+            Ok(()) => Ok(Self {
+                _directory: directory,
+            }),
+        }
+    }
+}
+
 impl<N: Named> Draft<N> {
     /// Gives it its name in place of the file that has it, if that is `version`; else all stays as it is, for
     /// [`Reason::NotThatVersion`]. `kept`: the hidden name of a file that could not be given its own again.
     ///
     /// The kernel has no rename with a condition. The file is compared, exchanged with this one, and compared again
-    /// under its hidden name: another one that came in between is given the name again.
+    /// under its hidden name: another one that came in between is given the name again. `_lock`, that of the directory,
+    /// is held until all of this is done.
     pub fn publish_over(
         mut self,
+        _lock: Lock,
         version: &Version,
         kept: &mut Option<Leaf<'static>>,
     ) -> Result<(), Failure> {
