@@ -5,6 +5,7 @@
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
+const { setTimeout: sleep } = require('node:timers/promises');
 const { SandboxRoot } = require('..');
 const { WAYS, came, folder, mounted, privately, run } = require('./mounts');
 const { NOBODY, file, link, memory, plant, sandbox } = require('./support');
@@ -216,6 +217,76 @@ test('a copyFile that cannot share blocks leaves the file as it was, its time to
   assert.strictEqual(fs.readFileSync(at('dest'), 'utf8'), 'what was there');
   assert.strictEqual(fs.statSync(at('dest')).mtimeMs, 1000);
 });
+
+/** What is done to the file `dest` of `dir` while a copy that must share blocks comes late, and fails. */
+async function meanwhile(t, dir, act) {
+  const body = (dir) => {
+    const root = new SandboxRoot(dir);
+    console.log('go');
+    try {
+      root.copyFile('source', 'dest', null, { reflink: 'always' });
+    } catch ({ code }) {
+      return code;
+    }
+  };
+  const over = new AbortController();
+  let acting;
+  const code = await hindered(t, ['ioctl:delay_enter=400000'], body, [dir], (line) => {
+    if (line === 'go') acting = act(path.join(dir, 'dest'), over.signal);
+  });
+  over.abort();
+  await acting;
+  return code;
+}
+
+/** Where files share no blocks, and where these two do not: the one has checksums. */
+const APART = {
+  'a file system that shares none': () => {
+    const dir = folder('apart');
+    return [dir, 'EOPNOTSUPP'];
+  },
+  'two files of different kinds': (t) => {
+    const dir = mounted('btrfs');
+    t.after(() => run('umount', '--lazy', dir));
+    fs.writeFileSync(path.join(dir, 'dest'), '');
+    run('chattr', '+C', path.join(dir, 'dest'));
+    return [dir, 'EINVAL'];
+  },
+};
+
+for (const [what, prepare] of Object.entries(APART)) {
+  test(`what others append while copyFile tries to share blocks stays, ${what}`, async (t) => {
+    if (noStrace) return t.skip(noStrace);
+    const [dir, code] = prepare(t);
+    plant(dir, { source: 'source', dest: 'what was there' });
+    const block = Buffer.alloc(128 << 10, 'x');
+    let size = fs.statSync(path.join(dir, 'dest')).size;
+    const append = async (at, over) => {
+      for (; !over.aborted; await sleep(20)) {
+        fs.appendFileSync(at, block);
+        size += block.length;
+      }
+    };
+    const got = await meanwhile(t, dir, append);
+    assert.match(got, new RegExp(`^(${code}|ENOTSUP)$`));
+    assert.ok(size > 5 * block.length);
+    assert.strictEqual(fs.statSync(path.join(dir, 'dest')).size, size);
+  });
+
+  test(`the mode that others set while copyFile tries to share blocks stays, ${what}`, async (t) => {
+    if (noStrace) return t.skip(noStrace);
+    const [dir, code] = prepare(t);
+    plant(dir, { source: file('source', 0o600), dest: file('what was there', 0o644) });
+    // When it is narrow, or where it never is.
+    const narrow = async (at, over) => {
+      for (const end = performance.now() + 900; performance.now() < end && !over.aborted; await sleep(5))
+        if ((fs.statSync(at).mode & 0o777) === 0o600) break;
+      fs.chmodSync(at, 0o640);
+    };
+    assert.match(await meanwhile(t, dir, narrow), new RegExp(`^(${code}|ENOTSUP)$`));
+    assert.strictEqual(fs.statSync(path.join(dir, 'dest')).mode & 0o777, 0o640);
+  });
+}
 
 test('two copies to one place do not get in each other’s way', async (t) => {
   const dirs = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`d${i}`, { inner: 'inner' }]));

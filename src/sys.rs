@@ -53,10 +53,29 @@ pub fn access_o_path(fd: BorrowedFd<'_>, mode: Access) -> Result<()> {
 
 /// ioctl_ficlonerange(2): all of `source` becomes a part of `to` as well, from `offset` on.
 pub fn ficlonerange(to: BorrowedFd<'_>, source: BorrowedFd<'_>, offset: u64) -> Result<()> {
+    clone_range(to, source, 0, 0, offset)
+}
+
+/// ioctl_ficlonerange(2) of a part that no file has: it changes nothing, and fails.
+///
+/// # Errors
+/// `EINVAL` where the two files are of one file system that can share blocks.
+pub fn ficlonerange_of_nothing(to: BorrowedFd<'_>, source: BorrowedFd<'_>) -> Result<()> {
+    // Behind the longest file, and at the beginning of no block.
+    clone_range(to, source, (1 << 62) + 1, 1, 0)
+}
+
+fn clone_range(
+    to: BorrowedFd<'_>,
+    source: BorrowedFd<'_>,
+    start: u64,
+    length: u64,
+    offset: u64,
+) -> Result<()> {
     let range = libc::file_clone_range {
         src_fd: source.as_raw_fd().into(),
-        src_offset: 0,
-        src_length: 0,
+        src_offset: start,
+        src_length: length,
         dest_offset: offset,
     };
     // SAFETY: the kernel reads `range`, which outlives the call, and writes to no memory of ours.

@@ -876,7 +876,8 @@ const RULES = {
   ioctl: ({ args: [to, request, from] }, state) => [
     ...filled(to, state),
     unless(request.includes('FICLONE'), 'unknown to the rules'),
-    descriptor(from, state),
+    // The number itself, or what has it.
+    descriptor(/src_fd=(\d+)/.exec(from)?.[1] ?? from, state),
   ],
   copy_file_range: ({ args }, state) => [descriptor(args[0], state), ...filled(args[2], state)],
   close({ args: [fd] }, state) {

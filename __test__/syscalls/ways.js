@@ -272,6 +272,11 @@ const WAYS = {
       `${SOURCE} openat2 fstat pread64 pwrite64 ${GIVEN} close close`,
     ],
     [
+      'over another, sharing blocks or not at all',
+      (root) => root.copyFile('file', 'a/b/c/other', null, { reflink: 'always' }),
+      `${SOURCE} openat2 fstat geteuid fstat ioctl( fchmod ioctl ftruncate ioctl ${GIVEN})? close close`,
+    ],
+    [
       'a long file with a hole',
       prepared(plantLong, (root) => root.copyFile('long', 'new')),
       `${SOURCE} openat2 openat2 fstat ioctl( lseek lseek copy_file_range lseek ftruncate)? ${GIVEN} close close`,

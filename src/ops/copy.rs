@@ -106,15 +106,24 @@ fn overwrite(
     copier: &ContentCopier<'_>,
 ) -> Result<(), Failure> {
     let fd = target.fd();
-    let old = Mode::from_raw_mode(target.stat().st_mode);
+    let old = Mode::from_raw_mode(target.stat().st_mode & 0o7777);
+    let narrow = old & permissions.narrow();
+    let is_shared = copier.reflink == Reflink::Always;
+    if is_shared {
+        expect_sharing(source, fd)?;
+    }
     // Before the old content goes: whoever may not set the mode has lost nothing yet.
-    on_intr(|| rustix::fs::fchmod(fd, old & permissions.narrow()))?;
-    let shareable = match copier.reflink {
-        Reflink::Always => try_sharing(source, target),
-        _ => Ok(()),
+    on_intr(|| rustix::fs::fchmod(fd, narrow))?;
+    let shareable = match is_shared {
+        true => try_sharing(source, target),
+        false => Ok(()),
     };
     if let Err(failure) = shareable.and_then(|()| target.empty()) {
-        let _ = rustix::fs::fchmod(fd, old);
+        // Unless somebody has set another one meanwhile.
+        let now = rustix::fs::fstat(fd).map(|now| now.st_mode & 0o7777);
+        if now == Ok(narrow.as_raw_mode()) {
+            let _ = rustix::fs::fchmod(fd, old);
+        }
         return Err(failure);
     }
     let copied = copier.copy(source, fd);
@@ -246,22 +255,36 @@ fn share_content(source: &Content, to: BorrowedFd<'_>, watch: &Watch) -> Result<
     Ok(())
 }
 
-/// Shares the blocks of `source` behind the end of the old content, and cuts them off again: a file that
-/// cannot share them, or has no room for that, has lost nothing.
+/// Fails where the two files can share no blocks, before anything is changed.
+fn expect_sharing(source: &Content, to: BorrowedFd<'_>) -> Result<(), Failure> {
+    match sys::ficlonerange_of_nothing(to, source.fd()) {
+        Ok(()) | Err(Errno::INVAL | Errno::FBIG) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Shares the blocks of `source` behind the end of the old content, which is emptied next: a file that cannot share
+/// them, or has no room for that, has lost nothing.
 fn try_sharing(source: &Content, target: &Target<'_>) -> Result<(), Failure> {
     /// A multiple of all block sizes.
     const BLOCKS: u64 = 64 << 10;
     let size = target.stat().st_size as u64;
     let behind = size.next_multiple_of(BLOCKS);
-    let shared = sys::ficlonerange(target.fd(), source.fd(), behind);
-    // A part of it may be shared where the whole is not.
-    if rustix::fs::fstat(target.fd())?.st_size as u64 > behind {
-        on_intr(|| rustix::fs::ftruncate(target.fd(), size))?;
-    }
-    match shared {
+    match sys::ficlonerange(target.fd(), source.fd(), behind) {
         // Behind the old content is beyond the longest file that this process may make.
-        Err(Errno::FBIG) => Ok(()),
-        shared => Ok(shared?),
+        Ok(()) | Err(Errno::FBIG) => Ok(()),
+        Err(errno) => {
+            // A part of it may be shared where the whole is not. Other errors leave the file as it is: what is
+            // behind its old end then was appended by others.
+            let is_partial = matches!(
+                errno,
+                Errno::NOSPC | Errno::DQUOT | Errno::NOMEM | Errno::IO
+            );
+            if is_partial && rustix::fs::fstat(target.fd())?.st_size as u64 > behind {
+                on_intr(|| rustix::fs::ftruncate(target.fd(), size))?;
+            }
+            Err(errno.into())
+        }
     }
 }
 
