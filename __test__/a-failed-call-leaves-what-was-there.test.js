@@ -15,9 +15,9 @@ const test = privately(__filename);
 const noStrace = withoutStrace();
 
 /** A directory on a file system of a megabyte. */
-function small(t, tree = {}) {
+function small(t, tree = {}, mode = '777') {
   const dir = folder('small');
-  run('mount', '-t', 'tmpfs', '-o', 'size=1m,mode=777', 'tmpfs', dir);
+  run('mount', '-t', 'tmpfs', '-o', `size=1m,mode=${mode}`, 'tmpfs', dir);
   t.after(() => run('umount', '--lazy', dir));
   plant(dir, tree);
   return dir;
@@ -52,10 +52,10 @@ for (const [face, call] of WAYS) {
   }); // biome-ignore format: a table
 }
 
-/** Whose file is written by root in a directory of all: that is asked twice, fs.protected_regular(5). */
+/** Whose file is written by root in a sticky directory: that is asked twice, proc_sys_fs(5). */
 test('what is made where the file of another was a moment ago is removed again if it cannot be written', async (t) => {
   if (noStrace) return t.skip(noStrace);
-  const dir = small(t, { x: '' });
+  const dir = small(t, { x: '' }, '1777');
   fs.chownSync(path.join(dir, 'x'), NOBODY, NOBODY);
   const body = (dir, size) => {
     const root = new SandboxRoot(dir);
@@ -82,7 +82,8 @@ test('what is made where the file of another was a moment ago is removed again i
 test('what a symlink to nothing names, where the file of another was a moment ago, has the mode that was asked for', async (t) => {
   if (noStrace) return t.skip(noStrace);
   for (const symlinks of ['beneath', 'in-root']) {
-    const dir = small(t, { file: '', x: link('x1'), x1: link('file'), y: link('y1'), y1: link('made') });
+    const tree = { file: '', x: link('x1'), x1: link('file'), y: link('y1'), y1: link('made') };
+    const dir = small(t, tree, '1777');
     fs.chownSync(path.join(dir, 'file'), NOBODY, NOBODY);
     const body = (dir, symlinks) => {
       const root = new SandboxRoot(dir, { symlinks });
@@ -99,6 +100,37 @@ test('what a symlink to nothing names, where the file of another was a moment ag
     assert.strictEqual(fs.statSync(path.join(dir, 'made')).mode & 0o7777, 0o644);
   }
 });
+
+for (const mode of [0o777, 0o1777]) {
+  test(`an empty file that takes the place of another while that is opened stays, mode ${mode.toString(8)}`, async (t) => {
+    if (noStrace) return t.skip(noStrace);
+    const dir = folder('exchanged');
+    plant(dir, { theirs: { f: 'data' }, ours: { f: file('', 0) } });
+    for (const name of ['theirs', 'ours']) fs.chmodSync(path.join(dir, name), mode);
+    fs.chownSync(path.join(dir, 'theirs/f'), NOBODY, NOBODY);
+    const { ino } = fs.statSync(path.join(dir, 'ours/f'));
+    const body = (dir) => {
+      const root = new SandboxRoot(dir);
+      console.log('go');
+      try {
+        fs.closeSync(root.open('theirs/f', 'a'));
+      } catch ({ code }) {
+        return code;
+      }
+    };
+    let exchanged = false;
+    // After the file was found, its directory is looked up late, when it is another.
+    const code = await hindered(t, ['openat2:delay_enter=600000:when=3'], body, [dir], (line) => {
+      if (line !== 'go') return;
+      setTimeout(() => {
+        new SandboxRoot(dir).exchange('theirs', 'ours');
+        exchanged = true;
+      }, 200);
+    });
+    assert.deepStrictEqual([code, exchanged], [null, true]);
+    assert.strictEqual(fs.statSync(path.join(dir, 'theirs/f')).ino, ino);
+  });
+}
 
 /** A file system of libfuse renames a file that is open when it is removed. */
 test('where nothing can be renamed, what would have replaced a file is removed again', async (t) => {

@@ -167,6 +167,14 @@ impl<'a> At<'a> {
         Ok(is_own && (mode.contains(Mode::SVTX) || !others_write))
     }
 
+    /// Whether the directory is sticky, and neither it nor the file `found` in it keeps the kernel from asking whose that
+    /// is when it could be created: fs.protected_regular, proc_sys_fs(5).
+    pub fn is_sticky_against(self, found: &Stat) -> Result<bool> {
+        let dir = rustix::fs::fstat(self.dir)?;
+        let is_sticky = Mode::from_raw_mode(dir.st_mode).contains(Mode::SVTX);
+        Ok(is_sticky && dir.st_uid != found.st_uid)
+    }
+
     /// Why the open directory `fd` does not get this name: linkat(2) links no directory.
     pub fn why_not_linked(self, fd: BorrowedFd<'_>) -> Errno {
         match on_intr(|| rustix::fs::linkat(fd, c"", self.dir, self.name(), AtFlags::EMPTY_PATH)) {

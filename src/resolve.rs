@@ -752,6 +752,11 @@ impl Moment {
         Self(now.tv_sec, now.tv_nsec as _)
     }
 
+    /// Whether the file that `stat` describes was last changed before, and so was made before.
+    pub fn is_after_change(self, stat: &Stat) -> bool {
+        (stat.st_ctime, stat.st_ctime_nsec as i64) < (self.0, self.1)
+    }
+
     /// Whether `fd` is known to have been made before. Only a local file system goes by this clock, and not
     /// every one says when a file was made.
     fn is_behind(self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {

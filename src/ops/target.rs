@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::Failure;
 use crate::ops::realpath::MOST_SYMLINKS;
 use crate::path::UserPath;
-use crate::resolve::{Content, Entry, Place};
+use crate::resolve::{Content, Entry, Moment, Place};
 use crate::retry::{TRIES, on_intr, rest};
 use crate::sys;
 
@@ -231,24 +231,39 @@ fn open_old<'a>(
     Ok(Some(File::Old(file)))
 }
 
-/// Opens the file `found` as whoever would create it. False if something else is there by now.
+/// Opens the file `found` as whoever would create it, where the kernel may refuse that. False if something else is
+/// there by now.
 ///
-/// It is gone to name by name: if this makes a file, that has to be found again to be removed.
+/// It is gone to name by name: if this makes a file, that has to be found again to be removed. Only in a sticky
+/// directory may it make one: nobody can put a file there that is not theirs.
 fn may_create(place: Place<'_>, flags: OFlags, found: &Stat) -> Result<bool, Failure> {
     let root = place.root;
     let mut path = Cow::Borrowed(place.path);
     for _ in 0..=MOST_SYMLINKS {
         let entry = root.entry(&path, Errno::ISDIR)?;
-        match root.content_or_new_at(entry.at(), flags) {
-            Ok(again) if is_same_file(again.stat(), found) => return Ok(true),
-            Ok(again) => {
-                // What this call has made has no permissions at all.
-                let stat = again.stat();
-                if is_ours(stat) && stat.st_size == 0 && stat.st_mode & 0o7777 == 0 {
-                    discard(&entry, stat);
-                }
-                return Ok(false);
+        let again = match entry.at().is_sticky_against(found)? {
+            true => {
+                let before = Moment::now();
+                root.content_or_new_at(entry.at(), flags).map(|again| {
+                    let stat = *again.stat();
+                    // What this call has made has no permissions at all, and was not there before.
+                    let is_empty = stat.st_size == 0 && stat.st_mode & 0o7777 == 0;
+                    if is_empty && is_ours(&stat) && !before.is_after_change(&stat) {
+                        discard(&entry, &stat);
+                    }
+                    stat
+                })
             }
+            false => match entry.at().lstat() {
+                Err(Errno::NOENT) => return Ok(false),
+                Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
+                    Err(Failure::symlink())
+                }
+                again => again.map_err(Into::into),
+            },
+        };
+        match again {
+            Ok(again) => return Ok(is_same_file(&again, found)),
             Err(failure) if failure.errno == Errno::LOOP && root.policy().follows() => {}
             Err(failure) => return Err(failure),
         }
