@@ -7,9 +7,9 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { SandboxRoot } = require('..');
 const { inChild } = require('./child');
-const { WAYS, disk, folder, folderOn, privately, run } = require('./mounts');
+const { WAYS, disk, folder, folderOn, mounted, privately, run } = require('./mounts');
 const { attacked } = require('./races/slow');
-const { codeOf, fifo, link, plant, snapshot, tool } = require('./support');
+const { NOBODY, codeOf, fifo, link, plant, snapshot, tool } = require('./support');
 const { withoutAttaching } = require('./syscalls/strace');
 
 const test = privately(__filename);
@@ -227,3 +227,62 @@ test('ext4 with small inodes: a file with the number of one that was removed mea
     ['old', 'new'],
   );
 });
+
+/** What a user puts in the place of the first copy, and what it is recognised by. */
+const REPLACED = {
+  'ext4: a file': { make: (at) => fs.writeFileSync(at, 'theirs') },
+  'ext4 with small inodes: a file': { make: (at) => fs.writeFileSync(at, 'theirs'), small: true },
+  'ext4: a symlink': { make: (at) => fs.symlinkSync('theirs', at) },
+};
+
+for (const [title, { make, small }] of Object.entries(REPLACED)) {
+  test(`${title} of a user that gets the number of a first copy in their directory gets no name in another`, async (t) => {
+    if (withoutAttaching()) return t.skip(withoutAttaching());
+    const volume = small ? folder('ext4 with small inodes') : mounted('ext4');
+    if (small) disk(volume, 64, ['mkfs.ext4', '-q', '-I', '128']);
+    t.after(() => run('umount', '--lazy', volume));
+    const dir = folderOn(t, 'tmpfs');
+    const files = Array.from({ length: 20 }, (_, i) => [`file ${i}`, '']);
+    const dirs = Array.from({ length: 8 }, (_, i) => [`dir ${i}`, Object.fromEntries(files)]);
+    plant(dir, { src: Object.fromEntries(dirs) });
+    const [root, to] = [dir, volume].map((at) => new SandboxRoot(at));
+    t.after(() => [root, to].forEach((root) => root.close()));
+    const order = root.readdir('src');
+    const [theirs, last] = [order[0], order.at(-1)];
+    const isLink = title.includes('symlink');
+    plant(path.join(dir, 'src', theirs), { log: isLink ? link('ours') : 'ours' });
+    fs.linkSync(path.join(dir, 'src', theirs, 'log'), path.join(dir, 'src', last, 'log'));
+    // The copy goes into directories that are there.
+    plant(volume, { copy: { [theirs]: {}, [last]: {} } });
+    fs.chownSync(path.join(volume, 'copy', theirs), NOBODY, NOBODY);
+    for (const at of [path.dirname(volume), volume, path.join(volume, 'copy')]) fs.chmodSync(at, 0o755);
+    await attacked(
+      t,
+      SLOWED,
+      `(at, other, nobody) => {
+        process.setgid(nobody);
+        process.setuid(nobody);
+        const number = () => fs.lstatSync(at + '/log').ino;
+        // It is complete when another entry is there.
+        until(() => exists(at + '/log') && fs.readdirSync(at).length > 2);
+        const ino = number();
+        fs.unlinkSync(at + '/log');
+        for (let i = 0; i < 500; i++) {
+          const name = at + '/try ' + i;
+          (${make})(name);
+          if (fs.lstatSync(name).ino !== ino) continue;
+          fs.renameSync(name, at + '/log');
+          if (exists(other)) throw new Error('it came too late');
+          return;
+        }
+        throw new Error('no file got its number');
+      }`,
+      [path.join(volume, 'copy', theirs), path.join(volume, 'copy', last, 'log'), NOBODY],
+      () => root.cp('src', 'copy', { ...RECURSIVE, to }),
+    );
+    const content = (at) => (isLink ? fs.readlinkSync(at) : fs.readFileSync(at, 'utf8'));
+    assert.strictEqual(content(path.join(volume, 'copy', theirs, 'log')), 'theirs');
+    const copy = path.join(volume, 'copy', last, 'log');
+    assert.deepStrictEqual([content(copy), fs.lstatSync(copy).uid], ['ours', 0]);
+  });
+}

@@ -22,7 +22,7 @@ use crate::ops::metadata::{chown_fd, utimes_fd};
 use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::is_same_file;
 use crate::ops::tree::levels::Id;
-use crate::ops::tree::record::{Identity, Listed, Record, State};
+use crate::ops::tree::record::{FirstCopy, Identity, Listed, Record, State};
 use crate::ops::tree::walk::Down;
 use crate::resolve::{Content, Moment, Root, is_local};
 use crate::retry::{TRIES, rest};
@@ -105,9 +105,17 @@ pub struct Links {
 
 /// The first copy of a file with several names.
 struct Linked {
-    copy: Id,
+    copy: FirstCopy,
     place: usize,
     name: CString,
+}
+
+/// What was made, as far as anything asks for it later.
+#[derive(Default)]
+struct Made {
+    id: Option<Id>,
+    /// What it is recognised by when it gets another name.
+    first: Option<FirstCopy>,
 }
 
 impl Links {
@@ -235,8 +243,9 @@ impl<'a> EntryCopier<'a> {
         }
         let then = self.state_of(content.fd(), content.stat())?;
         let original = (content.fd(), content.stat());
+        let is_first = self.may_be_linked(&then);
         self.first_or_link(source, &then, original, dest, |copier| {
-            copier.new_file(&content, dest)
+            copier.new_file(&content, dest, is_first)
         })?;
         if !self.record.is_of_move {
             return Ok(());
@@ -278,20 +287,26 @@ impl<'a> EntryCopier<'a> {
         }
     }
 
-    /// Makes the copy of a file; `None` if what is there stays.
-    fn new_file(&mut self, content: &Content, dest: At<'_>) -> Result<Option<Id>, Failure> {
+    /// Makes the copy of a file; `None` if what is there stays. `is_first`: it may get more names.
+    fn new_file(
+        &mut self,
+        content: &Content,
+        dest: At<'_>,
+        is_first: bool,
+    ) -> Result<Option<Made>, Failure> {
         let original = &Original::of(content.fd(), content.stat())?;
         let narrow = match self.keep.xattr {
             // They are set by permission to write, also by the owner.
             true => Mode::RUSR | Mode::WUSR,
             false => original.permissions.narrow(),
         };
-        let fill = |fd: BorrowedFd<'_>| -> Result<(), Failure> {
+        let fill = |fd: BorrowedFd<'_>| -> Result<Option<FirstCopy>, Failure> {
             self.contents.copy(content, fd)?;
             if self.keep.xattr {
                 attributes::copy(content.fd(), fd, Which::OfAnyOwner);
             }
-            self.finish(fd, original, Some(content.fd()))
+            self.finish(fd, original, Some(content.fd()))?;
+            Ok(is_first.then(|| FirstCopy::of(fd)).transpose()?)
         };
         match self.to.create_at(dest, OFlags::WRONLY, narrow) {
             Ok(fd) => self.fill_new(dest, fd, fill).map(Some),
@@ -300,10 +315,9 @@ impl<'a> EntryCopier<'a> {
                     false => Ok(None),
                     true => {
                         let draft = Draft::new(self.to, dest, narrow)?;
-                        fill(draft.fd())?;
-                        let id = Id::of(draft.fd())?;
+                        let first = fill(draft.fd())?;
                         draft.publish(Existing::Replace)?;
-                        Ok(Some(id))
+                        Ok(Some(Made { id: None, first }))
                     }
                 }
             }
@@ -316,8 +330,8 @@ impl<'a> EntryCopier<'a> {
         &self,
         at: At<'_>,
         fd: OwnedFd,
-        fill: impl FnOnce(BorrowedFd<'_>) -> Result<(), Failure>,
-    ) -> Result<Id, Failure> {
+        fill: impl FnOnce(BorrowedFd<'_>) -> Result<Option<FirstCopy>, Failure>,
+    ) -> Result<Made, Failure> {
         let id = match Id::of(fd.as_fd()) {
             Ok(id) => id,
             Err(errno) => {
@@ -326,18 +340,22 @@ impl<'a> EntryCopier<'a> {
                 return Err(errno.into());
             }
         };
-        let filled = fill(fd.as_fd()).and_then(|()| {
+        let filled = fill(fd.as_fd()).and_then(|first| {
             if self.top.is_none() {
                 self.record.hold(fd.as_fd())?;
             }
-            Ok(sys::close(fd)?)
+            sys::close(fd)?;
+            Ok(first)
         });
         if filled.is_err() && at.lstat().map(|stat| Id::from(&stat)) == Ok(id) {
             let _ = at.unlink();
         }
-        filled?;
+        let first = filled?;
         self.record.made(id)?;
-        Ok(id)
+        Ok(Made {
+            id: Some(id),
+            first,
+        })
     }
 
     fn symlink(&mut self, source: Source<'_>, dest: At<'_>) -> Result<(), Failure> {
@@ -348,11 +366,12 @@ impl<'a> EntryCopier<'a> {
         }
         let target = at::readlink(symlink.as_fd(), c"")?;
         let then = self.state_of(symlink.as_fd(), &stat)?;
+        let is_first = self.may_be_linked(&then);
         self.first_or_link(source, &then, (symlink.as_fd(), &stat), dest, |copier| {
             copier.make(dest, &stat, |at| {
                 let before = Moment::now();
                 at.symlink(&target)?;
-                let finished = copier.finish_symlink(at, &stat, before);
+                let finished = copier.finish_symlink(at, &stat, before, is_first);
                 or_discard(finished, at, FileType::Symlink)
             })
         })?;
@@ -368,11 +387,12 @@ impl<'a> EntryCopier<'a> {
         let permissions = Permissions::of_o_path(handle.as_fd(), &stat)?;
         let original = Original { stat, permissions };
         let then = self.state_of(handle.as_fd(), &stat)?;
+        let is_first = self.may_be_linked(&then);
         self.first_or_link(source, &then, (handle.as_fd(), &stat), dest, |copier| {
             copier.make(dest, &stat, |at| {
                 let before = Moment::now();
                 at.mkfifo(Mode::RUSR | Mode::WUSR)?;
-                let finished = copier.finish_fifo(at, &original, before);
+                let finished = copier.finish_fifo(at, &original, before, is_first);
                 or_discard(finished, at, FileType::Fifo)
             })
         })?;
@@ -454,6 +474,11 @@ impl<'a> EntryCopier<'a> {
         self.record.made(id)
     }
 
+    /// Whether the copy of what is `then` may get more names.
+    fn may_be_linked(&self, then: &State) -> bool {
+        then.has_names() && self.top.is_some()
+    }
+
     /// Copies the open file `original` by `copy`; one with several names once, and the copy gets the other names.
     /// `copy` gives back what it made, if it made something.
     fn first_or_link(
@@ -462,9 +487,9 @@ impl<'a> EntryCopier<'a> {
         then: &State,
         original: (BorrowedFd<'_>, &Stat),
         dest: At<'_>,
-        copy: impl FnOnce(&mut Self) -> Result<Option<Id>, Failure>,
+        copy: impl FnOnce(&mut Self) -> Result<Option<Made>, Failure>,
     ) -> Result<(), Failure> {
-        if !then.has_names() || self.top.is_none() {
+        if !self.may_be_linked(then) {
             return copy(self).map(drop);
         }
         let links = Arc::clone(&self.links);
@@ -478,7 +503,7 @@ impl<'a> EntryCopier<'a> {
         {
             return Ok(());
         }
-        if let Some(copy) = copy(self)? {
+        if let Some(copy) = copy(self)?.and_then(|made| made.first) {
             let (place, name) = (source.place, source.name().to_owned());
             links.first.try_reserve(1).map_err(|_| Errno::NOMEM)?;
             links.first.insert(id, Linked { copy, place, name });
@@ -505,7 +530,7 @@ impl<'a> EntryCopier<'a> {
             self.to.symlink_at(first_at)
         });
         let copy = match copy {
-            Ok(copy) if Id::of(copy.as_fd())? == first.copy => copy,
+            Ok(copy) if FirstCopy::of(copy.as_fd())? == first.copy => copy,
             Ok(_) => return Ok(false),
             // It was moved away, or where it is may not be searched.
             Err(failure)
@@ -520,7 +545,7 @@ impl<'a> EntryCopier<'a> {
         };
         let linked = self.make(dest, original, |at| {
             at.link_open_file(copy.as_fd())?;
-            Ok(first.copy)
+            Ok(made(copy.as_fd(), false)?)
         });
         match linked {
             Ok(_) => Ok(true),
@@ -540,20 +565,22 @@ impl<'a> EntryCopier<'a> {
         &self,
         dest: At<'_>,
         original: &Stat,
-        make: impl Fn(At<'_>) -> Result<Id, Failure>,
-    ) -> Result<Option<Id>, Failure> {
+        make: impl Fn(At<'_>) -> Result<Made, Failure>,
+    ) -> Result<Option<Made>, Failure> {
         match make(dest) {
             Err(failure) if failure.errno == Errno::EXIST => {}
             made => {
-                let id = made?;
-                self.record.made(id)?;
-                return Ok(Some(id));
+                let made = made?;
+                if let Some(id) = made.id {
+                    self.record.made(id)?;
+                }
+                return Ok(Some(made));
             }
         }
         match self.replaces(dest, original)? {
             false => Ok(None),
             true => {
-                let (id, leaf) = with_temporary_name(dest, make)?;
+                let (made, leaf) = with_temporary_name(dest, make)?;
                 let temporary = dest.beside(&leaf);
                 let renamed = temporary.rename(dest, RenameFlags::empty());
                 // If both names are the same file, rename(2) does nothing.
@@ -561,7 +588,7 @@ impl<'a> EntryCopier<'a> {
                     let _ = temporary.unlink();
                 }
                 renamed?;
-                Ok(Some(id))
+                Ok(Some(made))
             }
         }
     }
@@ -619,20 +646,31 @@ impl<'a> EntryCopier<'a> {
     }
 
     /// The same for a FIFO that was made this moment.
-    fn finish_fifo(&self, at: At<'_>, original: &Original, before: Moment) -> Result<Id, Failure> {
+    fn finish_fifo(
+        &self,
+        at: At<'_>,
+        original: &Original,
+        before: Moment,
+        is_first: bool,
+    ) -> Result<Made, Failure> {
         let fifo = self.to.made_at(at, FileType::Fifo, before)?;
-        let id = Id::of(fifo.as_fd())?;
         let finished = self.finish(fifo.as_fd(), original, None);
-        discard_unless(finished, at, id)
+        discard_unless(finished, at, Id::of(fifo.as_fd())?)?;
+        Ok(made(fifo.as_fd(), is_first)?)
     }
 
     /// The same for a symlink that was made this moment.
-    fn finish_symlink(&self, at: At<'_>, original: &Stat, before: Moment) -> Result<Id, Failure> {
-        if !self.keep.owner && !self.keep.times {
-            return Ok(Id::from(&at.lstat()?));
+    fn finish_symlink(
+        &self,
+        at: At<'_>,
+        original: &Stat,
+        before: Moment,
+        is_first: bool,
+    ) -> Result<Made, Failure> {
+        if !self.keep.owner && !self.keep.times && !self.record.is_staged && !is_first {
+            return Ok(Made::default());
         }
         let symlink = self.to.made_at(at, FileType::Symlink, before)?;
-        let id = Id::of(symlink.as_fd())?;
         if self.keep.owner {
             let (user, group) = (original.st_uid, original.st_gid);
             let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
@@ -643,17 +681,26 @@ impl<'a> EntryCopier<'a> {
             true => utimes_fd(symlink.as_fd(), &times(original)),
             false => Ok(()),
         };
-        discard_unless(finished, at, id)
+        discard_unless(finished, at, Id::of(symlink.as_fd())?)?;
+        Ok(made(symlink.as_fd(), is_first)?)
     }
 }
 
+/// What was made, and is open as `fd`: no other file has its number as long as it is. `is_first`: it may get more names.
+fn made(fd: BorrowedFd<'_>, is_first: bool) -> rustix::io::Result<Made> {
+    Ok(Made {
+        id: Some(Id::of(fd)?),
+        first: is_first.then(|| FirstCopy::of(fd)).transpose()?,
+    })
+}
+
 /// Removes what was made under the name `at`, which is `id`, unless it is `finished`.
-fn discard_unless(finished: Result<(), Failure>, at: At<'_>, id: Id) -> Result<Id, Failure> {
+fn discard_unless(finished: Result<(), Failure>, at: At<'_>, id: Id) -> Result<(), Failure> {
     if finished.is_err() && at.lstat().map(|stat| Id::from(&stat)) == Ok(id) {
         // The error is what the caller gets.
         let _ = at.unlink();
     }
-    finished.map(|()| id)
+    finished
 }
 
 /// Removes what was made this moment under the name `at` if it could not be `finished`, unless something

@@ -21,6 +21,7 @@ use crate::at::At;
 use crate::error::Failure;
 use crate::ops::attributes;
 use crate::ops::tree::levels::Id;
+use crate::resolve::is_local;
 use crate::retry::on_intr;
 use crate::sys;
 
@@ -163,6 +164,31 @@ impl Identity {
         Ok(generation.map_or(what_it_is, |generation| {
             Self::Generation(state.id, generation)
         }))
+    }
+}
+
+/// What the first copy of a file with several names is recognised by when it is to get another one: others may have
+/// removed it, and a file of theirs may have its number.
+#[derive(PartialEq, Eq)]
+pub struct FirstCopy {
+    identity: Identity,
+    /// Two files may be born in one tick of the clock, but not by two users.
+    owner: (u32, u32),
+}
+
+impl FirstCopy {
+    /// The open file `fd`, which may be open with `O_PATH` alone: that tells no generation.
+    pub fn of(fd: BorrowedFd<'_>) -> Result<Self> {
+        let state = State::of_open(fd)?;
+        let birth = match is_local(fd) {
+            true => birth_of(fd)?,
+            false => None,
+        };
+        let what_it_is = Identity::Is(state.by_any_name());
+        Ok(Self {
+            identity: birth.map_or(what_it_is, |birth| Identity::Born(state.id, birth)),
+            owner: state.owner,
+        })
     }
 }
 
