@@ -5,7 +5,7 @@
 const { EventEmitter } = require('node:events');
 const { AbortError, checked, invalidType } = require('./errors.js');
 const { spanOf } = require('./views.js');
-const { listen, listenNoMore } = require('./watch.js');
+const { unlessAborted } = require('./watch.js');
 
 const { Buffer } = globalThis;
 const { isView } = ArrayBuffer;
@@ -45,15 +45,11 @@ async function writeInChunks(
   { at, data, encoding, flags, mode, atomic, flush, version, watching, size },
 ) {
   const signal = watching?.signal;
-  /** @type {Waiting} */
-  const waiting = { reject: undefined };
-  const stop = () => waiting.reject?.(new AbortError(signal?.reason));
   // By now the caller may do with the memory what it likes: what was there is known.
-  const source = typeof data !== 'string' && isView(data) ? [spanOf(data)] : bits(data, waiting);
+  const source = typeof data !== 'string' && isView(data) ? [spanOf(data)] : bits(data, signal);
   const writer = await perform(({ native, root }) =>
     native.openWriter(root, at, flags, mode, atomic, flush, version),
   );
-  if (signal) listen(signal, stop);
   try {
     for await (const piece of source) {
       for (const chunk of chunks(piece, encoding, size)) {
@@ -66,53 +62,96 @@ async function writeInChunks(
   } catch (error) {
     await perform(({ native, root }) => native.abortWriter(root, writer));
     throw error;
-  } finally {
-    if (signal) listenNoMore(signal, stop);
   }
 }
 
 /** @typedef {import('./views.js').Span} Span */
-/** @typedef {{ reject: ((error: unknown) => void) | undefined }} Waiting */
 
 /**
- * What is to be written, as it comes. Whoever has `waiting` can end the wait for the next bit.
+ * What is to be written, as it comes. A signal ends the wait for the next bit.
  *
  * @param {any} data
- * @param {Waiting} waiting
+ * @param {AbortSignal | undefined} signal
  * @returns {AsyncGenerator<string | Span, void, void>}
  */
-async function* bits(data, waiting) {
+async function* bits(data, signal) {
   if (typeof data === 'string') {
     yield data;
     return;
   }
   let isOver = true;
-  const iterator = data[Symbol.asyncIterator]?.() ?? data[Symbol.iterator]();
+  const iterator = iteratorOf(data);
+  const next = async () => {
+    isOver = true;
+    const next = iterator.next();
+    isOver = false;
+    try {
+      return await next;
+    } catch (error) {
+      isOver = true;
+      throw error;
+    }
+  };
   try {
     for (;;) {
-      isOver = true;
-      const next = iterator.next();
-      isOver = false;
-      const { done, value } = await new Promise((resolve, reject) => {
-        waiting.reject = reject;
-        Promise.resolve(next).then(resolve, (error) => {
-          isOver = true;
-          reject(error);
-        });
-      });
-      waiting.reject = undefined;
+      const { done, value } = await unlessAborted(next(), signal);
       isOver = done;
       if (done) return;
-      yield checked(bitOf, await value);
+      yield checked(bitOf, await unlessAborted(value, signal));
     }
   } finally {
     // It may be waiting for something that never comes: nobody waits for its end, and a stream is told.
     if (!isOver) {
-      Promise.resolve(iterator.return?.()).catch(() => {});
-      if (data instanceof EventEmitter) /** @type {any} */ (data).destroy?.();
+      void quietly(() => iterator.return?.());
+      if (data instanceof EventEmitter) void quietly(() => /** @type {any} */ (data).destroy?.());
     }
   }
 }
+
+/**
+ * What a source does when it is told to end does not replace the error that led there.
+ *
+ * @param {() => unknown} end
+ */
+async function quietly(end) {
+  try {
+    await end();
+  } catch {
+    // See above.
+  }
+}
+
+/**
+ * @param {any} data
+ * @returns {any}
+ */
+function iteratorOf(data) {
+  if (typeof data.getReader === 'function') return iteratorOfStream(data.getReader());
+  return data[Symbol.asyncIterator]?.() ?? data[Symbol.iterator]();
+}
+
+/**
+ * That of a web stream itself ends behind what it waits for; a reader can be cancelled before.
+ *
+ * @param {ReadableStreamDefaultReader<unknown>} reader
+ */
+const iteratorOfStream = (reader) => ({
+  async next() {
+    try {
+      const next = await reader.read();
+      if (next.done) reader.releaseLock();
+      return next;
+    } catch (error) {
+      reader.releaseLock();
+      throw error;
+    }
+  },
+  return() {
+    const cancelled = reader.cancel();
+    reader.releaseLock();
+    return cancelled;
+  },
+});
 
 /**
  * @param {unknown} value

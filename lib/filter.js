@@ -4,6 +4,7 @@
 const { AbortError, invalidReturnValue } = require('./errors.js');
 const { native } = require('./native.js');
 const { entries } = require('./results.js');
+const { unlessAborted } = require('./watch.js');
 
 const { Buffer } = globalThis;
 const SLASH = Buffer.from('/');
@@ -70,7 +71,7 @@ function* asked(perform, { from, at: dest, filter, recursive, watching, policy, 
     const at = joined(from, way);
     const answer = filter(at.toString(), joined(dest, way).toString());
     if (isSync) refusePromise(answer);
-    if (!(yield answer)) continue;
+    if (!(yield isSync ? answer : unlessAborted(answer, signal))) continue;
     allowed.push(way);
     if (!isDirectory) continue;
     for (const { name, type } of (yield* listed(perform, at, policy)).reverse()) {

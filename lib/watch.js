@@ -1,6 +1,7 @@
 'use strict';
 // Progress and cancellation of long-running work.
 
+const events = require('node:events');
 const { native } = require('./native.js');
 const { AbortError, invalidType } = require('./errors.js');
 
@@ -117,7 +118,7 @@ async function follow(promise, watched, watch) {
     timer = onProgress && setInterval(tellOnce, INTERVAL);
     const value = await promise;
     tellOnce();
-    for (const waiting of awaited) await waiting;
+    for (const waiting of awaited) await unlessAborted(waiting, signal);
     if (thrown === undefined) return value;
   } catch (failed) {
     stop();
@@ -147,10 +148,22 @@ function listen(signal, stop) {
     entry = { stops, onAbort: () => stops.forEach((stop) => stop()) };
     stopped.set(signal, entry);
   }
-  if (entry.stops.size === 0) signal.addEventListener('abort', entry.onAbort);
-  entry.stops.add(stop);
   // It may have been aborted since the work was started.
-  if (signal.aborted) stop();
+  if (signal.aborted) return stop();
+  if (entry.stops.size === 0) onceAborted(signal, entry.onAbort);
+  entry.stops.add(stop);
+}
+
+/**
+ * The listener runs also where another one stops the event. The first releases of Node 18 cannot do that.
+ *
+ * @param {AbortSignal} signal
+ * @param {() => void} listener
+ */
+function onceAborted(signal, listener) {
+  const { addAbortListener } = /** @type {any} */ (events);
+  if (addAbortListener) addAbortListener(signal, listener);
+  else signal.addEventListener('abort', listener);
 }
 
 /**
@@ -159,8 +172,34 @@ function listen(signal, stop) {
  */
 function listenNoMore(signal, stop) {
   const entry = stopped.get(signal);
-  entry?.stops.delete(stop);
-  if (entry?.stops.size === 0) signal.removeEventListener('abort', entry.onAbort);
+  if (!entry?.stops.delete(stop) || entry.stops.size > 0) return;
+  try {
+    signal.removeEventListener('abort', entry.onAbort);
+  } catch {
+    // What was done is done, and the listener has nothing to stop any more.
+  }
 }
 
-module.exports = { follow, listen, listenNoMore, tellAtEnd, watched };
+/**
+ * Waits for what a caller gave, which may never come: a signal ends the wait.
+ *
+ * @template T
+ * @param {T | PromiseLike<T>} value
+ * @param {AbortSignal | undefined} signal
+ * @returns {Promise<T>}
+ */
+async function unlessAborted(value, signal) {
+  if (signal === undefined) return value;
+  let stop = () => {};
+  try {
+    return await new Promise((resolve, reject) => {
+      stop = () => reject(new AbortError(signal.reason));
+      Promise.resolve(value).then(resolve, reject);
+      listen(signal, stop);
+    });
+  } finally {
+    listenNoMore(signal, stop);
+  }
+}
+
+module.exports = { follow, tellAtEnd, unlessAborted, watched };
