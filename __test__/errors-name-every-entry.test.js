@@ -8,7 +8,7 @@ const { execFileSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
 const { WAYS, folderOn, privately } = require('./mounts');
 const { attacked } = require('./races/slow');
-const { NOBODY, plant, unprivileged } = require('./support');
+const { NOBODY, outcome, plant, unprivileged } = require('./support');
 const { withoutAttaching } = require('./syscalls/strace');
 
 const test = privately(__filename);
@@ -99,4 +99,23 @@ test('what vanished while a tree was copied is named', async (t) => {
   assert.ok(gone.length > 10);
   assert.deepStrictEqual([...error.entries].sort(), gone.map((name) => `src,\n/sub/${shown(name)}`).sort());
   assert.deepStrictEqual([error.path, error.message.includes('\n')], [error.entries[0], false]);
+});
+
+test('a message has a bounded part of the longest path, and the error has all of it', (t) => {
+  const dir = folderOn(t, 'tmpfs');
+  const name = '\n'.repeat(100);
+  const parts = ['upper', 'middle', 'lower'].map((top) => [top, ...Array(30).fill(name)].join('/'));
+  const [upper, middle, lower] = parts;
+  for (const part of parts) fs.mkdirSync(path.join(dir, part), { recursive: true });
+  execFileSync('mknod', [path.join(dir, lower, 'device'), 'c', '1', '3']);
+  fs.renameSync(path.join(dir, 'lower'), path.join(dir, middle, 'lower'));
+  fs.renameSync(path.join(dir, 'middle'), path.join(dir, upper, 'middle'));
+  const root = new SandboxRoot(dir);
+  t.after(() => root.close());
+  const { error } = outcome(() => root.cp('upper', 'copy', { recursive: true }));
+  assert.strictEqual(error?.code, 'ENXIO');
+  assert.strictEqual(error.path, `${parts.join('/')}/device`);
+  // A line break takes two characters.
+  assert.ok(error.message.length < 4 * 8192 + 200, `${error.message.length}`);
+  assert.match(error.message, /^ENXIO: .*, cp 'upper\/.*….*\/device' -> 'copy\/.*….*\/device'$/);
 });

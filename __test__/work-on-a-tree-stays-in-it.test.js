@@ -7,7 +7,7 @@ const path = require('node:path');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const { SandboxRoot } = require('..');
-const { folderOn, privately, run, WAYS } = require('./mounts');
+const { folder, folderOn, privately, run, WAYS } = require('./mounts');
 const { inChild } = require('./child');
 const { attacked } = require('./races/slow');
 const { NOBODY, POLICIES, outcome, plant, snapshot } = require('./support');
@@ -184,6 +184,54 @@ for (const kind of ['tmpfs', 'ext4', 'btrfs', 'overlayfs', 'bindfs']) {
         assert.strictEqual(error?.code, 'EINVAL', dest);
       }
     });
+  }
+}
+
+// What shows a directory under another device and other inode numbers.
+const VIEWS = {
+  bindfs: (real, view) => run('bindfs', real, view),
+  overlayfs(real, view) {
+    for (const layer of ['low', 'work']) fs.mkdirSync(`${real}.${layer}`);
+    const layers = `lowerdir=${real}.low,upperdir=${real},workdir=${real}.work`;
+    run('mount', '-t', 'overlay', '-o', layers, 'overlay', view);
+  },
+};
+const INTO_ITSELF = [
+  ['cp', (root, from, to) => root.cp(from, to, { recursive: true })],
+  ['cp with atomic', (root, from, to) => root.cp(from, to, { recursive: true, atomic: true })],
+  ['move', (root, from, to) => root.move(from, to, { overwrite: true })],
+];
+for (const [kind, show] of Object.entries(VIEWS)) {
+  for (const [call, make] of INTO_ITSELF) {
+    // `shown`: what the view shows, beneath `real`; the source is `real/src`.
+    for (const [where, shown, dest] of [
+      ['a new directory in it', '.', 'view/src/new'],
+      ['a new directory far below it', '.', 'view/src/sub/deep/deeper/new'],
+      ['a directory that is in it', '.', 'view/src/sub'],
+      ['a view of what is in it', 'src/sub', 'view'],
+    ]) {
+      const isThere = !where.includes('new');
+      if (call !== 'cp' && isThere) continue;
+      test(`${call} to ${where} by ${kind} is EINVAL, and does not copy its own copy`, (t) => {
+        const base = folder('small');
+        run('mount', '-t', 'tmpfs', '-o', 'size=16m,nr_inodes=3000', 'tmpfs', base);
+        const tree = { a: { file: 'a' }, sub: { deep: { deeper: { file: 'b' } } }, z: { file: 'z' } };
+        plant(base, { real: { src: tree }, view: {} });
+        show(path.join(base, 'real', shown), path.join(base, 'view'));
+        const root = new SandboxRoot(base);
+        t.after(() => {
+          root.close();
+          for (const at of ['view', '.']) run('umount', '--lazy', path.join(base, at));
+        });
+        const before = Object.keys(snapshot(path.join(base, 'real'))).length;
+        const { error } = outcome(() => make(root, 'real/src', dest));
+        const after = Object.keys(snapshot(path.join(base, 'real'))).length;
+        assert.ok(after <= 3 * before, `${after} entries where there were ${before}`);
+        assert.strictEqual(error?.code, 'EINVAL');
+        assert.strictEqual(error.reason, 'into-itself');
+        if (call !== 'cp') assert.strictEqual(after, before);
+      });
+    }
   }
 }
 

@@ -116,9 +116,15 @@ function namesOf(errnos) {
 const LINE_BREAKS = ['\n', '\r', '\u2028', '\u2029'];
 const ESCAPED = ['\\n', '\\r', '\\u{2028}', '\\u{2029}'];
 
+/** How much of a path stands in a message, in characters: of one that the kernel takes, all. The error has all of it. */
+const MOST_OF_PATH = 8192;
+
 /** @param {string} path */
 function quoted(path) {
   let text = path;
+  if (text.length > MOST_OF_PATH) {
+    text = `${slice(text, 0, MOST_OF_PATH / 2)}…${slice(text, text.length - MOST_OF_PATH / 2 + 1)}`;
+  }
   for (let i = 0; i < LINE_BREAKS.length; i++) {
     const mark = /** @type {string} */ (LINE_BREAKS[i]);
     for (let at = indexOf(text, mark); at !== -1; at = indexOf(text, mark, at)) {

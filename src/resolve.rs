@@ -757,6 +757,14 @@ impl Moment {
         (stat.st_ctime, stat.st_ctime_nsec as i64) < (self.0, self.1)
     }
 
+    /// Whether `time`, which is seconds and nanoseconds, is not before. Times of whole seconds may be two behind.
+    pub fn is_followed_by(self, (seconds, nanoseconds): (i64, i64)) -> bool {
+        match nanoseconds {
+            0 => seconds.saturating_add(2) >= self.0,
+            _ => (seconds, nanoseconds) >= (self.0, self.1),
+        }
+    }
+
     /// Whether `fd` is known to have been made before. Only a local file system goes by this clock, and not
     /// every one says when a file was made.
     fn is_behind(self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {

@@ -16,13 +16,14 @@ use crate::at::At;
 use crate::error::{Call, Failure, MOST_ENTRIES, Reason, Result};
 use crate::ops::Existing;
 use crate::ops::copy::Reflink;
+use crate::ops::draft::with_temporary_name;
 use crate::ops::tree::copy_entry::{self, EntryCopier, Keep, Original, kind_of};
 use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
 use crate::ops::tree::record::{Listed, Record, State};
 use crate::ops::tree::staged::{Publishing, can_be_published, copy_and_publish};
 use crate::ops::tree::walk::{Down, TreeFailure, Visitor, Walk, WalkEntry, joined};
 use crate::path::Leaf;
-use crate::resolve::{Entry, Place, Root, handle_above};
+use crate::resolve::{Entry, Moment, Place, Root, handle_above, is_local};
 use crate::retry::{TRIES, rest};
 use crate::watch::Watch;
 
@@ -254,6 +255,7 @@ impl<'a> CopyTask<'a> {
         Copy {
             copier: EntryCopier::new(from, to, existing, reflink, keep, record, watch),
             options: self.options,
+            begun: Moment::now(),
             levels: Levels::default(),
             entered: HashSet::new(),
             vanished: Arc::default(),
@@ -348,6 +350,8 @@ fn is_left_out(options: &CopyTreeOptions, way: &[u8]) -> bool {
 struct Copy<'a> {
     copier: EntryCopier<'a>,
     options: &'a CopyTreeOptions,
+    /// A moment before anything was made.
+    begun: Moment,
     /// The way down through the copy, beside that of the source.
     levels: Levels<Beside>,
     /// The directories of the source on this way down: none of them is entered again below itself. The other thread
@@ -365,7 +369,17 @@ struct Beside {
     source: State,
     /// Its place among the [directories](copy_entry::Links) of the copy.
     place: usize,
+    /// How many directories of the copy are above it.
+    depth: usize,
+    /// The device that it is on.
+    device: u64,
 }
+
+/// Of a depth that is a power of two, and at least this, every directory is compared with the copy.
+const DEEP: usize = 32;
+
+/// How many turns of a copy that is in its own source are told apart.
+const LONGEST_TURN: usize = 64;
 
 /// The ways to what vanished, up to [`MOST_ENTRIES`].
 #[derive(Default)]
@@ -437,6 +451,8 @@ impl Copy<'_> {
             made,
             source: state,
             place: links.directory(0, c"")?,
+            depth: 0,
+            device: id.device(),
         };
         Ok(self
             .levels
@@ -458,19 +474,66 @@ impl Copy<'_> {
             return Err(Errno::BUSY.into());
         };
         let above = level.fd().ok_or(Errno::BUSY)?;
+        if self.may_be_seen(&entered, above, &level.state)
+            && self.is_seen(source, At::new(above, &leaf), level.state.place)?
+        {
+            return Err(into_itself());
+        }
         let parent = Some(level.state.source.id);
         self.copier
             .record
             .directory_copied(Listed { parent, name }, source)?;
         let (fd, made) = self.copier.directory(source, At::new(above, &leaf))?;
+        let device = match made {
+            Some(_) => level.state.device,
+            // Something may be mounted there.
+            None => Id::of(fd.as_fd())?.device(),
+        };
         let links = Arc::clone(&self.copier.links);
         let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
         let state = Beside {
             made,
             source: entered,
             place: links.directory(level.state.place, name)?,
+            depth: level.state.depth + 1,
+            device,
         };
         Ok(self.levels.enter(Level::new(name.to_owned(), fd, state))?)
+    }
+
+    /// Whether a directory of the source, which is to be copied into the directory `fd`, may be one of the copy that another
+    /// file system shows: an overlay of what is copied, or FUSE. Its device and inode are others then.
+    fn may_be_seen(&self, source: &State, fd: BorrowedFd<'_>, above: &Beside) -> bool {
+        let depth = above.depth + 1;
+        // What was made for the copy is that new. The depth is for where another clock tells the times.
+        let is_asked =
+            source.is_changed_since(self.begun) || depth >= DEEP && depth.is_power_of_two();
+        is_asked && (source.id.device() != above.device || !is_local(fd))
+    }
+
+    /// Whether what is made beside `dest`, in the directory of this `place` in the copy, appears in the directory
+    /// `source`, which is to be copied to `dest`.
+    ///
+    /// If a directory of the copy is its own source, that repeats each time the walk has gone through the levels
+    /// in between: `source` is the image of a directory that is so many levels above `dest`.
+    fn is_seen(&self, source: BorrowedFd<'_>, dest: At<'_>, place: usize) -> Result<bool, Failure> {
+        let links = Arc::clone(&self.copier.links);
+        let links = links.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = links.way_to(place);
+        // Where nothing can be made, no copy grows.
+        let Ok(((), mark)) = with_temporary_name(dest, |at| at.mkdir(Mode::RWXU)) else {
+            return Ok(false);
+        };
+        let at = dest.beside(&mark);
+        let has_mark = |names: &[&CStr]| {
+            let way: Vec<&CStr> = names.iter().copied().chain([at.parts().1]).collect();
+            self.copier.from.directory_below(source, &way).is_ok()
+        };
+        let nearest = (0..names.len().min(LONGEST_TURN)).rev();
+        let turns = nearest.map(|turn| names.len() - turn).chain([0]);
+        let is_seen = turns.filter_map(|from| names.get(from..)).any(has_mark);
+        at.rmdir()?;
+        Ok(is_seen)
     }
 
     fn go_up(&mut self) -> Result<(), Failure> {
@@ -600,6 +663,7 @@ impl Visitor for Copy<'_> {
         let mut part = Self {
             copier: self.copier.for_another_thread(),
             options: self.options,
+            begun: self.begun,
             levels: Levels::default(),
             entered,
             vanished: Arc::clone(&self.vanished),

@@ -127,7 +127,7 @@ impl Links {
     }
 
     /// The names from the top to a directory.
-    fn way_to(&self, mut place: usize) -> Vec<&CStr> {
+    pub fn way_to(&self, mut place: usize) -> Vec<&CStr> {
         let mut way = Vec::new();
         while place > 0
             && let Some((parent, name)) = self.directories.get(place)

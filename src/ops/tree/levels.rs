@@ -48,6 +48,11 @@ impl Id {
     pub fn of(fd: BorrowedFd<'_>) -> rustix::io::Result<Self> {
         Ok((&rustix::fs::fstat(fd)?).into())
     }
+
+    /// The device that it is on.
+    pub fn device(self) -> u64 {
+        self.dev
+    }
 }
 
 impl From<&rustix::fs::Stat> for Id {

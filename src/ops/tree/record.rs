@@ -21,7 +21,7 @@ use crate::at::At;
 use crate::error::Failure;
 use crate::ops::attributes;
 use crate::ops::tree::levels::Id;
-use crate::resolve::is_local;
+use crate::resolve::{Moment, is_local};
 use crate::retry::on_intr;
 use crate::sys;
 
@@ -103,6 +103,11 @@ impl State {
         let last = self.changed.0.max(self.modified.0).saturating_mul(1000);
         // What is in the future stays there.
         is_coarse && (last..last.saturating_add(COARSEST)).contains(&now)
+    }
+
+    /// Whether it was changed at `moment`, or later.
+    pub fn is_changed_since(&self, moment: Moment) -> bool {
+        moment.is_followed_by(self.changed)
     }
 
     /// What `at` is now.
