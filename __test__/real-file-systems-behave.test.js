@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
-const { came, folderOn, mounted, privately, run, traits, WAYS } = require('./mounts');
+const { came, folder, folderOn, mounted, overlay, privately, run, traits, WAYS } = require('./mounts');
 const { NOBODY, codeOf, everyCallWithPath, fifo, file, link, plant, snapshot } = require('./support');
 
 const test = privately(__filename);
@@ -633,3 +633,55 @@ test('FUSE whose server is gone: ENOTCONN from every call, none waits', async (t
   assert.strictEqual((await came(root.promises.rm('sub', true, true))).code, 'ENOTCONN');
   assert.strictEqual(root.exists('sub'), false);
 });
+
+/** Directories whose names are not counted where they are: a scene, and its directories that can be removed. */
+const UNCOUNTED = {
+  'an overlay': () => {
+    const [dir, layers] = [folder('merged'), folder('layers')];
+    plant(layers, { lower: { 'of the lower': {}, 'of both': {} }, upper: { up: { 'of both': {} } } });
+    overlay(dir, `${layers}/lower`, `${layers}/upper`, 'redirect_dir=on');
+    fs.mkdirSync(`${dir}/of the upper`);
+    return [dir, ['of the lower', 'of both', 'of the upper']];
+  },
+  'subvolumes of btrfs': () => {
+    const dir = mounted('btrfs');
+    for (const name of ['one', 'other']) run('btrfs', 'subvolume', 'create', `${dir}/${name}`);
+    return [dir, ['one', 'other']];
+  },
+};
+
+for (const [what, make] of Object.entries(UNCOUNTED)) {
+  for (const [way, call] of WAYS) {
+    test(`${what}, ${way}: a root whose directory was removed says so, and one of that name does not`, async (t) => {
+      const [dir, names] = make();
+      t.after(() => run('umount', '--lazy', dir));
+      for (const name of names) {
+        const root = new SandboxRoot(`${dir}/${name}`);
+        t.after(() => root.close());
+        assert.strictEqual(root.deleted, false, name);
+        fs.renameSync(`${dir}/${name}`, `${dir}/${name} (deleted)`);
+        assert.strictEqual(root.deleted, false, 'it is called so');
+        await call(root, 'chmod', '.', 0o711);
+        if (name === 'other') run('btrfs', 'subvolume', 'delete', `${dir}/${name} (deleted)`);
+        else fs.rmdirSync(`${dir}/${name} (deleted)`);
+        assert.strictEqual(root.deleted, true, name);
+        fs.mkdirSync(`${dir}/${name} (deleted)`);
+        assert.strictEqual(root.deleted, true, 'another is called so');
+        for (const [method, ...args] of [
+          ['chmod', '.', 0o700],
+          ['utimes', '.', 1, 1],
+          ['chown', '.', 0, 0],
+          ['mkdir', '.'],
+          ['mkdir', '.', true],
+          ['mkdir', 'new'],
+          ['writeFile', 'new', 'x'],
+          ['writeFile', 'new', 'x', { atomic: true }],
+        ]) {
+          const { code } = await came(call(root, method, ...args));
+          assert.strictEqual(code, 'ENOENT', `${name}: ${method} ${JSON.stringify(args)}`);
+        }
+        fs.rmdirSync(`${dir}/${name} (deleted)`);
+      }
+    });
+  }
+}

@@ -13,18 +13,19 @@ mod explain;
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
 use rustix::io::Errno;
-use rustix::path::Arg;
+use rustix::path::{Arg, DecInt};
 use rustix::time::ClockId;
 
-use crate::at::{At, random_characters};
+use crate::at::{At, random_characters, readlink};
 use crate::error::{Failure, Reason, Result};
 use crate::ops::listing::is_empty;
 use crate::path::{LONGEST, Leaf, RelPath, Unnamed, UserPath};
 use crate::policy::{Allowed, Policy};
+use crate::proc;
 use crate::retry::{self, Cause};
 use crate::sys;
 use explain::explained;
@@ -190,7 +191,7 @@ impl Root {
 
     /// Whether the directory was removed. It is empty, and nothing can be made in it.
     pub fn is_removed(&self) -> Result<bool, Failure> {
-        Ok(is_removed(self.fd()?)?)
+        Ok(is_removed(self.fd()?, self.describes_from_memory)?)
     }
 
     /// `ENOENT` if `path` may be that of the root, and the root was removed: the kernel would change it by its
@@ -784,14 +785,51 @@ pub(crate) fn is_local(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fstatfs(fd).is_ok_and(|found| LOCAL.contains(&(found.f_type as u32)))
 }
 
-/// Whether the directory `dir` was removed: it has no name any more.
-fn is_removed(dir: BorrowedFd<'_>) -> Result<bool, Errno> {
-    match rustix::fs::fstat(dir) {
-        Ok(stat) => Ok(stat.st_nlink == 0),
+/// Whether the directory `dir` was removed: it has no name any more. `is_local`: see [`is_local`].
+fn is_removed(dir: BorrowedFd<'_>, is_local: bool) -> Result<bool, Errno> {
+    /// The number of the top of each subvolume of btrfs, which keeps its one name in the count.
+    const SUBVOLUME: u64 = 256;
+    let stat = match rustix::fs::fstat(dir) {
+        Ok(stat) if stat.st_nlink == 0 => return Ok(true),
+        Ok(stat) => stat,
         // What a server, or a daemon, says of it.
-        Err(Errno::NOENT | Errno::STALE) => Ok(true),
-        Err(errno) => Err(errno),
-    }
+        Err(Errno::NOENT | Errno::STALE) => return Ok(true),
+        Err(errno) => return Err(errno),
+    };
+    let is_counted = match is_local {
+        true => stat.st_ino != SUBVOLUME || stat.st_nlink > 1,
+        false => !is_overlay(dir),
+    };
+    Ok(!is_counted && is_without_name(dir, &stat))
+}
+
+/// Whether `fd` is on an overlay, which counts the names that a directory has in the layers beneath.
+fn is_overlay(fd: BorrowedFd<'_>) -> bool {
+    // As in statfs(2).
+    const OVERLAYFS: u32 = 0x794C_7630;
+    rustix::fs::fstatfs(fd).is_ok_and(|found| found.f_type as u32 == OVERLAYFS)
+}
+
+/// Whether the directory `dir`, which `stat` describes, has no name, as the kernel tells in `/proc`. False where it does
+/// not tell: without `/proc`, or of a path that is too long.
+fn is_without_name(dir: BorrowedFd<'_>, stat: &Stat) -> bool {
+    let number = DecInt::new(dir.as_raw_fd());
+    let path = proc::self_fd().and_then(|fds| readlink(fds, number.as_c_str()));
+    let Ok(path) = path else {
+        return false;
+    };
+    let name = path.to_bytes().rsplit(|&byte| byte == b'/').next();
+    let Some(name) = name.filter(|name| name.ends_with(b" (deleted)")) else {
+        return false;
+    };
+    // It may be called so.
+    let is_called_so = || {
+        let name = CString::new(name).ok()?;
+        let above = handle_above(dir).ok()?;
+        let found = At::new(above.as_fd(), &Leaf::listed(&name)?).lstat().ok()?;
+        Some((found.st_dev, found.st_ino) == (stat.st_dev, stat.st_ino))
+    };
+    is_called_so() != Some(true)
 }
 
 /// The directory at a path of the host, which is trusted: its links are followed.

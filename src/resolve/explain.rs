@@ -28,7 +28,11 @@ pub(super) fn explained(
     let path = path.to_bytes();
     match errno {
         // Some file systems say EPERM of a directory that was removed.
-        _ if flags.contains(OFlags::TMPFILE) && is_removed(dir) == Ok(true) => Errno::NOENT.into(),
+        _ if flags.contains(OFlags::TMPFILE)
+            && is_removed(dir, super::is_local(dir)) == Ok(true) =>
+        {
+            Errno::NOENT.into()
+        }
         Errno::XDEV if is_refused_mount(dir, resolve, path) => {
             Failure::because(Errno::ACCESS, Reason::Mount)
         }
