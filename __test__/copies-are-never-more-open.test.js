@@ -8,8 +8,9 @@ const path = require('node:path');
 const { execFileSync, spawnSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
 const { WAYS, folder, mounted, privately, run } = require('./mounts');
-const { NOBODY } = require('./support');
-const { hindered, withoutStrace } = require('./syscalls/strace');
+const { attacked } = require('./races/slow');
+const { NOBODY, outcome } = require('./support');
+const { hindered, withoutAttaching, withoutStrace } = require('./syscalls/strace');
 
 const test = privately(__filename);
 const noStrace = withoutStrace();
@@ -170,3 +171,121 @@ test('an ACL that gives more than the mode beside it is cut to that before it is
   await hindered(t, ['fchmod:delay_enter=300000'], body, [view, dir]).finally(end);
   assert.deepStrictEqual([...widest.values()], [0, 0], JSON.stringify([...widest]));
 });
+
+/** Each read of a content is late, and a new mode is there for a while until something else is done. */
+const LATE_READS = ['pread64:delay_enter=200000', 'fchmod:delay_exit=60000'];
+
+const RECURSIVE = { recursive: true };
+/** Who copies, to what, and whether something is there: `source` is the directory `src`, and `file` a file in it. */
+const COPIES = {
+  'copyFile to a new file': { go: (from, to) => from.copyFile('src/file', 'dest', null, { to }) },
+  'copyFile over a file': { go: (from, to) => from.copyFile('src/file', 'dest', null, { to }), over: true },
+  'cp of a file': { go: (from, to) => from.cp('src/file', 'dest', { to }) },
+  'cp over a file': { go: (from, to) => from.cp('src/file', 'dest', { to }), over: true },
+  'cp of all that is known of a file': { go: (from, to) => from.cp('src/file', 'dest', { to, preserve: true }) },
+  'cp of a file at once': { go: (from, to) => from.cp('src/file', 'dest', { to, atomic: true }) },
+  'cp of a tree': { go: (from, to) => from.cp('src', 'dest', { to, ...RECURSIVE }), copy: 'dest/file' },
+  'move of a file': { go: (from, to) => from.move('src/file', 'dest', { to, overwrite: true }), code: 'EBUSY' },
+}; // biome-ignore format: a table
+
+/** How its owner shuts it. */
+const SHUT = {
+  'by its mode': (at) => fs.chmodSync(at, 0o600),
+  // The mode stays.
+  'by an ACL': (at) => require('node:child_process').execFileSync('setfacl', ['-m', 'u:65534:---', at]),
+};
+
+for (const [title, { go, over, copy = 'dest', code }] of Object.entries(COPIES)) {
+  for (const [how, shut] of Object.entries(SHUT)) {
+    if (how === 'by an ACL' && !['copyFile to a new file', 'cp of a file'].includes(title)) continue;
+    test(`${title} that is shut ${how} meanwhile, and then gets a secret, shows that to nobody`, async (t) => {
+      if (withoutAttaching()) return t.skip(withoutAttaching());
+      if (noAcls && how === 'by an ACL') return t.skip('needs setfacl and getfacl, of the package acl');
+      const seen = await shutMeanwhile(t, { go, over, copy, victim: 'src/file', secret: 'src/file', shut });
+      assert.strictEqual(seen.code, code);
+      assert.deepStrictEqual([seen.widest, seen.isRead], [0, false]);
+    });
+  }
+}
+
+test('a directory that is shut while a file in it is copied, and then gets a secret, shows that to nobody', async (t) => {
+  if (withoutAttaching()) return t.skip(withoutAttaching());
+  for (const options of [{}, { preserve: true, atomic: true }]) {
+    const go = (from, to) => from.cp('src', 'dest', { to, ...RECURSIVE, ...options });
+    const shut = (at) => fs.chmodSync(at, 0o700);
+    const seen = await shutMeanwhile(t, {
+      go,
+      copy: 'dest/last',
+      beside: '.',
+      victim: 'src',
+      secret: 'src/last',
+      shut,
+    });
+    assert.deepStrictEqual([seen.code, seen.widest, seen.isRead], [undefined, 0, false]);
+  }
+});
+
+/**
+ * Does `go` between two roots. While the first content is read, the `victim` is shut, and a secret comes to be in the
+ * file `secret`. Says what came of it once the secret was copied to `copy`, the widest mode for others of what was
+ * `beside` the copy, and whether another user can read the secret there.
+ */
+async function shutMeanwhile(
+  t,
+  { go, over = false, copy, beside = path.dirname(copy), victim, secret, shut },
+) {
+  for (let tries = 0; tries < 8; tries++) {
+    const [source, dest] = [folder('source'), folder('dest')];
+    for (const at of [source, dest]) run('mount', '-t', 'tmpfs', 'tmpfs', at);
+    open(source, dest);
+    const [from, to] = [source, dest].map((at) => new SandboxRoot(at));
+    const names = secret === 'src/last' ? ['one', 'two'] : ['file'];
+    fs.mkdirSync(path.join(source, 'src'));
+    for (const name of names) fs.writeFileSync(path.join(source, 'src', name), 'public');
+    const listed = from.readdir('src');
+    const [first, last] = [listed[0], listed.at(-1)];
+    const at = (name) => name.replace('last', last);
+    if (over) fs.writeFileSync(path.join(dest, 'dest'), 'old', { mode: 0o600 });
+    let code;
+    const seen = await attacked(
+      t,
+      LATE_READS,
+      `(pid, opened, victim, secret, dest) => {
+        const fds = '/proc/' + pid + '/fd';
+        const isOpen = (fd) => {
+          try {
+            return fs.readlinkSync(path.join(fds, fd)) === opened;
+          } catch {
+            return false;
+          }
+        };
+        until(() => fs.readdirSync(fds).some(isOpen));
+        rest(30);
+        (${shut})(victim);
+        fs.writeFileSync(secret, 'secret', { flag: 'r+' });
+        let widest = 0;
+        for (const end = performance.now() + 400; performance.now() < end; rest(1))
+          for (const name of exists(dest) ? fs.readdirSync(dest) : []) {
+            const stat = fs.statSync(path.join(dest, name), { throwIfNoEntry: false });
+            widest |= (stat?.mode ?? 0) & 0o077;
+          }
+        return widest;
+      }`,
+      [
+        process.pid,
+        ...['src/' + first, victim, at(secret)].map((name) => path.join(source, name)),
+        path.join(dest, beside),
+      ],
+      () => ({ code } = { code: undefined, ...outcome(() => go(from, to)).error }),
+    );
+    const copied = path.join(dest, at(copy));
+    const isSecret = fs.existsSync(copied) && fs.readFileSync(copied, 'utf8') === 'secret';
+    const isRead = isSecret && canRead(copied, NOBODY, NOBODY);
+    [from, to].forEach((root) => root.close());
+    for (const at of [source, dest]) run('umount', '--lazy', at);
+    // What is moved does not come to its place.
+    if (isSecret || code === 'EBUSY')
+      return { code, isRead, widest: shut.toString().includes('setfacl') ? 0 : seen };
+  }
+  throw new Error('the secret was never copied');
+}

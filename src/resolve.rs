@@ -393,6 +393,10 @@ impl Root {
             Err(failure) if failure.errno == Errno::ACCESS => {
                 return self.made_unreadable_at(at, kind, before, flags, failure);
             }
+            // A symlink, a file or a socket has the name by now.
+            Err(failure) if matches!(failure.errno, Errno::LOOP | Errno::NOTDIR | Errno::NXIO) => {
+                return Err(Errno::BUSY.into());
+            }
             fd => fd?,
         };
         match self.is_made(fd.as_fd(), at, kind, before)? {

@@ -25,9 +25,11 @@ const CONTENT = 'ioctl( pread64 pwrite64)?';
 // A file is made or found, filled, and given the permissions of its source: narrow until then. Without
 // an ACL of its own the source has none to give, and the copy none to lose.
 const GIVEN = 'fgetxattr fchmod';
+// What was read meanwhile is shown to nobody to whom its source is shut by now.
+const STILL_GIVEN = `fstat fgetxattr ${GIVEN}`;
 const SOURCE = 'openat2 fstat fgetxattr';
-const COPY = `fstat ${CONTENT} ${GIVEN}`;
-const COPY_OVER = `fstat geteuid fstat fchmod ftruncate ${CONTENT} ${GIVEN}`;
+const COPY = `fstat ${CONTENT} ${STILL_GIVEN}`;
+const COPY_OVER = `fstat geteuid fstat fchmod ftruncate ${CONTENT} ${STILL_GIVEN}`;
 
 /** access(2) asks by the real ids. */
 const WHO = isRoot ? 'getresuid getresgid' : 'getresuid getresgid capget';
@@ -43,11 +45,11 @@ const READ_TREE = readTree(3);
 
 // `cp`: each file is opened, made, and gets its mode at the end; each directory is opened, made, opened,
 // listed to see that it is empty, filled, and gets its mode.
-const CP_GIVEN = `fstat ${GIVEN}`;
+const CP_GIVEN = `fstat fgetxattr fstat ${GIVEN}`;
 const CP_FILE = `${SOURCE} openat2 fstat ${CONTENT} ${CP_GIVEN} close close`;
 // Where the first file of a tree shares no blocks, no other is asked for it.
 const CP_NEXT = CP_FILE.replace(CONTENT, '(ioctl|pread64 pwrite64)');
-const CP_LINK = 'openat2 fstat readlinkat symlinkat newfstatat close';
+const CP_LINK = 'openat2 fstat readlinkat symlinkat close';
 const CP_MADE = 'mkdirat fstat openat2 fstat geteuid statx getdents64( getdents64)? fstat fstat fgetxattr';
 const CP_DIRECTORY = `openat2 statx ${CP_MADE} getdents64`;
 const CP_DONE = `getdents64 ${CP_GIVEN} close close`;
@@ -58,7 +60,7 @@ const CP_BELOW = [
 ].join(' ');
 // By a temporary name it takes the place of what is there, if the directory lets names go.
 const REPLACED = 'linkat statx linkat renameat2';
-const CP_REPLACED = `fstat ${SOURCE} openat2 newfstatat openat2 ${CONTENT} ${CP_GIVEN} fstat fcntl close ${REPLACED} close close`;
+const CP_REPLACED = `fstat ${SOURCE} openat2 newfstatat openat2 ${CONTENT} ${CP_GIVEN} fcntl close ${REPLACED} close close`;
 /** A tree is opened, and so is the place of its copy, and each directory above that up to the root. */
 const CP_FOUND = 'newfstatat openat2 openat2 fstat fstat fstat';
 const CP_ABOVE = ['openat2 fstat close', 'openat2 fstat openat2 fstat close close'];
@@ -69,7 +71,9 @@ const CP_TREES = CP_ABOVE.map(
 // In one step: a hidden name is made where it can go again, and what has it is renamed if it is what was made.
 const CP_SHOWN = 'newfstatat renameat2 newfstatat';
 const CP_FILE_HIDDEN = `newfstatat newfstatat statx fstat ${CP_FILE.replace('close close', 'fcntl close close')} ${CP_SHOWN} close`;
-const CP_TREE_HIDDEN = `newfstatat statx fstat ${CP_MADE} statx fstat fcntl fcntl ${CP_BELOW} ${CP_DONE} close ${CP_SHOWN} close`;
+// Under a hidden name it is known of each symlink which it is.
+const CP_BELOW_HIDDEN = CP_BELOW.replaceAll('symlinkat', 'symlinkat openat2 fstat geteuid statx fstat close');
+const CP_TREE_HIDDEN = `newfstatat statx fstat ${CP_MADE} statx fstat fcntl fcntl ${CP_BELOW_HIDDEN} ${CP_DONE} close ${CP_SHOWN} close`;
 /** Whether the file system knows RENAME_NOREPLACE is tried in a directory of its own. */
 const CP_TRIED =
   'statx mkdirat openat2 fstat geteuid statx getdents64( getdents64)? fstat statx statx mkdirat renameat2 unlinkat newfstatat fstat unlinkat close';
@@ -269,7 +273,7 @@ const WAYS = {
     [
       'exclusively',
       (root) => root.copyFile('file', 'new', null, { exclusive: true, reflink: 'never' }),
-      `${SOURCE} openat2 fstat pread64 pwrite64 ${GIVEN} close close`,
+      `${SOURCE} openat2 fstat pread64 pwrite64 ${STILL_GIVEN} close close`,
     ],
     [
       'over another, sharing blocks or not at all',
@@ -279,7 +283,7 @@ const WAYS = {
     [
       'a long file with a hole',
       prepared(plantLong, (root) => root.copyFile('long', 'new')),
-      `${SOURCE} openat2 openat2 fstat ioctl( lseek lseek copy_file_range lseek ftruncate)? ${GIVEN} close close`,
+      `${SOURCE} openat2 openat2 fstat ioctl( lseek lseek copy_file_range lseek ftruncate)? ${STILL_GIVEN} close close`,
     ],
     [
       'onto itself',

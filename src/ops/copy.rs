@@ -84,6 +84,7 @@ pub fn copy_file(
             let copier = ContentCopier::new(options.reflink, watch);
             if target.is_new() {
                 copier.copy(&source, fd)?;
+                let (permissions, _) = permissions.still(source.fd())?;
                 return permissions.apply(fd, Mode::empty());
             }
             // Asked again: overlayfs gives a file another inode when it is opened for writing.
@@ -128,7 +129,8 @@ fn overwrite(
     }
     let copied = copier.copy(source, fd);
     // What was copied by then is of the source, too.
-    let permitted = permissions.apply(fd, Mode::empty());
+    let still = permissions.still(source.fd()).map_err(Failure::from);
+    let permitted = still.and_then(|(permissions, _)| permissions.apply(fd, Mode::empty()));
     copied.and(permitted)
 }
 

@@ -44,6 +44,38 @@ impl Permissions {
         Ok(Self { bits, acl })
     }
 
+    /// What of these the file `fd` gives as well, now that its content was read; and what it is now. Its owner may have
+    /// shut it first, and then have written what others are not to read.
+    pub fn still(&self, fd: BorrowedFd<'_>) -> Result<(Self, Stat), Errno> {
+        let now = rustix::fs::fstat(fd)?;
+        Ok((self.shared_with(&Self::of(fd, &now)?), now))
+    }
+
+    /// What these and `other` give.
+    fn shared_with(&self, other: &Self) -> Self {
+        if self.acl == other.acl {
+            let bits = self.bits & other.bits;
+            let acl = self.acl.clone();
+            return Self { bits, acl };
+        }
+        let bits = self.without_acl() & other.without_acl();
+        Self { bits, acl: None }
+    }
+
+    /// The nine bits that give nobody more than these do.
+    fn without_acl(&self) -> Mode {
+        match &self.acl {
+            Some(acl) => without_acl(self.bits, acl),
+            None => self.bits,
+        }
+    }
+
+    /// What they give the owner, and nobody else.
+    pub fn of_owner(&self) -> Self {
+        let bits = self.narrow();
+        Self { bits, acl: None }
+    }
+
     /// What a file may have until it is complete: nothing for anybody but its owner.
     pub fn narrow(&self) -> Mode {
         self.bits & Mode::RWXU
@@ -52,10 +84,7 @@ impl Permissions {
     /// These, for a file that could not be given its group: the group that it has and all others get what both
     /// the old group and all others had.
     pub fn of_another_group(&self) -> Self {
-        let bits = match &self.acl {
-            Some(acl) => without_acl(self.bits, acl),
-            None => self.bits,
-        };
+        let bits = self.without_acl();
         // Of the old group, some may count as others by now.
         let both = bits.bits() & bits.bits() >> 3 & 7;
         Self {
@@ -217,6 +246,25 @@ mod tests {
         assert_eq!(narrowed(0o660, &entries), 0o600);
         let entries = [(1, 6), (2, 6), (4, 7), (0x10, 4), (0x20, 0)];
         assert_eq!(narrowed(0o640, &entries), 0o640);
+    }
+
+    #[test]
+    fn two_files_share_what_both_give() {
+        let of = |mode, entries: Option<&[(u16, u16)]>| Permissions {
+            bits: Mode::from_bits_truncate(mode),
+            acl: entries.map(acl),
+        };
+        let shared = of(0o644, None).shared_with(&of(0o751, None));
+        assert_eq!((shared.bits.bits(), shared.acl), (0o640, None));
+        // user::rw-, user:x:rw-, group::---, mask::rw-, other::---
+        let entries = [(1, 6), (2, 6), (4, 0), (0x10, 6), (0x20, 0)];
+        let shared = of(0o660, Some(&entries)).shared_with(&of(0o640, Some(&entries)));
+        assert_eq!(
+            (shared.bits.bits(), shared.acl),
+            (0o640, Some(acl(&entries)))
+        );
+        let shared = of(0o660, None).shared_with(&of(0o660, Some(&entries)));
+        assert_eq!((shared.bits.bits(), shared.acl), (0o600, None));
     }
 
     #[test]

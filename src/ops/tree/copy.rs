@@ -404,7 +404,7 @@ impl Copy<'_> {
         let done = walk.finish(from, self, watch);
         // After a failure, the directories that are still open get their final modes.
         while !self.levels.is_empty() {
-            let _ = self.go_up();
+            let _ = self.go_up(None);
         }
         done?;
         let vanished = self.vanished.lock().unwrap_or_else(PoisonError::into_inner);
@@ -536,12 +536,13 @@ impl Copy<'_> {
         Ok(is_seen)
     }
 
-    fn go_up(&mut self) -> Result<(), Failure> {
+    /// Leaves the copy of a directory, which is open as `source` unless the copy ends early.
+    fn go_up(&mut self, source: Option<BorrowedFd<'_>>) -> Result<(), Failure> {
         let Some((left, above)) = self.levels.leave(self.copier.to) else {
             return Ok(());
         };
         if let (Some(original), Some(fd)) = (&left.state.made, left.fd()) {
-            self.copier.finish(fd, original, None)?;
+            self.copier.finish(fd, original, source)?;
         }
         self.entered.remove(&left.state.source.id);
         self.copier.watch.entry_done();
@@ -596,7 +597,7 @@ impl Visitor for Copy<'_> {
         {
             return Err(source_changed());
         }
-        self.go_up()
+        self.go_up(Some(source))
     }
 
     fn mount_point(&mut self, name: &CStr) -> Result<(), Failure> {
@@ -643,7 +644,7 @@ impl Visitor for Copy<'_> {
             return Err(source_changed());
         }
         while self.levels.depth() > depth {
-            self.go_up()?;
+            self.go_up(None)?;
         }
         Ok(())
     }
@@ -678,7 +679,7 @@ impl Visitor for Copy<'_> {
     fn join(&mut self, mut part: Self) -> Result<(), Failure> {
         // What was not finished is left with the modes that it is to have.
         while part.levels.depth() > 1 {
-            let _ = part.go_up();
+            let _ = part.go_up(None);
         }
         Ok(())
     }

@@ -609,12 +609,35 @@ impl<'a> EntryCopier<'a> {
         }
     }
 
-    /// Gives an open file, FIFO or directory what it is to have of its original. `content`: that of a file.
+    /// Gives a file or directory, now that it is complete, what it is to have of its original, which is open as `source`
+    /// unless the copy ends early.
     pub fn finish(
         &self,
         fd: BorrowedFd<'_>,
         original: &Original,
-        content: Option<BorrowedFd<'_>>,
+        source: Option<BorrowedFd<'_>>,
+    ) -> Result<(), Failure> {
+        let (permissions, stat) = match source.map(|source| original.permissions.still(source)) {
+            Some(Ok(still)) => still,
+            // What others may do with it by now is not known.
+            Some(Err(_)) => (original.permissions.of_owner(), original.stat),
+            None => (original.permissions.clone(), original.stat),
+        };
+        let mut still = Original {
+            stat: original.stat,
+            permissions,
+        };
+        still.stat.st_mode &= stat.st_mode;
+        (still.stat.st_uid, still.stat.st_gid) = (stat.st_uid, stat.st_gid);
+        self.give(fd, &still, source)
+    }
+
+    /// Gives an open file, FIFO or directory what its original has. `source`: that, where it is open.
+    fn give(
+        &self,
+        fd: BorrowedFd<'_>,
+        original: &Original,
+        source: Option<BorrowedFd<'_>>,
     ) -> Result<(), Failure> {
         let Original { stat, permissions } = original;
         let now = match self.keep.owner {
@@ -629,7 +652,8 @@ impl<'a> EntryCopier<'a> {
             FileType::Directory => Mode::from_raw_mode(now.st_mode) & Mode::SGID,
             _ => Mode::empty(),
         };
-        if let Some(content) = content
+        if let Some(content) = source
+            && kind_of(stat) == FileType::RegularFile
             && self.keep.xattr
             && is_owners
         {
@@ -654,9 +678,17 @@ impl<'a> EntryCopier<'a> {
         is_first: bool,
     ) -> Result<Made, Failure> {
         let fifo = self.to.made_at(at, FileType::Fifo, before)?;
-        let finished = self.finish(fifo.as_fd(), original, None);
-        discard_unless(finished, at, Id::of(fifo.as_fd())?)?;
-        Ok(made(fifo.as_fd(), is_first)?)
+        let finished = self.give(fifo.as_fd(), original, None);
+        let made = made(fifo.as_fd(), is_first)?;
+        discard_unless(finished, at, made.id)?;
+        if self.record.is_staged && self.top.is_none() {
+            let handle = self.to.symlink_at(at)?;
+            if Some(Id::of(handle.as_fd())?) != made.id {
+                return Err(Errno::BUSY.into());
+            }
+            self.record.hold_path(handle);
+        }
+        Ok(made)
     }
 
     /// The same for a symlink that was made this moment.
@@ -681,8 +713,12 @@ impl<'a> EntryCopier<'a> {
             true => utimes_fd(symlink.as_fd(), &times(original)),
             false => Ok(()),
         };
-        discard_unless(finished, at, Id::of(symlink.as_fd())?)?;
-        Ok(made(symlink.as_fd(), is_first)?)
+        let made = made(symlink.as_fd(), is_first)?;
+        discard_unless(finished, at, made.id)?;
+        if self.top.is_none() {
+            self.record.hold_path(symlink);
+        }
+        Ok(made)
     }
 }
 
@@ -695,8 +731,12 @@ fn made(fd: BorrowedFd<'_>, is_first: bool) -> rustix::io::Result<Made> {
 }
 
 /// Removes what was made under the name `at`, which is `id`, unless it is `finished`.
-fn discard_unless(finished: Result<(), Failure>, at: At<'_>, id: Id) -> Result<(), Failure> {
-    if finished.is_err() && at.lstat().map(|stat| Id::from(&stat)) == Ok(id) {
+fn discard_unless(
+    finished: Result<(), Failure>,
+    at: At<'_>,
+    id: Option<Id>,
+) -> Result<(), Failure> {
+    if finished.is_err() && at.lstat().ok().map(|stat| Id::from(&stat)) == id {
         // The error is what the caller gets.
         let _ = at.unlink();
     }

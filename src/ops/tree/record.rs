@@ -38,11 +38,18 @@ pub struct Record {
     /// What each file with several names was when it was copied, or after a name of it was removed.
     named: Mutex<HashMap<Id, Named>>,
     /// The top of the copy, open until it is published: as long as it is, no other file has its inode number.
-    held: Mutex<Option<OwnedFd>>,
+    held: Mutex<Option<Held>>,
     /// Whether this is the copy of a `move`.
     pub is_of_move: bool,
     /// Whether the copy is made under a hidden name: what was made is removed if it cannot be shown.
     pub is_staged: bool,
+}
+
+/// The top of a copy.
+struct Held {
+    top: OwnedFd,
+    /// Whether it is open with `O_PATH` alone, as a symlink and a FIFO are: nobody finds a reader of the latter.
+    is_path: bool,
 }
 
 /// What a file, symlink or FIFO was, as a record knows it.
@@ -100,9 +107,12 @@ impl State {
         let is_coarse = self.modified.1 == 0 && self.changed.1 == 0;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = now.map_or(0, |now| now.as_millis() as i64);
-        let last = self.changed.0.max(self.modified.0).saturating_mul(1000);
-        // What is in the future stays there.
-        is_coarse && (last..last.saturating_add(COARSEST)).contains(&now)
+        let is_recent = |second: i64| {
+            let last = second.saturating_mul(1000);
+            // What is in the future stays there.
+            (last..last.saturating_add(COARSEST)).contains(&now)
+        };
+        is_coarse && (is_recent(self.changed.0) || is_recent(self.modified.0))
     }
 
     /// Whether it was changed at `moment`, or later.
@@ -330,14 +340,26 @@ impl Record {
     pub fn hold(&self, top: BorrowedFd<'_>) -> Result<()> {
         if self.is_staged {
             let held = rustix::io::fcntl_dupfd_cloexec(top, 0)?;
-            lock(&self.held).get_or_insert(held);
+            lock(&self.held).get_or_insert(Held {
+                top: held,
+                is_path: false,
+            });
         }
         Ok(())
     }
 
-    /// Waits until all of the file system of the top that is held is on the disk; `None` if none is.
+    /// The same for a symlink or a FIFO, which is open with `O_PATH` alone.
+    pub fn hold_path(&self, top: OwnedFd) {
+        if self.is_staged {
+            lock(&self.held).get_or_insert(Held { top, is_path: true });
+        }
+    }
+
+    /// Waits until all of the file system of the top that is held is on the disk; `None` if none is, or by a path alone.
     pub fn sync(&self) -> Option<Result<()>> {
-        lock(&self.held).as_ref().map(rustix::fs::syncfs)
+        let held = lock(&self.held);
+        let held = held.as_ref().filter(|held| !held.is_path);
+        held.map(|held| rustix::fs::syncfs(&held.top))
     }
 
     /// What `id` is was made.

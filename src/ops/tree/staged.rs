@@ -161,6 +161,9 @@ fn publish(
     publishing: Publishing,
     record: &Record,
 ) -> Result<(), Failure> {
+    if publishing.flush {
+        flush(to, new, record)?;
+    }
     // Whoever may rename here may put something else under the hidden name: that is not published, and
     // if it was, in between, the original stays.
     let is_ours = |at: At<'_>| Ok::<_, Errno>(record.is_made(Id::from(&at.lstat()?)));
@@ -171,9 +174,6 @@ fn publish(
         true => RenameFlags::empty(),
         false => RenameFlags::NOREPLACE,
     };
-    if publishing.flush {
-        flush(to, new, record)?;
-    }
     temporary.rename(new, flags)?;
     if publishing.flush {
         flush(to, new, record)?;
