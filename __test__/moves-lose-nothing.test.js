@@ -249,6 +249,162 @@ attackedTest(
   },
 );
 
+/** What is changed between the removal of two names, and where the move rests then. */
+const BETWEEN_NAMES = {
+  'an attribute': {
+    faults: ['unlinkat:delay_enter=30000'],
+    change: (at) =>
+      require('node:child_process').execFileSync('setfattr', ['-n', 'user.late', '-v', 'x', at]),
+  },
+  'the mode': { faults: ['unlinkat:delay_enter=30000'], change: (at) => fs.chmodSync(at, 0o604) },
+  'the content': {
+    faults: ['unlinkat:delay_enter=30000'],
+    change: (at) => fs.appendFileSync(at, ' and more'),
+  },
+  'the content, with the old time of it,': {
+    faults: ['openat2:delay_exit=30000'],
+    change: (at) => {
+      const { atime, mtime } = fs.statSync(at);
+      fs.writeFileSync(at, 'new content', { flag: 'r+' });
+      fs.utimesSync(at, atime, mtime);
+    },
+  },
+};
+for (const kind of ['ext4', 'tmpfs', 'xfs', 'btrfs']) {
+  for (const [title, { faults, change }] of Object.entries(BETWEEN_NAMES)) {
+    if (!['ext4', 'tmpfs'].includes(kind) && title !== 'an attribute') continue;
+    attackedTest(
+      `${kind}: ${title} of a file, changed while its names are removed, is not lost`,
+      async (t) => {
+        const names = Array.from({ length: 10 }, (_, i) => `name ${i}`);
+        for (let tries = 0; tries < 8; tries++) {
+          const { source, from, to } = scene(t, kind);
+          const at = path.join(source, 'top/name 0');
+          plant(source, { top: { 'name 0': 'old content' } });
+          // A time that is set back is the same to the last digit.
+          fs.utimesSync(at, 1e9, 1e9);
+          for (const name of names.slice(1)) fs.linkSync(at, path.join(source, 'top', name));
+          // Nobody follows it to its hidden place.
+          const other = path.join(source, 'other');
+          fs.linkSync(at, other);
+          let error;
+          const left = await attacked(
+            t,
+            faults,
+            `(at) => {
+            const names = () => fs.statSync(at).nlink;
+            until(() => names() < 9);
+            rest(6);
+            const change = ${change};
+            change(at);
+            return names();
+          }`,
+            [other],
+            () => (error = thrownBy(() => from.move('top', 'dest', { to }))),
+          );
+          // It came too late.
+          if (left < 4) continue;
+          assert.strictEqual(error?.code, 'EBUSY');
+          assert.match(error.message, REASON);
+          assert.ok(error.entries.length > 1, `${error.entries}`);
+          for (const entry of error.entries) assert.ok(fs.existsSync(path.join(source, entry)), entry);
+          return;
+        }
+        throw new Error('the change always came too late');
+      },
+    );
+  }
+}
+
+const HIDDEN = {
+  symlink: (at) => fs.symlinkSync('ours', at),
+  FIFO: (at) => execFileSync('mkfifo', [at]),
+};
+for (const [what, make] of Object.entries(HIDDEN)) {
+  attackedTest(
+    `a symlink that replaces a hidden ${what} and wants its inode number is not taken for it`,
+    async (t) => {
+      for (let tries = 0; tries < 8; tries++) {
+        const { source, dest, from, to } = scene(t, 'tmpfs', 'ext4');
+        make(path.join(source, what));
+        let error;
+        const isReplaced = await attacked(
+          t,
+          SLOW_RENAME,
+          (dest) => {
+            const at = until(() => hidden(dest, exists));
+            // Its name comes next.
+            rest(15);
+            try {
+              const { ino } = fs.lstatSync(at);
+              fs.unlinkSync(at);
+              for (let i = 0; i < 100; i++) {
+                fs.symlinkSync('theirs', path.join(dest, `try ${i}`));
+                if (fs.lstatSync(path.join(dest, `try ${i}`)).ino !== ino && i < 99) continue;
+                fs.renameSync(path.join(dest, `try ${i}`), at);
+                return true;
+              }
+            } catch (error) {
+              if (error.code !== 'ENOENT') throw error;
+            }
+            return false;
+          },
+          [dest],
+          () => (error = thrownBy(() => from.move(what, 'dest', { to, overwrite: true }))),
+        );
+        // It came too late, or so early that nothing was there yet.
+        if (!isReplaced || error?.code === 'ENOENT') continue;
+        assert.strictEqual(error?.code, 'EBUSY');
+        assert.deepStrictEqual(fs.readdirSync(source), [what]);
+        return;
+      }
+      throw new Error('the attacker was never in time');
+    },
+  );
+}
+
+attackedTest('a symlink that replaces a hidden FIFO at once is EBUSY', async (t) => {
+  for (let tries = 0; tries < 8; tries++) {
+    const { source, dest, from, to } = scene(t, 'tmpfs', 'ext4');
+    HIDDEN.FIFO(path.join(source, 'FIFO'));
+    let error;
+    const isReplaced = await attacked(
+      t,
+      ['mknodat:delay_exit=80000'],
+      (dest) => {
+        const at = until(() => hidden(dest, exists));
+        fs.symlinkSync('theirs', path.join(dest, 'theirs'));
+        fs.renameSync(path.join(dest, 'theirs'), at);
+        return !exists(path.join(dest, 'dest'));
+      },
+      [dest],
+      () => (error = thrownBy(() => from.move('FIFO', 'dest', { to, overwrite: true }))),
+    );
+    if (!isReplaced) continue;
+    assert.strictEqual(error?.code, 'EBUSY');
+    assert.deepStrictEqual(fs.readdirSync(source), ['FIFO']);
+    return;
+  }
+  throw new Error('the attacker was never in time');
+});
+
+test('ext4 with small inodes: a file of this second is waited for, whatever its mtime', (t) => {
+  // Its times are whole seconds.
+  const [source, dest] = [folder('ext4 with small inodes'), folderOn(t, 'tmpfs')];
+  disk(source, 64, ['mkfs.ext4', '-q', '-I', '128']);
+  t.after(() => run('umount', '--lazy', source));
+  const [from, to] = [source, dest].map((dir) => new SandboxRoot(dir));
+  t.after(() => [from, to].forEach((root) => root.close()));
+  for (const mtime of [1e9, 2e9]) {
+    const at = path.join(source, 'file');
+    fs.writeFileSync(at, 'content');
+    fs.utimesSync(at, mtime, mtime);
+    const { ctimeMs } = fs.statSync(at);
+    from.move('file', `${mtime}`, { to });
+    assert.ok(Date.now() >= ctimeMs + 2000, `${Date.now()} ${ctimeMs}, ${mtime}`);
+  }
+});
+
 attackedTest('what is left in the source is named by the error, and nothing else is left', async (t) => {
   const { source, dest, from, to } = scene(t, 'tmpfs');
   plantTree(from, source);

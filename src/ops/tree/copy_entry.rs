@@ -251,7 +251,7 @@ impl<'a> EntryCopier<'a> {
             return Ok(());
         }
         // A copy of what others write to meanwhile is half old, half new: then it is not moved.
-        self.copied(source, &then)?;
+        self.copied(source, &then, Some(content.fd()))?;
         let now = State::of_open(content.fd())?;
         match self.record.is_copied(source.listed(), &now) {
             true => Ok(()),
@@ -279,9 +279,14 @@ impl<'a> EntryCopier<'a> {
         }
     }
 
-    /// Takes down that `source` was copied, which was `state` then.
-    fn copied(&self, source: Source<'_>, state: &State) -> Result<(), Failure> {
-        match self.record.copied(source.listed(), state)? {
+    /// Takes down that `source` was copied, which was `state` then; `content`: a file, open.
+    fn copied(
+        &self,
+        source: Source<'_>,
+        state: &State,
+        content: Option<BorrowedFd<'_>>,
+    ) -> Result<(), Failure> {
+        match self.record.copied(source.listed(), state, content)? {
             true => Ok(()),
             false => Err(Failure::because(Errno::BUSY, Reason::SourceChanged)),
         }
@@ -375,7 +380,7 @@ impl<'a> EntryCopier<'a> {
                 or_discard(finished, at, FileType::Symlink)
             })
         })?;
-        self.copied(source, &then)
+        self.copied(source, &then, None)
     }
 
     fn fifo(&mut self, source: Source<'_>, dest: At<'_>) -> Result<(), Failure> {
@@ -396,7 +401,7 @@ impl<'a> EntryCopier<'a> {
                 or_discard(finished, at, FileType::Fifo)
             })
         })?;
-        self.copied(source, &then)
+        self.copied(source, &then, None)
     }
 
     /// A socket or a device: not copied.

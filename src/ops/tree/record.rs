@@ -216,8 +216,11 @@ fn birth_of(fd: BorrowedFd<'_>) -> Result<Option<(i64, u32)>> {
 
 /// What a file with several names was.
 struct Named {
+    /// When it was last changed includes the names that were removed since; all else is as it was copied.
     state: State,
-    /// Whether that includes when it was last changed.
+    /// A hash of its extended attributes: a change of these shows by the time of the last change alone.
+    attributes: Option<u64>,
+    /// Whether it is known when it was last changed.
     knows_change: bool,
 }
 
@@ -274,9 +277,14 @@ impl Record {
         lock(&self.closed).contains(&id)
     }
 
-    /// A file, symlink or FIFO was copied, and this is what it was then. False if another name of it was
-    /// copied before, and it is not what it was then.
-    pub fn copied(&self, entry: Listed<'_>, state: &State) -> Result<bool> {
+    /// A file, symlink or FIFO was copied, and this is what it was then; `content`: a file, open. False if another
+    /// name of it was copied before, and it is not what it was then.
+    pub fn copied(
+        &self,
+        entry: Listed<'_>,
+        state: &State,
+        content: Option<BorrowedFd<'_>>,
+    ) -> Result<bool> {
         if !self.is_of_move {
             return Ok(true);
         }
@@ -288,6 +296,7 @@ impl Record {
         named.try_reserve(1).map_err(|_| Errno::NOMEM)?;
         let known = named.entry(state.id).or_insert(Named {
             state: *state,
+            attributes: content.map(|fd| self.hash_of_attributes(fd)),
             knows_change: true,
         });
         Ok(known.is(state))
@@ -302,12 +311,33 @@ impl Record {
         is_known && lock(&self.copied).contains(&self.stamp(entry, state))
     }
 
-    /// One of the names of the file that was `before` is removed, which changes the file; `now` is what it is
-    /// since, if its file system says.
-    pub fn name_removed(&self, before: &State, now: Option<State>) {
+    /// Whether the file `id` had several names when it was copied.
+    pub fn had_names(&self, id: Id) -> bool {
+        lock(&self.named).contains_key(&id)
+    }
+
+    /// Whether the extended attributes of the open file `fd`, which is `id`, are those that it had.
+    pub fn has_same_attributes(&self, id: Id, fd: BorrowedFd<'_>) -> bool {
+        let then = lock(&self.named)
+            .get(&id)
+            .and_then(|known| known.attributes);
+        then.is_none_or(|then| then == self.hash_of_attributes(fd))
+    }
+
+    fn hash_of_attributes(&self, fd: BorrowedFd<'_>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        attributes::hash(fd, &mut hasher);
+        hasher.finish()
+    }
+
+    /// One of the names of the file that was `before` was removed, which sets when it was last changed; `now` is what it
+    /// is since, if its file system says. All else is not believed: others may have changed it in between.
+    pub fn name_removed(&self, before: &State, now: Option<State>, is_local: bool) {
         if let Some(known) = lock(&self.named).get_mut(&before.id) {
             match now {
-                Some(now) if now.names < before.names => known.state = now,
+                Some(now) if now.names < before.names => known.state.changed = now.changed,
+                // Others gave it another name, or the one that was removed was another file's.
+                _ if is_local => {}
                 // FUSE and overlays keep what it was under the name that is gone.
                 _ => known.knows_change = false,
             }

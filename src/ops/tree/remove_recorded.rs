@@ -19,7 +19,7 @@ use crate::ops::tree::copy_entry::kind_of;
 use crate::ops::tree::levels::{Above, Id, Level, Levels};
 use crate::ops::tree::record::{Listed, Record, State};
 use crate::path::{Leaf, UserPath};
-use crate::resolve::Root;
+use crate::resolve::{Root, is_local};
 use crate::retry::TRIES;
 
 /// What is removed.
@@ -325,19 +325,17 @@ fn remove_one(root: &Root, guard: Guard<'_>, at: At<'_>, listed: Listed<'_>) -> 
             Err(failure) => Outcome::Kept(Some(failure)),
         };
     }
-    let is_known = match guard {
-        Guard::Copied(record) => record.is_copied(listed, &state),
-        Guard::Made(record) => record.is_made(state.id),
+    let removed = match guard {
+        Guard::Copied(record) if record.had_names(state.id) => {
+            match remove_name(root, record, at, listed, &state) {
+                Ok(removed) => removed,
+                Err(failure) if failure.errno == Errno::NOENT => return Outcome::Gone,
+                Err(failure) => return Outcome::Kept(Some(failure)),
+            }
+        }
+        Guard::Copied(record) => record.is_copied(listed, &state).then(|| at.unlink()),
+        Guard::Made(record) => record.is_made(state.id).then(|| at.unlink()),
     };
-    // To be asked what it is then.
-    let handle = match guard {
-        Guard::Copied(_) if is_known && state.has_names() => root.symlink_at(at).ok(),
-        _ => None,
-    };
-    let removed = is_known.then(|| at.unlink());
-    if let (Guard::Copied(record), Some(handle)) = (guard, handle) {
-        record.name_removed(&state, State::of_open(handle.as_fd()).ok());
-    }
     match removed {
         // Where somebody removed it this moment, it was described without a name.
         None if at.is_gone() => Outcome::Gone,
@@ -346,6 +344,44 @@ fn remove_one(root: &Root, guard: Guard<'_>, at: At<'_>, listed: Listed<'_>) -> 
         Some(Err(Errno::NOENT)) => Outcome::Gone,
         Some(Err(errno)) => Outcome::Kept(Some(Failure::from(errno).at("unlink"))),
     }
+}
+
+/// Removes a name of a file that had several, if the record knows it. That changes the file: a change by others would
+/// show no more. So the file is compared by its descriptor, and the next call removes the name.
+fn remove_name(
+    root: &Root,
+    record: &Record,
+    at: At<'_>,
+    listed: Listed<'_>,
+    state: &State,
+) -> Result<Option<rustix::io::Result<()>>, Failure> {
+    if !record.is_copied(listed, state) {
+        return Ok(None);
+    }
+    let handle = match FileType::from_raw_mode(state.mode) {
+        FileType::RegularFile => {
+            let content = root.content_at(at)?;
+            if !record.has_same_attributes(state.id, content.fd()) {
+                return Ok(None);
+            }
+            match is_local(content.fd()) {
+                true => content.into_fd(),
+                // Some file systems (of libfuse) rename a file that is open, instead of removing it.
+                false => root.symlink_at(at)?,
+            }
+        }
+        _ => root.symlink_at(at)?,
+    };
+    let is_local = is_local(handle.as_fd());
+    let before = State::of_open(handle.as_fd())?;
+    if !record.is_copied(listed, &before) {
+        return Ok(None);
+    }
+    let removed = at.unlink();
+    if removed.is_ok() {
+        record.name_removed(&before, State::of_open(handle.as_fd()).ok(), is_local);
+    }
+    Ok(Some(removed))
 }
 
 /// Opens a directory that the record knows.
