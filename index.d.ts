@@ -430,7 +430,7 @@ export interface CpOptions<Async extends boolean = boolean> extends Watchable, I
   /**
    * What copies have of their originals beside the content, the nine permission bits and the access ACL, as by
    * `cp -a`: `true` for all of it, or a list. Each is kept as far as the process may set it and the file
-   * system has it. Default `false`.
+   * system has it; what there is no room for is `ENOSPC`. Default `false`.
    * - `'owner'`: the user and the group;
    * - `'times'`: the times of last access and modification, as with `preserveTimestamps`;
    * - `'mode'`: the setuid, setgid and sticky bits, where the copy belongs to whom the original does;

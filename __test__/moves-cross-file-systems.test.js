@@ -5,7 +5,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 const { SandboxRoot } = require('..');
-const { came, folder, folderOn, privately, run, traits, WAYS } = require('./mounts');
+const { came, disk, folder, folderOn, privately, run, traits, WAYS } = require('./mounts');
 const { fifo, file, link, plant, snapshot } = require('./support');
 
 const test = privately(__filename);
@@ -196,6 +196,56 @@ onEachPair(
     assert.deepStrictEqual([code, fs.readdirSync(to.dir)], ['EROFS', []]);
   },
 );
+
+/** Gives something an access ACL, a default one, or an attribute that takes more than a block of ext4. */
+const ATTRIBUTES = {
+  acl: (at) => run('setfacl', '-m', 'u:33:rw', at),
+  'default acl': (at) =>
+    run('setfacl', '-d', '-m', `${Array.from({ length: 600 }, (_, i) => `u:${i + 1}:rw`)}`, at),
+  attribute: (at) => run('setfattr', '-n', 'user.large', '-v', 'x'.repeat(8000), at),
+};
+for (const [what, type] of [
+  ['acl', 'file'],
+  ['attribute', 'file'],
+  ['attribute', 'directory'],
+  ['default acl', 'directory'],
+]) {
+  for (const [way, call] of WAYS) {
+    test(`${way}: no space for the ${what} of a ${type}: ENOSPC, and the source is whole`, async (t) => {
+      const small = folder('small');
+      disk(small, 16, ['mkfs.ext4', '-q', '-I', '128', '-m', '0']);
+      const [from, to] = [scene(t, 'xfs'), new SandboxRoot(small)];
+      t.after(() => to.close());
+      if (type === 'directory') fs.mkdirSync(from.at('src'));
+      else fs.writeFileSync(from.at('src'), '');
+      ATTRIBUTES[what](from.at('src'));
+      // What a file has beside its inode takes a block.
+      if (what === 'acl') fill(path.join(small, 'filler'));
+      const before = [snapshot(from.dir), fs.readdirSync(small)];
+      for (const [method, options] of [
+        ['move', {}],
+        ['cp', { recursive: true, preserve: true }],
+        ['cp', { recursive: true, preserve: true, atomic: true }],
+      ]) {
+        const { code } = await came(call(from.root, method, 'src', 'dest', { to, ...options }));
+        assert.deepStrictEqual([snapshot(from.dir), fs.readdirSync(small)], before, method);
+        assert.strictEqual(code, 'ENOSPC', method);
+      }
+    });
+  }
+}
+
+/** Makes a file that leaves no room on its file system. */
+function fill(at) {
+  const fd = fs.openSync(at, 'w');
+  try {
+    for (;;) fs.writeSync(fd, Buffer.alloc(1024, 'x'));
+  } catch (error) {
+    assert.strictEqual(error.code, 'ENOSPC');
+  } finally {
+    fs.closeSync(fd);
+  }
+}
 
 for (const [way, call] of WAYS) {
   test(`${way}: no space on the other side: ENOSPC, nothing half-made there, and the source is whole`, async (t) => {

@@ -27,9 +27,10 @@ pub enum Which {
 
 /// Copies extended attributes from one open file or directory to another, as far as the file system and the
 /// rights of this process allow. ACLs are none of them: see [`Permissions`](super::permissions).
-pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, which: Which) {
-    let Ok(names) = get(|names| rustix::fs::flistxattr(from, names)) else {
-        return;
+pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, which: Which) -> Result<()> {
+    let names = match get(|names| rustix::fs::flistxattr(from, names)) {
+        Err(errno) if is_not_to_be_had(errno) => return Ok(()),
+        names => names?,
     };
     for name in names.split_inclusive(|&byte| byte == 0) {
         let Ok(name) = CStr::from_bytes_with_nul(name) else {
@@ -43,9 +44,10 @@ pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, which: Which) {
             _ => which == Which::OfAnyOwner,
         };
         if wanted {
-            copy_one(from, to, name);
+            copy_one(from, to, name)?;
         }
     }
+    Ok(())
 }
 
 /// Adds all attributes of an open directory to a hash, ACLs included: another hash says that one was changed.
@@ -64,19 +66,43 @@ pub fn hash(fd: BorrowedFd<'_>, hasher: &mut impl Hasher) {
 
 /// Copies the default ACL of a directory. Where it has none, neither has the copy, which may have inherited
 /// one from where it was made.
-pub fn copy_default_acl(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
-    if !copy_one(from, to, DEFAULT_ACL) {
-        let _ = on_intr(|| rustix::fs::fremovexattr(to, DEFAULT_ACL));
+pub fn copy_default_acl(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    if copy_one(from, to, DEFAULT_ACL)? {
+        return Ok(());
+    }
+    as_far_as_possible(on_intr(|| rustix::fs::fremovexattr(to, DEFAULT_ACL)))
+}
+
+/// Copies one attribute; false if there is none. What may not be set is left out, as by mv(1).
+fn copy_one(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
+    let value = match get(|value| rustix::fs::fgetxattr(from, name, value)) {
+        Err(errno) if is_not_to_be_had(errno) => return Ok(false),
+        value => value?,
+    };
+    let set = on_intr(|| rustix::fs::fsetxattr(to, name, &value, XattrFlags::empty()));
+    as_far_as_possible(set).map(|()| true)
+}
+
+/// What may not be set, or is unknown to the file system, is left out. A disk that is full is an error.
+pub(super) fn as_far_as_possible(set: Result<()>) -> Result<()> {
+    match set {
+        Err(errno) if is_not_to_be_had(errno) => Ok(()),
+        set => set,
     }
 }
 
-/// Copies one attribute; false if there is none. What cannot be set is left out, as by mv(1).
-fn copy_one(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> bool {
-    let Ok(value) = get(|value| rustix::fs::fgetxattr(from, name, value)) else {
-        return false;
-    };
-    let _ = on_intr(|| rustix::fs::fsetxattr(to, name, &value, XattrFlags::empty()));
-    true
+/// What is said of an attribute that is not there, that the file system does not have, or that this process may
+/// neither read nor set: xattr(7).
+fn is_not_to_be_had(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::NODATA
+            | Errno::OPNOTSUPP
+            | Errno::NOSYS
+            | Errno::PERM
+            | Errno::ACCESS
+            | Errno::INVAL
+    )
 }
 
 /// A list or a value that `fill` fills a buffer with.

@@ -94,22 +94,26 @@ impl Permissions {
     }
 
     /// Gives them to the file `fd`, with the bits `more` beside the nine. Whatever ACL it has goes; where
-    /// its file system has no ACLs, nobody gets more than the ACL gave him.
+    /// it may have none, or that fails, nobody gets more than the ACL gave him.
     pub fn apply(&self, fd: BorrowedFd<'_>, more: Mode) -> Result<(), Failure> {
         let mut bits = self.bits;
+        let mut done = Ok(());
         match &self.acl {
             // A new file inherits one where its directory has a default ACL.
             None => remove_acl(fd)?,
             Some(acl) => {
                 let narrow = within(acl, bits);
                 let set = || rustix::fs::fsetxattr(fd, ACCESS_ACL, &narrow, XattrFlags::empty());
-                if on_intr(set).is_err() {
+                if let Err(errno) = on_intr(set) {
                     remove_acl(fd)?;
                     bits = without_acl(bits, acl);
+                    // There may be no room for it.
+                    done = attributes::as_far_as_possible(Err(errno));
                 }
             }
         }
-        Ok(on_intr(|| rustix::fs::fchmod(fd, bits | more))?)
+        on_intr(|| rustix::fs::fchmod(fd, bits | more))?;
+        Ok(done?)
     }
 }
 

@@ -308,7 +308,7 @@ impl<'a> EntryCopier<'a> {
         let fill = |fd: BorrowedFd<'_>| -> Result<Option<FirstCopy>, Failure> {
             self.contents.copy(content, fd)?;
             if self.keep.xattr {
-                attributes::copy(content.fd(), fd, Which::OfAnyOwner);
+                attributes::copy(content.fd(), fd, Which::OfAnyOwner)?;
             }
             self.finish(fd, original, Some(content.fd()))?;
             Ok(is_first.then(|| FirstCopy::of(fd)).transpose()?)
@@ -426,14 +426,10 @@ impl<'a> EntryCopier<'a> {
                     Err(failure) if failure.errno == Errno::BUSY => return Err(failure),
                     made => or_discard(made, dest, FileType::Directory)?,
                 };
-                if self.keep.acl {
-                    attributes::copy_default_acl(source, made.as_fd());
-                }
-                if self.keep.xattr {
-                    attributes::copy(source, made.as_fd(), Which::OfAnyOwner);
-                    attributes::copy(source, made.as_fd(), Which::OfThisOwner);
-                }
-                Ok((made, Some(Original::of(source, &stat)?)))
+                let original = self.attributes(source, made.as_fd());
+                let original = original.and_then(|()| Original::of(source, &stat));
+                let original = or_discard(original, dest, FileType::Directory)?;
+                Ok((made, Some(original)))
             }
             // All of a hidden copy is new: these are two names that the file system takes for one.
             Err(Errno::EXIST) if self.record.is_staged => Err(Errno::EXIST.into()),
@@ -444,6 +440,18 @@ impl<'a> EntryCopier<'a> {
             },
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// Gives the new directory `made` the attributes of `source` that it is to keep.
+    fn attributes(&self, source: BorrowedFd<'_>, made: BorrowedFd<'_>) -> Result<(), Failure> {
+        if self.keep.acl {
+            attributes::copy_default_acl(source, made)?;
+        }
+        if self.keep.xattr {
+            attributes::copy(source, made, Which::OfAnyOwner)?;
+            attributes::copy(source, made, Which::OfThisOwner)?;
+        }
+        Ok(())
     }
 
     /// The directory that was made at `dest` since the moment `before`, ready to be filled, and what `source` is.
@@ -662,7 +670,7 @@ impl<'a> EntryCopier<'a> {
             && self.keep.xattr
             && is_owners
         {
-            attributes::copy(content, fd, Which::OfThisOwner);
+            attributes::copy(content, fd, Which::OfThisOwner)?;
         }
         match self.keep.owner && now.st_gid != stat.st_gid {
             true => permissions.of_another_group().apply(fd, more)?,

@@ -158,7 +158,7 @@ pub enum Identity {
     Born(Id, (i64, u32)),
     /// The same where the file system does not say when it was born: an ext4 with small inodes.
     Generation(Id, u64),
-    /// What it is: this file system may give one number to several files, or tell another birth once a file is
+    /// What it is, and when it was last changed: this file system may give one number to several files, or tell another birth once a file is
     /// changed.
     Is(State),
 }
@@ -167,7 +167,8 @@ impl Identity {
     /// That of the open file `fd`, which is `state`. `is_local`: its file system is one that keeps numbers and
     /// births.
     pub fn of(fd: BorrowedFd<'_>, state: &State, is_local: bool) -> Result<Self> {
-        let what_it_is = Self::Is(state.by_any_name());
+        let names = 0;
+        let what_it_is = Self::Is(State { names, ..*state });
         if !is_local {
             return Ok(what_it_is);
         }
