@@ -1,11 +1,13 @@
 'use strict';
-// A program cleans up in an `exit` handler, after promises were used or while some are pending.
+// A program cleans up in an `exit` handler, after promises were used or while some are pending; and what these were
+// making is stopped and removed.
 
 const assert = require('node:assert');
 const fs = require('node:fs');
+const test = require('node:test');
 const { inChild } = require('./child');
 const { onEachNode } = require('./other-nodes');
-const { sandbox } = require('./support');
+const { memory, sandbox } = require('./support');
 
 /** Exits with what it did in its handler as its value. */
 async function exit(dir, first, pending) {
@@ -60,3 +62,62 @@ onEachNode('a promise that is started in an exit handler does not hold the proce
   };
   assert.strictEqual(await inChild(t, body, [dir], { execPath, timeout: 10_000 }), null);
 });
+
+/** What makes the file `new`, and is stopped when the process exits. */
+const MAKERS = {
+  'copyFile of a large file': (root) => root.promises.copyFile('large', 'new', null, { reflink: 'never' }),
+  'cp of a large file': (root) => root.promises.cp('large', 'new', { reflink: 'never' }),
+  'cp of a large file in one step': (root) =>
+    root.promises.cp('large', 'new', { reflink: 'never', atomic: true }),
+  'writeFile of a long view': (root) => root.promises.writeFile('new', Buffer.alloc(512 << 20)),
+  'writeFile of a source': (root) => {
+    const never = () => new Promise(() => {});
+    const next = () => (bits.length > 0 ? { done: false, value: bits.pop() } : never());
+    const bits = ['more', 'x'];
+    return root.promises.writeFile('new', { [Symbol.asyncIterator]: () => ({ next }) });
+  },
+  'appendFile of a source': (root) =>
+    root.promises.appendFile('new', {
+      async *[Symbol.asyncIterator]() {
+        for (;;) yield 'x';
+      },
+    }),
+};
+
+/** Exits once something new is in `dir`, or `atOnce`; the value is whether the maker was done by then. */
+async function exitMeanwhile(dir, make, atOnce) {
+  let isDone = false;
+  process.on('exit', () => fs.writeSync(1, `value ${isDone}\n`));
+  const before = fs.readdirSync(dir).length;
+  const root = new SandboxRoot(dir);
+  // biome-ignore lint/security/noGlobalEval: it comes as its source
+  const making = eval(make)(root);
+  making.then(
+    () => {
+      isDone = true;
+    },
+    () => {},
+  );
+  if (atOnce) process.exit(0);
+  while (!isDone && fs.readdirSync(dir).length === before) await new Promise(setImmediate);
+  process.exit(0);
+}
+
+for (const [what, make] of Object.entries(MAKERS)) {
+  test(`a process that exits stops ${what}, and leaves nothing of it`, async (t) => {
+    const { dir, at } = sandbox(t, {}, memory);
+    if (what.includes('large')) fs.writeFileSync(at('large'), Buffer.alloc(256 << 20, 1));
+    const before = fs.readdirSync(dir);
+    for (const atOnce of [true, false]) {
+      // On a busy machine it may be done before the process has seen that it began.
+      for (let tries = 5; tries > 0; tries--) {
+        const isDone = await inChild(t, exitMeanwhile, [dir, `${make}`, atOnce]);
+        const left = fs.readdirSync(dir);
+        if (left.length === before.length) break;
+        const size = fs.statSync(at('new'), { throwIfNoEntry: false })?.size;
+        assert.ok(tries > 1 && (isDone || size === 256 << 20), `${left} are left, atOnce: ${atOnce}`);
+        fs.unlinkSync(at('new'));
+      }
+    }
+  });
+}

@@ -7,6 +7,7 @@ use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::output::As;
+use super::writers::Writers;
 use super::{Native, State};
 use crate::error;
 use crate::memory::with_room;
@@ -62,6 +63,11 @@ impl<'a, 's> Arguments<'a, 's> {
     /// A new root of this environment.
     pub fn new_root(&self, root: Root) -> Native {
         Native::root(self.call.env, self.state, root)
+    }
+
+    /// The files that this environment writes in parts.
+    pub fn writers(&self) -> Arc<Writers> {
+        Arc::clone(&self.state.writers)
     }
 
     /// Another root, if one is passed.

@@ -1,14 +1,15 @@
 //! Native functions about what is in a file.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
 use super::arguments::{Arguments, Checked, NONSENSE};
 use super::job::{Execution, Job, Operation, SHORT, answer, if_short, operations, pool, run};
 use super::output::{As, Output};
+use super::writers::{Shared, locked};
 use super::{Native, State};
-use crate::error::{self, Error};
+use crate::error::{self, Error, Reason};
 use crate::memory::with_room;
 use crate::ops::content::{self, ReadOptions, Reading, WriteOptions, Writer};
 use crate::ops::copy::{self, CopyOptions, Reflink};
@@ -139,9 +140,13 @@ fn open_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         flush: args.flag(5)?,
         version: args.version(6)?,
     };
+    let writers = args.writers();
+    let era = writers.era();
     Ok(pool(move |root: &Root| {
         let place = resolve::Place { root, path: &path };
-        Ok(Output::Writer(Box::new(Writer::open(place, options)?)))
+        let writer = writers.add(Writer::open(place, options)?, era);
+        let writer = writer.ok_or_else(|| Error::of_descriptor(Errno::CANCELED, "open"))?;
+        Ok(Output::Writer(writer))
     }))
 }
 
@@ -155,14 +160,20 @@ fn write_chunk(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 
 fn finish_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let (writer, watch) = (writer(args)?, args.watch(2)?);
-    // To wait for the disk may take long.
-    Ok(run(
-        Execution::Thread(watch),
-        move |_: &Root, _| match locked(&writer).take() {
+    Ok(run(Execution::PoolFirst(watch), move |_: &Root, most| {
+        let mut writer = locked(&writer);
+        // To wait for the disk may take long.
+        if most < u64::MAX && writer.as_ref().is_some_and(Writer::flushes) {
+            return Err(Error {
+                reason: Some(Reason::TakesLong),
+                ..Error::of_descriptor(Errno::FBIG, "fsync")
+            });
+        }
+        match writer.take() {
             Some(writer) => writer.finish(),
             None => Err(Error::of_descriptor(Errno::BADF, "write")),
-        },
-    ))
+        }
+    }))
 }
 
 fn abort_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
@@ -173,17 +184,11 @@ fn abort_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     }))
 }
 
-type Shared = Arc<Mutex<Option<Writer>>>;
-
 fn writer(args: &Arguments<'_, '_>) -> Checked<Shared> {
     match args.native(1)? {
         Some(Native::Writer(writer)) => Ok(Arc::clone(writer)),
         _ => Err(NONSENSE.into()),
     }
-}
-
-fn locked(writer: &Shared) -> MutexGuard<'_, Option<Writer>> {
-    writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn truncate(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {

@@ -4,6 +4,8 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 use super::State;
 use super::arguments::{Arguments, Checked, Unchecked};
 use super::output::{Output, parts, text};
@@ -334,6 +336,13 @@ impl<J: Job> Task for Work<J> {
         if let Outcome::Done(Ok(output)) = std::mem::replace(&mut self.outcome, Outcome::None) {
             output.handed_over();
         }
+    }
+
+    fn give_up(&mut self) {
+        self.runs = Runs::Pool;
+        self.job = None;
+        let canceled = error::Error::of_descriptor(Errno::CANCELED, "open");
+        self.outcome = Outcome::Done(Err(canceled));
     }
 
     fn go_on(mut self: Box<Self>, env: Env<'_>, promise: Deferred) {

@@ -5,6 +5,7 @@
 //! - [`arguments`]: from the values of a call to the types of the operations;
 //! - [`output`]: from what an operation returns to a value, or to the parts of an error;
 //! - [`threads`]: the threads of long work;
+//! - [`writers`]: the files that are being written in parts;
 //! - the others: the functions, by subject.
 
 mod arguments;
@@ -16,27 +17,37 @@ mod output;
 mod roots;
 mod threads;
 mod trees;
+mod writers;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use crate::ops::content::Writer;
 use crate::ops::tree::cursor::Cursor;
 use crate::resolve::Root;
 use crate::sys::node_api::{Env, Handles, Result, Value, Weight, Weights};
 use crate::watch::Watch;
 use threads::Threads;
+use writers::Writers;
 
 /// What an environment has of this library.
 #[derive(Default)]
 pub struct State {
     handles: Handles<Native>,
     threads: Threads,
+    writers: Arc<Writers>,
     weights: Rc<Weights>,
     weight_of_root: i64,
     /// The parts of the error of the last call that failed: see [`output::parts`].
     failure: RefCell<Vec<u8>>,
+}
+
+impl State {
+    /// Ends all work: no thread runs any more, and no file is left that is not complete.
+    fn end(&self) {
+        self.threads.end();
+        self.writers.end();
+    }
 }
 
 /// What a handle of a script stands for.
@@ -46,7 +57,7 @@ enum Native {
     /// The progress of long work, and a way to stop it.
     Watch(Arc<Watch>),
     /// A file that is written in parts; `None` once it is finished or given up.
-    Writer(Arc<Mutex<Option<Writer>>>),
+    Writer(writers::Shared),
     /// A walk through a tree; `None` once it is closed.
     Cursor(Arc<Mutex<Option<Cursor>>>),
 }
@@ -65,7 +76,7 @@ pub fn fill(env: Env<'_>, exports: Value<'_>) -> Result<()> {
         ..State::default()
     });
     env.keep(Rc::clone(&state))?;
-    env.at_end(&state, |state| state.threads.end())?;
+    env.at_end(&state, State::end)?;
     let operations = || {
         [
             roots::OPERATIONS,

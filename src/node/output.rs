@@ -2,14 +2,12 @@
 
 use std::io::Write;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
-use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Stat, StatFs};
 
-use super::{Native, State};
+use super::{Native, State, writers};
 use crate::error;
 use crate::memory::with_room;
-use crate::ops::content::Writer;
 use crate::ops::identity::Identity;
 use crate::ops::metadata::Nanoseconds;
 use crate::ops::tree::cursor::{Batch, Truncated};
@@ -35,7 +33,7 @@ pub enum Output {
     /// A handle of a root.
     Root(Root),
     /// A handle of a file that is written in parts.
-    Writer(Box<Writer>),
+    Writer(writers::Shared),
 }
 
 /// The form of a text.
@@ -109,10 +107,7 @@ impl Output {
                 text(env, bytes, form)
             }
             Self::Root(root) => state.handles.add(env, Native::root(env, state, root)),
-            Self::Writer(writer) => {
-                let writer = Arc::new(Mutex::new(Some(*writer)));
-                state.handles.add(env, Native::Writer(writer))
-            }
+            Self::Writer(writer) => state.handles.add(env, Native::Writer(writer)),
         };
         value.map(Some)
     }

@@ -72,7 +72,9 @@ pub const FUNCTIONS: &[Function] = &[
         name: "stop",
         body: |call| {
             let state = call.env.kept::<State>()?;
-            watch_of(call, &state)?.stop();
+            let watch = watch_of(call, &state)?;
+            watch.stop();
+            state.threads.give_up(call.env, &watch);
             Ok(None)
         },
     },
@@ -91,7 +93,7 @@ pub const FUNCTIONS: &[Function] = &[
     Function {
         name: "end",
         body: |call| {
-            call.env.kept::<State>()?.threads.end();
+            call.env.kept::<State>()?.end();
             Ok(None)
         },
     },

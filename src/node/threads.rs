@@ -32,6 +32,16 @@ struct Waiting {
     watch: Arc<Watch>,
 }
 
+impl Waiting {
+    fn give_up(self, env: Env<'_>) {
+        let Self {
+            promise, mut task, ..
+        } = self;
+        task.give_up();
+        promise.settle(env, task);
+    }
+}
+
 impl Threads {
     /// Has `task` done, until `watch` stops it. It waits if there are many others.
     pub fn start(&self, env: Env<'_>, promise: Deferred, task: Box<dyn Task>, watch: Arc<Watch>) {
@@ -40,9 +50,25 @@ impl Threads {
             task,
             watch,
         };
-        match self.count.get() < MOST {
-            true => self.begin(env, waiting),
-            false => self.waiting.borrow_mut().push_back(waiting),
+        if self.count.get() < MOST {
+            self.begin(env, waiting);
+        } else if waiting.watch.check().is_err() {
+            waiting.give_up(env);
+        } else {
+            self.waiting.borrow_mut().push_back(waiting);
+        }
+    }
+
+    /// What waits and is stopped by `watch` does not wait for a thread to say so.
+    pub fn give_up(&self, env: Env<'_>, watch: &Arc<Watch>) {
+        let mut waiting = self.waiting.borrow_mut();
+        let at = waiting
+            .iter()
+            .position(|task| Arc::ptr_eq(&task.watch, watch));
+        let stopped = at.and_then(|at| waiting.remove(at));
+        drop(waiting);
+        if let Some(stopped) = stopped {
+            stopped.give_up(env);
         }
     }
 

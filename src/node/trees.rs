@@ -85,13 +85,15 @@ fn cp(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         atomic: args.flag(10)?,
     };
     let watch = args.watch(11)?;
-    Ok(run(
-        execution(options.recursive, &watch),
-        move |root: &Root, _| {
-            let (from, to) = resolve::Place::pair(root, &src, to.as_deref(), &dest);
-            copy_tree(from, to, &options, &watch)
-        },
-    ))
+    // One file may be long, too.
+    let execution = match options.recursive {
+        true => Execution::Thread(Arc::clone(&watch)),
+        false => Execution::PoolFirst(Arc::clone(&watch)),
+    };
+    Ok(run(execution, move |root: &Root, most| {
+        let (from, to) = resolve::Place::pair(root, &src, to.as_deref(), &dest);
+        copy_tree(from, to, &options, most, &watch)
+    }))
 }
 
 /// What a copy keeps, by the bits that `lib/methods.js` has for it.

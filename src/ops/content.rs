@@ -298,6 +298,11 @@ impl Writer {
         })
     }
 
+    /// Whether the disk is waited for in the end.
+    pub fn flushes(&self) -> bool {
+        self.flush
+    }
+
     /// Writes the next part.
     pub fn write(&self, data: &[u8], watch: &Watch) -> Result<()> {
         let fd = match &self.sink {

@@ -68,9 +68,7 @@ pub fn copy_file(
         if source.is_directory() {
             return Err(Errno::ISDIR.into());
         }
-        if source.stat().st_size as u64 > options.most
-            || source.stat().st_size == 0 && options.most < u64::MAX
-        {
+        if is_longer(source.stat(), options.most) {
             return Err(Failure::because(Errno::FBIG, Reason::TakesLong));
         }
         let presence = match options.exclusive {
@@ -96,6 +94,11 @@ pub fn copy_file(
         watch.entry_done();
         Ok(())
     })
+}
+
+/// Whether a file may have more than `most` bytes: one that says that it is empty may have any number.
+pub fn is_longer(file: &Stat, most: u64) -> bool {
+    most < u64::MAX && (file.st_size == 0 || file.st_size as u64 > most)
 }
 
 /// Copies `source` over a file that is there. Nobody can read it meanwhile who may not read both, but

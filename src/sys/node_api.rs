@@ -762,6 +762,9 @@ pub trait Task: Send + 'static {
     /// The promise is resolved: what its value stands for is the script's from now on.
     fn handed_over(&mut self);
 
+    /// It is not done any more, and fails with `ECANCELED`.
+    fn give_up(&mut self);
+
     /// Goes on with work that is not done yet: see [`Settled::Unfinished`].
     fn go_on(self: Box<Self>, env: Env<'_>, promise: Deferred);
 }
@@ -796,7 +799,7 @@ impl<'s> Env<'s> {
 
 impl Deferred {
     /// Settles the promise as `task`, whose work is done, says.
-    fn settle(self, env: Env<'_>, mut task: Box<dyn Task>) {
+    pub fn settle(self, env: Env<'_>, mut task: Box<dyn Task>) {
         // SAFETY: the deferred is of this environment, and is used once.
         let resolve = |value: Value<'_>| unsafe {
             check(napi_sys::napi_resolve_deferred(env.raw, self.0, value.raw))

@@ -46,11 +46,13 @@ pub struct CopyTreeOptions {
     pub atomic: bool,
 }
 
-/// Copies what is at `from` to `to`. Links are copied as links.
+/// Copies what is at `from` to `to`. Links are copied as links. A file of more than `most` bytes fails for
+/// [`Reason::TakesLong`], and nothing has changed then.
 pub fn copy_tree(
     from: Place<'_>,
     to: Place<'_>,
     options: &CopyTreeOptions,
+    most: u64,
     watch: &Watch,
 ) -> Result<()> {
     let call = Call::between("cp", from.path, to.path);
@@ -62,7 +64,7 @@ pub fn copy_tree(
     }
     if options.atomic {
         let mut left = Vec::new();
-        let copied = copy_staged(source, from, to, options, watch, &mut left);
+        let copied = copy_staged(source, from, to, options, most, watch, &mut left);
         return copied.map_err(|failure| failure.into_error(&call).leaving(left));
     }
     let destination = Destination::find(to).map_err(failed)?;
@@ -75,6 +77,7 @@ pub fn copy_tree(
         to: to.root,
         options,
         record: &record,
+        most,
         watch,
     };
     let copied = match destination {
@@ -100,6 +103,7 @@ fn copy_staged(
     from: Place<'_>,
     to: Place<'_>,
     options: &CopyTreeOptions,
+    most: u64,
     watch: &Watch,
     left: &mut Vec<Vec<u8>>,
 ) -> Result<(), TreeFailure> {
@@ -136,6 +140,7 @@ fn copy_staged(
         to: to.root,
         options,
         record: &record,
+        most,
         watch,
     };
     let publishing = Publishing {
@@ -207,6 +212,8 @@ pub(super) struct CopyTask<'a> {
     pub options: &'a CopyTreeOptions,
     /// Takes down what was copied and made.
     pub record: &'a Arc<Record>,
+    /// What is copied of a file at the most, in bytes.
+    pub most: u64,
     /// What stops it, and hears of progress.
     pub watch: &'a Watch,
 }
@@ -252,8 +259,10 @@ impl<'a> CopyTask<'a> {
         } = *self.options;
         let record = Arc::clone(self.record);
         let (from, to, watch) = (self.from, self.to, self.watch);
+        let mut copier = EntryCopier::new(from, to, existing, reflink, keep, record, watch);
+        copier.most = self.most;
         Copy {
-            copier: EntryCopier::new(from, to, existing, reflink, keep, record, watch),
+            copier,
             options: self.options,
             begun: Moment::now(),
             levels: Levels::default(),

@@ -15,7 +15,7 @@ use crate::at::{self, At};
 use crate::error::{Failure, Reason, Result};
 use crate::ops::Existing;
 use crate::ops::attributes::{self, Which};
-use crate::ops::copy::{ContentCopier, Reflink};
+use crate::ops::copy::{ContentCopier, Reflink, is_longer};
 use crate::ops::draft::{Draft, with_temporary_name};
 use crate::ops::listing;
 use crate::ops::metadata::{chown_fd, utimes_fd};
@@ -150,6 +150,8 @@ pub struct EntryCopier<'a> {
     pub existing: Option<Existing>,
     /// What is kept.
     pub keep: Keep,
+    /// What is copied of a file at the most, in bytes.
+    pub most: u64,
     /// What stops it, and hears of progress.
     pub watch: &'a Watch,
     /// What was copied and made.
@@ -177,6 +179,7 @@ impl<'a> EntryCopier<'a> {
             to,
             existing,
             keep,
+            most: u64::MAX,
             watch,
             record,
             top: None,
@@ -240,6 +243,9 @@ impl<'a> EntryCopier<'a> {
         let content = self.from.content_at(source.at)?;
         if content.is_directory() {
             return Err(Errno::ISDIR.into());
+        }
+        if is_longer(content.stat(), self.most) {
+            return Err(Failure::because(Errno::FBIG, Reason::TakesLong));
         }
         let then = self.state_of(content.fd(), content.stat())?;
         let original = (content.fd(), content.stat());

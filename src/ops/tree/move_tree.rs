@@ -112,6 +112,7 @@ fn copy_across(
         to: to.root,
         options: &tree,
         record: &record,
+        most: u64::MAX,
         watch,
     };
     let publishing = Publishing {
