@@ -115,6 +115,9 @@ export interface HostPath {
    * `/proc/self/fd/N`. It means the directory in this process, its workers, and as the `cwd` of a child process, which
    * enters it before it runs; another process has other descriptors. `/proc` must be mounted.
    *
+   * The number is 256 or more where the limit of descriptors allows that: a child process that is handed more `stdio`
+   * entries than the number says runs in another directory.
+   *
    * After `close` it throws `EBADF`. Something else may have the number then: use no copy of the path.
    */
   readonly path: string;
@@ -325,6 +328,8 @@ export interface WalkOptions<
   Encoding extends NameEncoding = NameEncoding,
   Name extends string | Buffer = string | Buffer,
 > {
+  /** Ends the walk when it is aborted: at the next entry, or while it waits for `filter` or `onError`. */
+  signal?: AbortSignal | null | undefined;
   /** How many levels to list; 1 is the directory alone. Default: all. */
   maxDepth?: number | null | undefined;
   /** How many entries to give. Default: all. */
@@ -648,6 +653,14 @@ interface Operations<Async extends boolean> {
   ): Reply<Async, Stats<bigint> & Versioned>;
   stat(path: RootPath, options?: StatOptions<false, true> | null): Reply<Async, Stats>;
   stat(path: RootPath, options: StatOptions<true, true> & { bigint: true }): Reply<Async, Stats<bigint>>;
+  stat(
+    path: RootPath,
+    options: StatOptions<false> & { version: true },
+  ): Reply<Async, (Stats & Versioned) | undefined>;
+  stat(
+    path: RootPath,
+    options: StatOptions<true> & { bigint: true; version: true },
+  ): Reply<Async, (Stats<bigint> & Versioned) | undefined>;
   stat(path: RootPath, options: StatOptions<false>): Reply<Async, Stats | undefined>;
   stat(
     path: RootPath,
@@ -671,6 +684,14 @@ interface Operations<Async extends boolean> {
   ): Reply<Async, Stats<bigint> & Versioned>;
   lstat(path: RootPath, options?: StatOptions<false, true> | null): Reply<Async, Stats>;
   lstat(path: RootPath, options: StatOptions<true, true> & { bigint: true }): Reply<Async, Stats<bigint>>;
+  lstat(
+    path: RootPath,
+    options: StatOptions<false> & { version: true },
+  ): Reply<Async, (Stats & Versioned) | undefined>;
+  lstat(
+    path: RootPath,
+    options: StatOptions<true> & { bigint: true; version: true },
+  ): Reply<Async, (Stats<bigint> & Versioned) | undefined>;
   lstat(path: RootPath, options: StatOptions<false>): Reply<Async, Stats | undefined>;
   lstat(
     path: RootPath,
@@ -1012,8 +1033,10 @@ export interface SandboxPromises extends Operations<true> {}
  * A directory that no operation leaves, whatever other processes rename or link meanwhile.
  *
  * The methods are synchronous; {@link SandboxRoot.promises} has them as promises. An optional argument or
- * option may be left out, `undefined` or `null`; but `to` is a root or left out. A key that a method does not know is
- * refused (`ERR_INVALID_ARG_VALUE`), and so is a root in place of options (`ERR_INVALID_ARG_TYPE`).
+ * option may be left out, `undefined` or `null`; but `to` is a root or left out, and `ifMatch` a version. A key that a
+ * method does not know is refused (`ERR_INVALID_ARG_VALUE`), and so is a root in place of options, also one of another
+ * copy of the package (`ERR_INVALID_ARG_TYPE`). Accepted and ignored are, as far as `node:fs` has them, `mode` of `cp`,
+ * and `maxRetries` and `retryDelay` of `rm`.
  *
  * **Paths** are relative to the root; `'.'` is the root itself. A path that ends in a slash names a
  * directory.

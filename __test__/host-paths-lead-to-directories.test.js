@@ -127,6 +127,30 @@ test('it is the cwd of a child process, however that is started', async (t) => {
   there.close();
 });
 
+test('a child process with many streams enters it, too', (t) => {
+  const { root, at } = sandbox(t, TREE);
+  const real = `${fs.realpathSync(at('dir'))}\n`;
+  const other = fs.openSync(at('dir/sub'));
+  t.after(() => fs.closeSync(other));
+  const there = root.hostPath('dir');
+  for (const streams of [3, 30, 200]) {
+    const stdio = ['ignore', 'pipe', 'pipe', ...Array(streams - 3).fill(other)];
+    const { stdout } = spawnSync('pwd', ['-P'], { cwd: there.path, stdio, encoding: 'utf8' });
+    assert.strictEqual(stdout, real, `${streams} streams`);
+  }
+  there.close();
+});
+
+test('where no high number may be had, it has another', async (t) => {
+  const { dir } = sandbox(t, TREE);
+  const body = (dir) => {
+    const there = new SandboxRoot(dir).hostPath('dir');
+    return [Number(there.path.split('/').at(-1)) < 100, fs.readdirSync(there.path)];
+  };
+  const [isLow, names] = await inChild(t, body, [dir], { limits: { n: 100 } });
+  assert.deepStrictEqual([isLow, names.sort()], [true, ['file', 'sub']]);
+});
+
 test('fs.watch tells what happens in it, wherever it is moved', async (t) => {
   const { root, at } = sandbox(t, TREE);
   const there = root.hostPath('dir');

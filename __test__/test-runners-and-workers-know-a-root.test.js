@@ -40,7 +40,7 @@ test('what a mock finds on the class belongs to no root', async (t) => {
   await assert.rejects(promises.stat('file'), { name: 'TypeError', code: 'ERR_INVALID_THIS' });
   assert.notStrictEqual(root.promises, promises);
   assert.strictEqual(Object.getPrototypeOf(root.promises), promises);
-  const { get } = Object.getOwnPropertyDescriptor(root, 'promises');
+  const { get } = Object.getOwnPropertyDescriptor(SandboxRoot.prototype, 'promises');
   for (const that of [{}, null, Object.create(root), root.promises])
     assert.throws(() => get.call(that), { code: 'ERR_INVALID_THIS' });
 });
@@ -74,6 +74,26 @@ test('mocks of node:test replace a promise, and give it back', async (t) => {
   all.mock.restore();
   t.mock.getter(root, 'promises', () => 'mine');
   assert.strictEqual(root.promises, 'mine');
+});
+
+test('a subclass has promises of its own, and those that it inherits', async (t) => {
+  const { dir } = sandbox(t, { file: 'content' });
+  const asked = [];
+  class Audited extends SandboxRoot {
+    get promises() {
+      asked.push('promises');
+      return super.promises;
+    }
+    mine() {
+      return super.promises;
+    }
+  }
+  const root = new Audited(dir);
+  assert.strictEqual(await root.promises.readFile('file', 'utf8'), 'content');
+  assert.deepStrictEqual(asked, ['promises']);
+  assert.strictEqual(root.mine(), root.promises);
+  assert.strictEqual(await root.mine().exists('file'), true);
+  assert.deepStrictEqual([Object.getOwnPropertyNames(root), util.inspect(root)], [[], 'Audited {}']);
 });
 
 /** The package, its scripts evaluated in a realm of their own, as Jest does for each file of tests. */
@@ -130,6 +150,25 @@ test('in a realm of its own, promises are those of the methods', async (t) => {
   const names = [];
   for await (const { name } of root.walk('.')) names.push(name);
   assert.deepStrictEqual(names.sort(), ['copy', 'dir', 'file', 'inner', 'inner']);
+});
+
+test('what is of a root of another copy is no options', async (t) => {
+  const { dir, root } = sandbox(t, { file: 'content', dir: {} });
+  const other = new (inRealm().SandboxRoot)(dir);
+  const paths = [other.hostPath('dir'), root.hostPath('dir')];
+  const error = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+  for (const options of [root, root.promises, other, other.promises, new Proxy(other, {}), ...paths]) {
+    assert.throws(() => root.rename('file', 'new', options), error);
+    assert.throws(() => root.cp('file', 'new', options), error);
+    assert.throws(() => root.readFile('file', options), error);
+    assert.throws(() => new SandboxRoot(dir, options), error);
+    await assert.rejects(root.promises.rename('file', 'new', options), error);
+  }
+  for (const path of paths) path.close();
+  class Options {
+    encoding = 'utf8';
+  }
+  assert.strictEqual(root.readFile('file', new Options()), 'content');
 });
 
 // ---- Worker threads ----

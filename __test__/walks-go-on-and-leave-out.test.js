@@ -8,6 +8,7 @@ const fs = require('node:fs');
 
 const { setImmediate } = require('node:timers/promises');
 const { SandboxRoot } = require('..');
+const { inChild } = require('./child');
 const { POLICIES, link, memory, plant, sandbox, settled, tempDir, unprivileged } = require('./support');
 
 async function collect(walk) {
@@ -116,6 +117,64 @@ test('limits count what the filter keeps', async (t) => {
     assert.strictEqual(other.truncated, maxDepth === 0 ? 'maxDepth' : null);
   }
 }); // biome-ignore format: a table
+
+test('a filter that keeps everything changes nothing, the limit that was met first neither', async (t) => {
+  const level = { f: '', a: { f: '', b: { f: '', c: { f: '' } } }, x: { f: '', y: { f: '' } } };
+  const { root } = sandbox(t, level);
+  for (const maxDepth of [0, 1, 2, 3, 4, 5, null]) {
+    for (let maxEntries = 0; maxEntries < 14; maxEntries++) {
+      const without = root.walk('.', { maxDepth, maxEntries });
+      const all = root.walk('.', { maxDepth, maxEntries, filter: () => true });
+      const [one, other] = [pathsOf(await collect(without)), pathsOf(await collect(all))];
+      assert.deepStrictEqual([other, all.truncated], [one, without.truncated], `${maxDepth}, ${maxEntries}`);
+    }
+  }
+});
+
+test('a signal ends a walk, at each entry and while it waits', async (t) => {
+  const { root } = sandbox(t, { a: { b: '' }, c: '' });
+  const is = (cause) => ({ name: 'AbortError', code: 'ABORT_ERR', cause });
+  assert.throws(() => root.walk('.', { signal: AbortSignal.abort('before') }), is('before'));
+  assert.throws(() => root.walk('.', { signal: {} }), { code: 'ERR_INVALID_ARG_TYPE' });
+  for (const filter of [undefined, () => true]) {
+    const controller = new AbortController();
+    const walk = root.walk('.', { signal: controller.signal, filter });
+    await walk.next();
+    controller.abort('between');
+    await assert.rejects(walk.next(), is('between'));
+    assert.deepStrictEqual(await walk.next(), { done: true, value: undefined });
+  }
+  const later = new AbortController();
+  const filter = () => {
+    setTimeout(() => later.abort('while it waits'), 10);
+    return new Promise(() => {});
+  };
+  await assert.rejects(root.walk('.', { signal: later.signal, filter }).next(), is('while it waits'));
+  const { signal } = new AbortController();
+  assert.strictEqual((await collect(root.walk('.', { signal }))).length, 3);
+});
+
+test('walks and writes that nobody ends are collected before descriptors run out', async (t) => {
+  const tree = { a: { b: { c: { d: {} } } } };
+  const { dir } = sandbox(t, tree);
+  const body = async (dir) => {
+    const root = new SandboxRoot(dir);
+    const next = () => new Promise(() => {});
+    const source = { [Symbol.asyncIterator]: () => ({ next }) };
+    let most = 0;
+    for (let i = 0; i < 400; i++) {
+      const walk = root.walk('.', { filter: () => true });
+      for (let level = 0; level < 4; level++) await walk.next();
+      root.promises.writeFile(`file${i}`, source, { atomic: true });
+      await new Promise(setImmediate);
+      if (i % 10 === 0) most = Math.max(most, fs.readdirSync('/proc/self/fd').length);
+    }
+    return most;
+  };
+  const most = await inChild(t, body, [dir], { limits: { n: 1000 } });
+  t.diagnostic(`${most} descriptors at the most`);
+  assert.ok(most < 500, `${most} descriptors`);
+});
 
 test('onError is told each directory that cannot be listed, and the walk goes on with the rest', async (t) => {
   for (const encoding of ['utf8', 'buffer']) {

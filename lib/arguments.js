@@ -210,7 +210,7 @@ const NONE = Object.freeze(new Options());
  */
 function options(value, known, harmless) {
   if (value == null) return NONE;
-  if (typeof value !== 'object' || handles.isRoot(value))
+  if (typeof value !== 'object' || handles.isOfRoot(value))
     throw invalidType('options', 'of type object', value);
   const given = /** @type {Record<string, unknown>} */ (value);
   const own = /** @type {Record<string, unknown>} */ (new Options());

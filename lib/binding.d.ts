@@ -23,6 +23,7 @@ export interface Operations {
     hardlinks: number,
     readonly: boolean,
   ): Answer;
+  hostPath(root: Handle, path: Path): Answer;
   identity(root: Handle, words: ArrayBuffer): Answer;
   deleted(root: Handle): Answer;
   isAt(root: Handle, hostPath: Path): Answer;

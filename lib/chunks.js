@@ -3,9 +3,9 @@
 // chunk at a time, and the work can be stopped between two of them.
 
 const { EventEmitter } = require('node:events');
-const { AbortError, checked, invalidType } = require('./errors.js');
+const { checked, invalidType } = require('./errors.js');
 const { spanOf } = require('./views.js');
-const { unlessAborted } = require('./watch.js');
+const { stopIfAborted, unlessAborted } = require('./watch.js');
 
 const { Buffer } = globalThis;
 const { isView } = ArrayBuffer;
@@ -53,11 +53,11 @@ async function writeInChunks(
   try {
     for await (const piece of source) {
       for (const chunk of chunks(piece, encoding, size)) {
-        if (signal?.aborted) throw new AbortError(signal.reason);
+        stopIfAborted(signal);
         await perform((call) => call.native.writeChunk(call.root, writer, chunk, call.follow(watching)));
       }
     }
-    if (signal?.aborted) throw new AbortError(signal.reason);
+    stopIfAborted(signal);
     await perform((call) => call.native.finishWriter(call.root, writer, call.follow(watching)));
   } catch (error) {
     await perform(({ native, root }) => native.abortWriter(root, writer));

@@ -1,10 +1,10 @@
 'use strict';
 // The filter of `cp`: it is asked about a tree from its top, and what it says yes to is copied then.
 
-const { AbortError, invalidReturnValue } = require('./errors.js');
+const { invalidReturnValue } = require('./errors.js');
 const { native } = require('./native.js');
 const { entries } = require('./results.js');
-const { unlessAborted } = require('./watch.js');
+const { stopIfAborted, unlessAborted } = require('./watch.js');
 
 const { Buffer } = globalThis;
 const SLASH = Buffer.from('/');
@@ -66,7 +66,7 @@ function* asked(perform, { from, at: dest, filter, recursive, watching, policy, 
   /** @type {[way: Buffer, isDirectory: boolean][]} */
   const ahead = [[Buffer.alloc(0), recursive]];
   for (let next = ahead.pop(); next !== undefined; next = ahead.pop()) {
-    if (signal?.aborted) throw new AbortError(signal.reason);
+    stopIfAborted(signal);
     const [way, isDirectory] = next;
     const at = joined(from, way);
     const answer = filter(at.toString(), joined(dest, way).toString());

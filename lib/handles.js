@@ -65,20 +65,29 @@ function makePromisesWith(make) {
   makePromises = make;
 }
 
-/** The promises of each root, made when they are asked for. */
-const OWN_PROMISES = {
-  // Nothing of it is inherited from what a program puts on `Object.prototype`.
-  __proto__: null,
-  /** @this {unknown} */
-  get() {
-    handleOf(this);
-    const promises = promisesOf(/** @type {object} */ (this), makePromises);
-    markAsUncloneable(promises);
-    return promises;
-  },
-  enumerable: false,
-  configurable: true,
-};
+/**
+ * The promises of a root, made when they are asked for.
+ *
+ * @param {unknown} root
+ */
+function promisesOfRoot(root) {
+  handleOf(root);
+  const promises = promisesOf(/** @type {object} */ (root), makePromises);
+  markAsUncloneable(promises);
+  return promises;
+}
+
+/**
+ * What roots, their promises and their host paths of any copy of the package have: another copy, or another realm,
+ * has classes of its own.
+ */
+const OF_A_ROOT = Symbol.for('@cocalc/openat2');
+
+/** @param {object} prototype */
+function brand(prototype) {
+  // @ts-expect-error: nothing of the descriptor is inherited
+  defineProperty(prototype, OF_A_ROOT, { __proto__: null, value: true });
+}
 
 /** @type {((object: object) => void) | undefined} */
 let mark;
@@ -123,7 +132,6 @@ class SandboxRoot {
     if (opened instanceof Failure) throw systemError(new SystemError(messageOf(opened)), opened);
     this.#handle = opened.handle;
     this.#policy = opened.policy;
-    defineProperty(this, 'promises', OWN_PROMISES);
     markAsUncloneable(this);
   }
 }
@@ -146,6 +154,8 @@ class Belonging {
     this.#root = root;
   }
 }
+
+brand(Belonging.prototype);
 
 /**
  * The root whose promises `value` is.
@@ -177,11 +187,11 @@ function handleOf(value) {
 }
 
 /**
- * Whether `value` is a root, or the promises of one, also behind a Proxy or a mock.
+ * Whether `value` is a root, or of one, also behind a Proxy or a mock.
  *
- * @param {unknown} value
+ * @param {object} value
  */
-const isRoot = (value) => value instanceof SandboxRoot || value instanceof Belonging;
+const isOfRoot = (value) => OF_A_ROOT in value;
 
 /**
  * The root that the second path of a call is beneath, if the options name one. An option that is there and no root,
@@ -200,9 +210,10 @@ function second(options) {
 exports.Belonging = Belonging;
 exports.SandboxRoot = SandboxRoot;
 exports.handleOf = handleOf;
-exports.isRoot = isRoot;
+exports.brand = brand;
+exports.isOfRoot = isOfRoot;
+exports.promisesOfRoot = promisesOfRoot;
 exports.policyOf = policyOf;
-exports.promisesOf = promisesOf;
 exports.rootOf = rootOf;
 exports.second = second;
 exports.makePromisesWith = makePromisesWith;

@@ -2,6 +2,7 @@
 // `hostPath`: a path of the host to a directory beneath a root, for what takes paths alone.
 
 const { errorOf, invalidThis } = require('./errors.js');
+const { brand } = require('./handles.js');
 const { native } = require('./native.js');
 
 /** @typedef {import('./binding').Handle} Handle */
@@ -38,6 +39,8 @@ class HostPath {
     native.close(handleOf(this));
   }
 }
+
+brand(HostPath.prototype);
 
 /** @param {unknown} value */
 function handleOf(value) {

@@ -315,11 +315,13 @@ function entriesOf(items, first, asBuffers) {
 function batchOf(joined, asBuffers) {
   const items = itemsOf(joined);
   const head = `${items[0]}`;
-  const count = +substring(head, 3);
+  const count = +substring(head, 4);
   const list = entriesOf(items, 1 + count, asBuffers);
   return {
     truncated: head[0] === 'd' ? 'maxDepth' : head[0] === 'e' ? 'maxEntries' : null,
     isLast: head[1] === 'l',
+    /** Whether its entries are at the end of `maxDepth`, for a walk with a filter. */
+    isDeepest: head[3] === 'b',
     /** The parts of the error, if something could not be listed. */
     parts: count === 0 ? undefined : join(slice(items, 1, 1 + count), '\0'),
     /** What could not be listed, unless that is the top. */

@@ -4,7 +4,15 @@
 const check = require('./arguments.js');
 const { Call } = require('./call.js');
 const { Failure, SystemError, checked, errorOf, isFailure, messageOf, systemError } = require('./errors.js');
-const { SandboxRoot, handleOf, makePromisesWith, policyOf, rootOf } = require('./handles.js');
+const {
+  SandboxRoot,
+  brand,
+  handleOf,
+  makePromisesWith,
+  policyOf,
+  promisesOfRoot,
+  rootOf,
+} = require('./handles.js');
 const { HostPath } = require('./host-path.js');
 const { native } = require('./native.js');
 const results = require('./results.js');
@@ -86,9 +94,8 @@ const methods = {
 
   hostPath(call, path) {
     const at = check.path(path, 'path');
-    const { symlinks, mounts, hardlinks, readonly } = policyOf(call.self);
     call.result = (handle) => new HostPath(handle);
-    return call.native.openRoot(call.root, at, symlinks, mounts, hardlinks, readonly);
+    return call.native.hostPath(call.root, at);
   },
 
   isAt(call, hostPath) {
@@ -134,15 +141,24 @@ const members = {
     return apply(deleted, this, []);
   },
 };
-// A value: automatic mocks read what the class has, and skip getters.
 Object.defineProperty(SandboxRoot.prototype, 'promises', {
   // @ts-expect-error: nothing of the descriptor is inherited
   __proto__: null,
-  value: SandboxPromises.prototype,
-  writable: true,
+  /** @this {unknown} */
+  get() {
+    return this === SandboxRoot.prototype ? SandboxPromises.prototype : promisesOfRoot(this);
+  },
   enumerable: true,
   configurable: true,
 });
+/** What the class inherits, and is no method. */
+const inherited = Object.create(Object.prototype, {
+  // Automatic mocks skip getters, and take the value of a property that is inherited.
+  // @ts-expect-error: nothing of the descriptor is inherited
+  promises: { __proto__: null, value: SandboxPromises.prototype },
+});
+brand(inherited);
+Object.setPrototypeOf(SandboxRoot.prototype, inherited);
 
 for (const [name, read] of Object.entries(methods)) {
   Object.defineProperty(SandboxRoot.prototype, name, {

@@ -5,11 +5,12 @@ const { native } = require('./native.js');
 const check = require('./arguments.js');
 const { errorOf, invalidType } = require('./errors.js');
 const { batchOf } = require('./results.js');
+const { stopIfAborted, unlessAborted, watched } = require('./watch.js');
 
 /** @typedef {import('./binding').Handle} Handle */
 
 const { MAX_SAFE_INTEGER } = Number;
-const OPTIONS = ['encoding', 'maxDepth', 'maxEntries', 'filter', 'onError'];
+const OPTIONS = ['encoding', 'maxDepth', 'maxEntries', 'filter', 'onError', 'signal'];
 
 /**
  * @param {Handle} root
@@ -31,6 +32,7 @@ function walk(root, path, options) {
   const maxEntries = limit('maxEntries');
   const filter = called('filter');
   const onError = called('onError');
+  const signal = watched(given)?.signal;
   // What the filter refuses does not count: then it is counted here.
   const cursor = native.cursor(at, maxDepth, filter ? MAX_SAFE_INTEGER : maxEntries, filter !== undefined);
   /** @type {string | null} */
@@ -41,25 +43,31 @@ function walk(root, path, options) {
     let kept;
     try {
       for (let isLast = false; !isLast; ) {
+        stopIfAborted(signal);
         let batch;
         try {
           batch = batchOf(await native.starts.nextBatch(root, cursor, asBuffers, kept), asBuffers);
         } catch (rejected) {
           throw typeof rejected === 'string' ? errorOf(rejected) : rejected;
         }
-        truncated = batch.truncated;
+        truncated ??= batch.truncated;
         isLast = batch.isLast;
         const found = batch.entries;
         if (filter === undefined) {
-          yield* found;
+          for (let i = 0; i < found.length; i++) {
+            stopIfAborted(signal);
+            yield found[i];
+          }
         } else {
           kept = new Uint8Array(found.length);
           for (let i = 0; i < found.length; i++) {
-            if (!(await filter(found[i]))) continue;
+            stopIfAborted(signal);
+            if (!(await unlessAborted(filter(found[i]), signal))) continue;
             if (left-- === 0) {
-              truncated = 'maxEntries';
+              truncated ??= 'maxEntries';
               return;
             }
+            if (batch.isDeepest && found[i]?.type === 'directory') truncated ??= 'maxDepth';
             kept[i] = 1;
             yield found[i];
           }
@@ -67,7 +75,7 @@ function walk(root, path, options) {
         if (batch.parts === undefined) continue;
         const error = errorOf(batch.parts);
         if (onError === undefined) throw error;
-        await onError(error, batch.failed);
+        await unlessAborted(onError(error, batch.failed), signal);
       }
     } finally {
       native.closeCursor(cursor);

@@ -34,7 +34,7 @@ function watched({ signal, onProgress }) {
     throw invalidType('options.onProgress', 'of type function', onProgress);
   }
   const all = /** @type {Watched} */ ({ signal: signal ?? undefined, onProgress: onProgress ?? undefined });
-  if (all.signal?.aborted) throw new AbortError(all.signal.reason);
+  stopIfAborted(all.signal);
   return all;
 }
 
@@ -180,6 +180,11 @@ function listenNoMore(signal, stop) {
   }
 }
 
+/** @param {AbortSignal | undefined} signal */
+function stopIfAborted(signal) {
+  if (signal?.aborted) throw new AbortError(signal.reason);
+}
+
 /**
  * Waits for what a caller gave, which may never come: a signal ends the wait.
  *
@@ -202,4 +207,4 @@ async function unlessAborted(value, signal) {
   }
 }
 
-module.exports = { follow, tellAtEnd, unlessAborted, watched };
+module.exports = { follow, stopIfAborted, tellAtEnd, unlessAborted, watched };

@@ -144,6 +144,21 @@ impl Root {
         Ok(Self::at(self.directory(&self.parse(path)?)?, policy))
     }
 
+    /// The directory at `path` beneath this one, with a descriptor whose number is high, if there may be such: a child
+    /// process puts its standard streams, and what else it is handed, over the low ones before it goes to its
+    /// directory.
+    ///
+    /// # Errors
+    /// Those of [`Self::open_beneath`].
+    pub fn host_path(&self, path: &UserPath) -> Result<Self, Failure> {
+        const HIGH: i32 = 256;
+        let mut there = self.open_beneath(path, self.policy)?;
+        if let Ok(high) = rustix::io::fcntl_dupfd_cloexec(there.fd()?, HIGH) {
+            there.fd = Some(high);
+        }
+        Ok(there)
+    }
+
     fn at(fd: OwnedFd, policy: Policy) -> Self {
         let describes_from_memory = is_local(fd.as_fd());
         Self {

@@ -448,10 +448,10 @@ const WAYS = {
     ['missing', (root) => root.mkdtemp('missing/new'), 'openat2'],
   ],
   hostPath: [
-    ['below', (root) => root.hostPath('a/b'), 'openat2 fstatfs'],
-    ['the root', (root) => root.hostPath('.'), 'fcntl fstatfs'],
+    ['below', (root) => root.hostPath('a/b'), 'openat2 fstatfs fcntl close'],
+    ['the root', (root) => root.hostPath('.'), 'fcntl fstatfs fcntl close'],
     ['a file', (root) => root.hostPath('file'), 'openat2'],
-    ['a symlink', (root) => root.hostPath('todir'), 'openat2', 'openat2 fstatfs'],
+    ['a symlink', (root) => root.hostPath('todir'), 'openat2', 'openat2 fstatfs fcntl close'],
   ],
   openRoot: [
     ['below', (root) => root.openRoot('a/b'), 'openat2 fstatfs'],

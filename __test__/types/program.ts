@@ -312,6 +312,13 @@ root.writeFile(path, 'x', { atomic: true, ifMatch: null });
 root.writeFile(path, ['x']);
 // @ts-expect-error of numbers nothing is written
 root.promises.writeFile(path, [1]);
+const maybe: string | undefined = root.stat(path, { version: true, throwIfNoEntry: false })?.version;
+const maybeToo: string | undefined = root.lstat(path, {
+  bigint: true,
+  version: true,
+  throwIfNoEntry: false,
+})?.version;
+void [maybe, maybeToo, root.walk(path, { signal: new AbortController().signal })];
 // @ts-expect-error no version was asked for
 root.stat(path).version;
 root.writeFile(path, 'x', { atomic: true, ifMatch: root.stat(path, { version: true }).version });

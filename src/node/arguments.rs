@@ -16,7 +16,7 @@ use crate::ops::version::Version;
 use crate::path::{LONGEST_SPELLING, UserPath};
 use crate::policy::{Allowed, Policy, Symlinks};
 use crate::resolve::Root;
-use crate::sys::node_api::{Call, Exception, Value};
+use crate::sys::node_api::{Call, Exception, Value, Weight};
 use crate::watch::Watch;
 
 /// The arguments of a call. The first one is a root.
@@ -63,6 +63,12 @@ impl<'a, 's> Arguments<'a, 's> {
     /// A new root of this environment.
     pub fn new_root(&self, root: Root) -> Native {
         Native::root(self.call.env, self.state, root)
+    }
+
+    /// The weight of so many descriptors.
+    pub fn weight(&self, descriptors: i64) -> Weight {
+        let bytes = self.state.weight_of_descriptor * descriptors;
+        self.state.weights.add(self.call.env, bytes)
     }
 
     /// The files that this environment writes in parts.

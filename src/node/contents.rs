@@ -159,7 +159,7 @@ fn write_chunk(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 }
 
 fn finish_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
-    let (writer, watch) = (writer(args)?, args.watch(2)?);
+    let (writer, watch) = (ended(args)?, args.watch(2)?);
     Ok(run(Execution::PoolFirst(watch), move |_: &Root, most| {
         let mut writer = locked(&writer);
         // To wait for the disk may take long.
@@ -177,7 +177,7 @@ fn finish_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 }
 
 fn abort_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
-    let writer = writer(args)?;
+    let writer = ended(args)?;
     Ok(pool(move |_: &Root| {
         drop(locked(&writer).take());
         Ok(())
@@ -186,9 +186,17 @@ fn abort_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 
 fn writer(args: &Arguments<'_, '_>) -> Checked<Shared> {
     match args.native(1)? {
-        Some(Native::Writer(writer)) => Ok(Arc::clone(writer)),
+        Some(Native::Writer(writer, _)) => Ok(Arc::clone(writer)),
         _ => Err(NONSENSE.into()),
     }
+}
+
+/// One that holds its descriptors no longer.
+fn ended(args: &Arguments<'_, '_>) -> Checked<Shared> {
+    if let Some(Native::Writer(_, weight)) = args.native(1)? {
+        drop(weight.take());
+    }
+    writer(args)
 }
 
 fn truncate(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {

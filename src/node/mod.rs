@@ -37,7 +37,8 @@ pub struct State {
     threads: Threads,
     writers: Arc<Writers>,
     weights: Rc<Weights>,
-    weight_of_root: i64,
+    /// That of one descriptor.
+    weight_of_descriptor: i64,
     /// The parts of the error of the last call that failed: see [`output::parts`].
     failure: RefCell<Vec<u8>>,
 }
@@ -57,9 +58,9 @@ enum Native {
     /// The progress of long work, and a way to stop it.
     Watch(Arc<Watch>),
     /// A file that is written in parts; `None` once it is finished or given up.
-    Writer(writers::Shared),
+    Writer(writers::Shared, Cell<Option<Weight>>),
     /// A walk through a tree; `None` once it is closed.
-    Cursor(Arc<Mutex<Option<Cursor>>>),
+    Cursor(Arc<Mutex<Option<Cursor>>>, Cell<Option<Weight>>),
 }
 
 /// A root, until it is closed. A call that is running keeps it open until its end.
@@ -72,7 +73,7 @@ struct OpenRoot {
 /// given without waiting; the rest is beside them.
 pub fn fill(env: Env<'_>, exports: Value<'_>) -> Result<()> {
     let state = Rc::new(State {
-        weight_of_root: roots::weight(),
+        weight_of_descriptor: roots::weight(),
         ..State::default()
     });
     env.keep(Rc::clone(&state))?;

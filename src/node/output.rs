@@ -1,5 +1,6 @@
 //! What an operation returns, and the value that a script gets for it.
 
+use std::cell::Cell;
 use std::io::Write;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
@@ -94,7 +95,8 @@ impl Output {
                     Some(failed) => (parts(&failed.error), failed.entry.into_bytes()),
                 };
                 let has_entry = if failed_entry.is_empty() { b'-' } else { b'f' };
-                let mut bytes = vec![truncated, is_last, has_entry];
+                let is_deepest = if batch.is_deepest { b'b' } else { b'-' };
+                let mut bytes = vec![truncated, is_last, has_entry, is_deepest];
                 if !failed.is_empty() {
                     let count = 1 + failed.iter().filter(|&&byte| byte == 0).count();
                     bytes.extend_from_slice(count.to_string().as_bytes());
@@ -107,7 +109,11 @@ impl Output {
                 text(env, bytes, form)
             }
             Self::Root(root) => state.handles.add(env, Native::root(env, state, root)),
-            Self::Writer(writer) => state.handles.add(env, Native::Writer(writer)),
+            Self::Writer(writer) => {
+                let weight = state.weights.add(env, state.weight_of_descriptor);
+                let weight = Cell::new(Some(weight));
+                state.handles.add(env, Native::Writer(writer, weight))
+            }
         };
         value.map(Some)
     }

@@ -12,6 +12,7 @@ use super::{Native, OpenRoot, State};
 use crate::error::Call;
 use crate::ops::identity;
 use crate::ops::tree::cursor::{Cursor, Entered, Limits};
+use crate::ops::tree::levels::OPEN_LEVELS;
 use crate::resolve::Root;
 use crate::sys::node_api::{self, Env, Exception, Function, Value};
 use crate::watch::Progress;
@@ -19,6 +20,7 @@ use crate::watch::Progress;
 /// Those that have a promise.
 pub const OPERATIONS: &[Operation] = operations! {
     "openRoot" => open_root,
+    "hostPath" => host_path,
     "identity" => |_| Ok(pool(identity::identity)),
     "deleted" => |_| Ok(pool(identity::is_deleted)),
     "isAt" => is_at,
@@ -113,7 +115,7 @@ impl Native {
     pub fn root(env: Env<'_>, state: &State, root: Root) -> Self {
         Self::Root(OpenRoot {
             root: RefCell::new(Arc::new(root)),
-            weight: Cell::new(Some(state.weights.add(env, state.weight_of_root))),
+            weight: Cell::new(Some(state.weights.add(env, state.weight_of_descriptor))),
         })
     }
 }
@@ -122,6 +124,14 @@ fn open_root(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let (path, policy) = (args.path(1)?, args.policy(2)?);
     Ok(pool(move |root: &Root| {
         Call::on("open", &path).run(|| root.open_beneath(&path, policy))
+    }))
+}
+
+/// A root, for its descriptor.
+fn host_path(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let path = args.path(1)?;
+    Ok(pool(move |root: &Root| {
+        Call::on("open", &path).run(|| root.host_path(&path))
     }))
 }
 
@@ -180,15 +190,17 @@ fn cursor(args: &Arguments<'_, '_>) -> Answer {
         false => Entered::All,
     };
     let cursor = Arc::new(Mutex::new(Some(Cursor::new(path, limits, entered))));
-    Ok(Some(Native::Cursor(cursor)))
+    let weight = Cell::new(Some(args.weight(OPEN_LEVELS as i64)));
+    Ok(Some(Native::Cursor(cursor, weight)))
 }
 
 fn close_cursor(args: &Arguments<'_, '_>) -> Answer {
     match args.native(0)? {
-        Some(Native::Cursor(cursor)) => {
+        Some(Native::Cursor(cursor, weight)) => {
             // One that is read from at this moment is dropped with its handle.
             if let Ok(mut cursor) = cursor.try_lock() {
                 cursor.take();
+                drop(weight.take());
             }
             Ok(None)
         }

@@ -51,7 +51,7 @@ fn readdir(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 
 /// The next batch of a cursor, which `cursor` of `roots` makes; nothing, once it is closed.
 fn next_batch(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
-    let Some(Native::Cursor(cursor)) = args.native(1)? else {
+    let Some(Native::Cursor(cursor, _)) = args.native(1)? else {
         return Err(NONSENSE.into());
     };
     let (cursor, form, kept) = (Arc::clone(cursor), args.form(2)?, args.bytes(3)?);

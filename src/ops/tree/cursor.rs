@@ -65,6 +65,8 @@ pub struct Batch {
     pub truncated: Option<Truncated>,
     /// Whether this is the last batch.
     pub is_last: bool,
+    /// Whether these entries are as far down as wanted, where the caller says which directories are gone into.
+    pub is_deepest: bool,
     /// What could not be listed, behind these names. It is left out.
     pub failed: Option<Failed>,
 }
@@ -130,6 +132,7 @@ impl Cursor {
             path: &path,
             entered: self.entered,
             left: &mut self.left,
+            is_deepest: false,
             directories: &mut self.directories,
             truncated: &mut self.truncated,
             is_full: false,
@@ -151,13 +154,17 @@ impl Cursor {
                 break false;
             }
         };
-        let names = visitor.list.names;
+        let (names, is_deepest) = (visitor.list.names, visitor.is_deepest);
         if !self.ended {
             self.walk = Some(walk);
         }
-        Ok(match stopped {
+        let batch = match stopped {
             Some(stopped) => self.failed_at(&call, names, stopped),
             None => self.batch(names, None),
+        };
+        Ok(Batch {
+            is_deepest,
+            ..batch
         })
     }
 
@@ -180,6 +187,7 @@ impl Cursor {
             names,
             truncated: self.truncated,
             is_last: self.ended,
+            is_deepest: false,
             failed,
         }
     }
@@ -219,6 +227,8 @@ struct Bounded<'p> {
     path: &'p UserPath,
     entered: Entered,
     left: &'p mut Limits,
+    /// All names of a batch are of one directory, where the caller is asked.
+    is_deepest: bool,
     directories: &'p mut Vec<Directory>,
     truncated: &'p mut Option<Truncated>,
     /// Whether there are more entries than wanted.
@@ -238,6 +248,7 @@ impl Visitor for Bounded<'_> {
             return Ok(Down::Stay);
         }
         let is_last = found.depth as u64 >= self.left.depth;
+        self.is_deepest = is_last;
         if self.entered == Entered::Asked {
             let index = self.list.names.len() - 1;
             self.directories.push(Directory { index, is_last });
