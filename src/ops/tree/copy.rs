@@ -134,7 +134,7 @@ fn copy_staged(
         }
         can_be => can_be.map_err(at_top)?,
     }
-    let record = Arc::new(Record::staged());
+    let record = Arc::new(Record::staged(new.at().parts().0));
     let job = CopyTask {
         from: from.root,
         to: to.root,
@@ -623,8 +623,8 @@ impl Visitor for Copy<'_> {
         match At::new(above, &leaf).mkdir(Mode::from_raw_mode(0o755)) {
             // It is removed with a copy that cannot be shown.
             Ok(()) if self.copier.record.is_staged => {
-                let made = At::new(above, &leaf).lstat()?;
-                Ok(self.copier.record.made(Id::from(&made))?)
+                let record = &self.copier.record;
+                Ok(record.made(record.made_id_at(At::new(above, &leaf))?)?)
             }
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(errno) => Err(errno.into()),

@@ -22,7 +22,7 @@ use crate::ops::metadata::{chown_fd, utimes_fd};
 use crate::ops::permissions::{Permissions, take_owner};
 use crate::ops::target::is_same_file;
 use crate::ops::tree::levels::Id;
-use crate::ops::tree::record::{FirstCopy, Identity, Listed, Record, State};
+use crate::ops::tree::record::{FirstCopy, Identity, Listed, MadeId, Record, State};
 use crate::ops::tree::walk::Down;
 use crate::resolve::{Content, Moment, Root, is_local};
 use crate::retry::{TRIES, rest};
@@ -113,7 +113,7 @@ struct Linked {
 /// What was made, as far as anything asks for it later.
 #[derive(Default)]
 struct Made {
-    id: Option<Id>,
+    id: Option<MadeId>,
     /// What it is recognised by when it gets another name.
     first: Option<FirstCopy>,
 }
@@ -343,7 +343,7 @@ impl<'a> EntryCopier<'a> {
         fd: OwnedFd,
         fill: impl FnOnce(BorrowedFd<'_>) -> Result<Option<FirstCopy>, Failure>,
     ) -> Result<Made, Failure> {
-        let id = match Id::of(fd.as_fd()) {
+        let id = match self.record.made_id(fd.as_fd()) {
             Ok(id) => id,
             Err(errno) => {
                 // It was made this moment. The error is what the caller gets.
@@ -358,7 +358,7 @@ impl<'a> EntryCopier<'a> {
             sys::close(fd)?;
             Ok(first)
         });
-        if filled.is_err() && at.lstat().map(|stat| Id::from(&stat)) == Ok(id) {
+        if filled.is_err() && self.record.made_id_at(at) == Ok(id) {
             let _ = at.unlink();
         }
         let first = filled?;
@@ -488,9 +488,11 @@ impl<'a> EntryCopier<'a> {
     }
 
     fn note_made(&self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
-        let id = Id::of(directory)?;
-        self.record.close(id)?;
-        self.record.made(id)
+        self.record.close(Id::of(directory)?)?;
+        match self.record.is_staged {
+            true => self.record.made(self.record.made_id(directory)?),
+            false => Ok(()),
+        }
     }
 
     /// Whether the copy of what is `then` may get more names.
@@ -564,7 +566,7 @@ impl<'a> EntryCopier<'a> {
         };
         let linked = self.make(dest, original, |at| {
             at.link_open_file(copy.as_fd())?;
-            Ok(made(copy.as_fd(), false)?)
+            Ok(self.made(copy.as_fd(), false)?)
         });
         match linked {
             Ok(_) => Ok(true),
@@ -698,11 +700,11 @@ impl<'a> EntryCopier<'a> {
     ) -> Result<Made, Failure> {
         let fifo = self.to.made_at(at, FileType::Fifo, before)?;
         let finished = self.give(fifo.as_fd(), original, None);
-        let made = made(fifo.as_fd(), is_first)?;
-        discard_unless(finished, at, made.id)?;
+        let made = self.made(fifo.as_fd(), is_first)?;
+        self.discard_unless(finished, at, made.id)?;
         if self.record.is_staged && self.top.is_none() {
             let handle = self.to.symlink_at(at)?;
-            if Some(Id::of(handle.as_fd())?) != made.id {
+            if Some(self.record.made_id(handle.as_fd())?) != made.id {
                 return Err(Errno::BUSY.into());
             }
             self.record.hold_path(handle);
@@ -732,34 +734,35 @@ impl<'a> EntryCopier<'a> {
             true => utimes_fd(symlink.as_fd(), &times(original)),
             false => Ok(()),
         };
-        let made = made(symlink.as_fd(), is_first)?;
-        discard_unless(finished, at, made.id)?;
+        let made = self.made(symlink.as_fd(), is_first)?;
+        self.discard_unless(finished, at, made.id)?;
         if self.top.is_none() {
             self.record.hold_path(symlink);
         }
         Ok(made)
     }
-}
 
-/// What was made, and is open as `fd`: no other file has its number as long as it is. `is_first`: it may get more names.
-fn made(fd: BorrowedFd<'_>, is_first: bool) -> rustix::io::Result<Made> {
-    Ok(Made {
-        id: Some(Id::of(fd)?),
-        first: is_first.then(|| FirstCopy::of(fd)).transpose()?,
-    })
-}
-
-/// Removes what was made under the name `at`, which is `id`, unless it is `finished`.
-fn discard_unless(
-    finished: Result<(), Failure>,
-    at: At<'_>,
-    id: Option<Id>,
-) -> Result<(), Failure> {
-    if finished.is_err() && at.lstat().ok().map(|stat| Id::from(&stat)) == id {
-        // The error is what the caller gets.
-        let _ = at.unlink();
+    /// What was made, and is open as `fd`. `is_first`: it may get more names.
+    fn made(&self, fd: BorrowedFd<'_>, is_first: bool) -> rustix::io::Result<Made> {
+        Ok(Made {
+            id: Some(self.record.made_id(fd)?),
+            first: is_first.then(|| FirstCopy::of(fd)).transpose()?,
+        })
     }
-    finished
+
+    /// Removes what was made under the name `at`, which is `id`, unless it is `finished`.
+    fn discard_unless(
+        &self,
+        finished: Result<(), Failure>,
+        at: At<'_>,
+        id: Option<MadeId>,
+    ) -> Result<(), Failure> {
+        if finished.is_err() && self.record.made_id_at(at).ok() == id {
+            // The error is what the caller gets.
+            let _ = at.unlink();
+        }
+        finished
+    }
 }
 
 /// Removes what was made this moment under the name `at` if it could not be `finished`, unless something

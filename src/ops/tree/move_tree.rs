@@ -97,7 +97,7 @@ fn copy_across(
     }
     can_be_published(to, &new, &source, id, options.overwrite, left).map_err(at_top)?;
 
-    let record = Arc::new(Record::of_move());
+    let record = Arc::new(Record::of_move(new.at().parts().0));
     let tree = CopyTreeOptions {
         recursive: true,
         existing: Some(Existing::Refuse),

@@ -14,7 +14,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, Stat, StatxFlags, StatxTimestamp};
+use rustix::fs::{AtFlags, Stat, Statx, StatxFlags, StatxTimestamp};
 use rustix::io::{Errno, Result};
 
 use crate::at::At;
@@ -43,6 +43,8 @@ pub struct Record {
     pub is_of_move: bool,
     /// Whether the copy is made under a hidden name: what was made is removed if it cannot be shown.
     pub is_staged: bool,
+    /// Whether the file system of the copy keeps the time of birth of each file.
+    keeps_births: bool,
 }
 
 /// The top of a copy.
@@ -208,11 +210,23 @@ impl FirstCopy {
     }
 }
 
+/// What was made under a hidden name is recognised by: others may remove it, and a file of theirs may get its number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MadeId {
+    id: Id,
+    /// `None` where the file system does not keep it.
+    birth: Option<(i64, u32)>,
+}
+
 /// When the open file `fd` was made, if its file system says.
 fn birth_of(fd: BorrowedFd<'_>) -> Result<Option<(i64, u32)>> {
     let statx = on_intr(|| rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BTIME))?;
+    Ok(birth_in(&statx))
+}
+
+fn birth_in(statx: &Statx) -> Option<(i64, u32)> {
     let is_known = statx.stx_mask & StatxFlags::BTIME.bits() != 0;
-    Ok(is_known.then_some((statx.stx_btime.tv_sec, statx.stx_btime.tv_nsec)))
+    is_known.then_some((statx.stx_btime.tv_sec, statx.stx_btime.tv_nsec))
 }
 
 /// What a file with several names was.
@@ -252,18 +266,19 @@ pub struct Listed<'a> {
 }
 
 impl Record {
-    /// The record of a `move`.
-    pub fn of_move() -> Self {
+    /// The record of a `move`, whose copy is made in `dir`.
+    pub fn of_move(dir: BorrowedFd<'_>) -> Self {
         Self {
             is_of_move: true,
-            ..Self::staged()
+            ..Self::staged(dir)
         }
     }
 
-    /// The record of a copy that is made under a hidden name.
-    pub fn staged() -> Self {
+    /// The record of a copy that is made under a hidden name in `dir`.
+    pub fn staged(dir: BorrowedFd<'_>) -> Self {
         Self {
             is_staged: true,
+            keeps_births: is_local(dir),
             ..Self::default()
         }
     }
@@ -393,8 +408,28 @@ impl Record {
         held.map(|held| rustix::fs::syncfs(&held.top))
     }
 
+    /// What the open file `fd` is recognised by, which was made.
+    pub fn made_id(&self, fd: BorrowedFd<'_>) -> Result<MadeId> {
+        self.id_of_made(fd, c"", AtFlags::EMPTY_PATH)
+    }
+
+    /// What has the name `at` is recognised by.
+    pub fn made_id_at(&self, at: At<'_>) -> Result<MadeId> {
+        let (dir, name) = at.parts();
+        self.id_of_made(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    fn id_of_made(&self, dir: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> Result<MadeId> {
+        let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        let statx = on_intr(|| rustix::fs::statx(dir, name, flags, mask))?;
+        Ok(MadeId {
+            id: Id::from(&statx),
+            birth: birth_in(&statx).filter(|_| self.keeps_births),
+        })
+    }
+
     /// What `id` is was made.
-    pub fn made(&self, id: Id) -> Result<()> {
+    pub fn made(&self, id: MadeId) -> Result<()> {
         match self.is_staged {
             true => insert(&self.made, self.hasher.hash_one(id)),
             false => Ok(()),
@@ -402,7 +437,7 @@ impl Record {
     }
 
     /// Whether what `id` is was made.
-    pub fn is_made(&self, id: Id) -> bool {
+    pub fn is_made(&self, id: MadeId) -> bool {
         lock(&self.made).contains(&self.hasher.hash_one(id))
     }
 

@@ -334,7 +334,10 @@ fn remove_one(root: &Root, guard: Guard<'_>, at: At<'_>, listed: Listed<'_>) -> 
             }
         }
         Guard::Copied(record) => record.is_copied(listed, &state).then(|| at.unlink()),
-        Guard::Made(record) => record.is_made(state.id).then(|| at.unlink()),
+        Guard::Made(record) => record
+            .made_id_at(at)
+            .is_ok_and(|id| record.is_made(id))
+            .then(|| at.unlink()),
     };
     match removed {
         // Where somebody removed it this moment, it was described without a name.
@@ -393,7 +396,7 @@ fn open_known(
 ) -> Result<Option<(OwnedFd, Id)>, Failure> {
     let is_known = |fd: BorrowedFd<'_>| match guard {
         Guard::Copied(record) => record.is_directory_copied(listed, fd),
-        Guard::Made(record) => Ok(record.is_made(Id::of(fd)?)),
+        Guard::Made(record) => Ok(record.is_made(record.made_id(fd)?)),
     };
     if let Guard::Made(_) = guard {
         // It may have got its final mode already, which may forbid even its owner to empty it.

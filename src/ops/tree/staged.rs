@@ -166,7 +166,7 @@ fn publish(
     }
     // Whoever may rename here may put something else under the hidden name: that is not published, and
     // if it was, in between, the original stays.
-    let is_ours = |at: At<'_>| Ok::<_, Errno>(record.is_made(Id::from(&at.lstat()?)));
+    let is_ours = |at: At<'_>| Ok::<_, Errno>(record.is_made(record.made_id_at(at)?));
     if !is_ours(temporary)? {
         return Err(Errno::BUSY.into());
     }
