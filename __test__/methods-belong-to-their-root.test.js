@@ -27,9 +27,9 @@ test('a method of a root, detached or on anything else, fails with ERR_INVALID_T
       );
   }
   for (const name of ['promises', 'closed', 'deleted', 'identity']) {
-    const of = name === 'promises' ? root : SandboxRoot.prototype;
-    const { get } = Object.getOwnPropertyDescriptor(of, name);
-    for (const other of others)
+    const { get } = Object.getOwnPropertyDescriptor(SandboxRoot.prototype, name);
+    // Whoever mocks the class asks it for the methods of the promises.
+    for (const other of others.filter((other) => name !== 'promises' || other !== SandboxRoot.prototype))
       assert.strictEqual(
         codeOf(() => get.call(other)),
         'ERR_INVALID_THIS',
