@@ -3,9 +3,14 @@
 
 const assert = require('node:assert');
 const fs = require('node:fs');
+const v8 = require('node:v8');
+const vm = require('node:vm');
+const { once } = require('node:events');
+const { spawn } = require('node:child_process');
+const { setTimeout: sleep } = require('node:timers/promises');
 const { SandboxRoot } = require('..');
 const path = require('node:path');
-const { folder, lateFuse, privately } = require('./mounts');
+const { folder, lateFuse, privately, run } = require('./mounts');
 const { trace } = require('./syscalls/trace');
 const { withoutStrace } = require('./syscalls/strace');
 
@@ -164,4 +169,50 @@ test('A removed file that a promise has found is closed on another thread', (t) 
     ['lstat', 'ENOENT', true],
     ['exists', 'false', true],
   ]);
+});
+
+test('A write that is given up, and collected, removes what it made on another thread', async (t) => {
+  run('bindfs', '--version');
+  const [source, at] = [folder('source'), folder('stopped')];
+  const daemon = spawn('bindfs', ['-f', source, at], { stdio: 'ignore' });
+  t.after(() => {
+    daemon.kill('SIGCONT');
+    run('umount', '--lazy', at);
+  });
+  const eventually = async (holds) => {
+    for (const end = performance.now() + 10_000; !holds(); await sleep(20))
+      assert.ok(performance.now() < end);
+  };
+  await eventually(() => fs.statSync(at).dev !== fs.statSync(source).dev);
+  v8.setFlagsFromString('--expose_gc');
+  const collect = vm.runInNewContext('gc');
+  const root = new SandboxRoot(at);
+  t.after(() => root.close());
+  const kept = {};
+  const giveUp = (name, options) => {
+    const never = () => new Promise((resolve) => Object.assign(kept, { resolve }));
+    root.promises.writeFile(name, { [Symbol.asyncIterator]: () => ({ next: never }) }, options);
+  };
+  for (const options of [{}, { atomic: true }]) {
+    giveUp('file', options);
+    await eventually(() => kept.resolve !== undefined);
+    assert.strictEqual(fs.readdirSync(source).length, 1);
+    // To be started while the daemon stands still, a process would wait for it.
+    const script = `read line; sleep 1.5; kill -CONT ${daemon.pid}`;
+    const waker = spawn('sh', ['-c', script], { stdio: ['pipe', 'ignore', 'inherit'] });
+    const woken = once(waker, 'exit');
+    await new Promise((resolve) => waker.stdin.write('\n', resolve));
+    process.kill(daemon.pid, 'SIGSTOP');
+    kept.resolve = undefined;
+    const { longest } = await longestPause(async () => {
+      for (let i = 0; i < 5; i++) {
+        collect();
+        await sleep(40);
+      }
+    });
+    assert.strictEqual(fs.readdirSync(source).length, 1, 'it is still there');
+    await woken;
+    assert.ok(longest < 1000, `the event loop stood still for ${longest} ms`);
+    await eventually(() => fs.readdirSync(source).length === 0);
+  }
 });

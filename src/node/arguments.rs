@@ -1,7 +1,7 @@
 //! The arguments of a native function. The scripts have checked them: what is no such value here is nonsense, which
 //! a `TypeError` answers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
@@ -12,11 +12,13 @@ use super::{Native, State};
 use crate::error;
 use crate::memory::with_room;
 use crate::ops::metadata::Nanoseconds;
+use crate::ops::tree::cursor::Cursor;
+use crate::ops::tree::levels::OPEN_LEVELS;
 use crate::ops::version::Version;
 use crate::path::{LONGEST_SPELLING, UserPath};
 use crate::policy::{Allowed, Policy, Symlinks};
 use crate::resolve::Root;
-use crate::sys::node_api::{Call, Exception, Value, Weight};
+use crate::sys::node_api::{Call, Exception, Value};
 use crate::watch::Watch;
 
 /// The arguments of a call. The first one is a root.
@@ -65,10 +67,12 @@ impl<'a, 's> Arguments<'a, 's> {
         Native::root(self.call.env, self.state, root)
     }
 
-    /// The weight of so many descriptors.
-    pub fn weight(&self, descriptors: i64) -> Weight {
-        let bytes = self.state.weight_of_descriptor * descriptors;
-        self.state.weights.add(self.call.env, bytes)
+    /// A new walk of this environment.
+    pub fn new_cursor(&self, cursor: Cursor) -> Native {
+        let bytes = self.state.weight_of_descriptor * OPEN_LEVELS as i64;
+        let weight = self.state.weights.add(self.call.env, bytes);
+        let cursor = Arc::new(Mutex::new(Some(cursor)));
+        Native::Cursor(self.state.threads.kept(cursor, weight))
     }
 
     /// The files that this environment writes in parts.

@@ -186,15 +186,15 @@ fn abort_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 
 fn writer(args: &Arguments<'_, '_>) -> Checked<Shared> {
     match args.native(1)? {
-        Some(Native::Writer(writer, _)) => Ok(Arc::clone(writer)),
+        Some(Native::Writer(writer)) => Ok(writer.shared()),
         _ => Err(NONSENSE.into()),
     }
 }
 
 /// One that holds its descriptors no longer.
 fn ended(args: &Arguments<'_, '_>) -> Checked<Shared> {
-    if let Some(Native::Writer(_, weight)) = args.native(1)? {
-        drop(weight.take());
+    if let Some(Native::Writer(writer)) = args.native(1)? {
+        writer.weighs_nothing();
     }
     writer(args)
 }

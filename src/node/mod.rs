@@ -21,13 +21,14 @@ mod writers;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use crate::ops::content::Writer;
 use crate::ops::tree::cursor::Cursor;
 use crate::resolve::Root;
 use crate::sys::node_api::{Env, Handles, Result, Value, Weight, Weights};
 use crate::watch::Watch;
-use threads::Threads;
+use threads::{Kept, Threads};
 use writers::Writers;
 
 /// What an environment has of this library.
@@ -58,9 +59,9 @@ enum Native {
     /// The progress of long work, and a way to stop it.
     Watch(Arc<Watch>),
     /// A file that is written in parts; `None` once it is finished or given up.
-    Writer(writers::Shared, Cell<Option<Weight>>),
+    Writer(Kept<Writer>),
     /// A walk through a tree; `None` once it is closed.
-    Cursor(Arc<Mutex<Option<Cursor>>>, Cell<Option<Weight>>),
+    Cursor(Kept<Cursor>),
 }
 
 /// A root, until it is closed. A call that is running keeps it open until its end.

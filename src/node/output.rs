@@ -1,6 +1,5 @@
 //! What an operation returns, and the value that a script gets for it.
 
-use std::cell::Cell;
 use std::io::Write;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
@@ -111,8 +110,8 @@ impl Output {
             Self::Root(root) => state.handles.add(env, Native::root(env, state, root)),
             Self::Writer(writer) => {
                 let weight = state.weights.add(env, state.weight_of_descriptor);
-                let weight = Cell::new(Some(weight));
-                state.handles.add(env, Native::Writer(writer, weight))
+                let writer = Native::Writer(state.threads.kept(writer, weight));
+                state.handles.add(env, writer)
             }
         };
         value.map(Some)

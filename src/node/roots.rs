@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rustix::process::{Resource, getrlimit};
 
@@ -12,7 +12,6 @@ use super::{Native, OpenRoot, State};
 use crate::error::Call;
 use crate::ops::identity;
 use crate::ops::tree::cursor::{Cursor, Entered, Limits};
-use crate::ops::tree::levels::OPEN_LEVELS;
 use crate::resolve::Root;
 use crate::sys::node_api::{self, Env, Exception, Function, Value};
 use crate::watch::Progress;
@@ -189,19 +188,13 @@ fn cursor(args: &Arguments<'_, '_>) -> Answer {
         true => Entered::Asked,
         false => Entered::All,
     };
-    let cursor = Arc::new(Mutex::new(Some(Cursor::new(path, limits, entered))));
-    let weight = Cell::new(Some(args.weight(OPEN_LEVELS as i64)));
-    Ok(Some(Native::Cursor(cursor, weight)))
+    Ok(Some(args.new_cursor(Cursor::new(path, limits, entered))))
 }
 
 fn close_cursor(args: &Arguments<'_, '_>) -> Answer {
     match args.native(0)? {
-        Some(Native::Cursor(cursor, weight)) => {
-            // One that is read from at this moment is dropped with its handle.
-            if let Ok(mut cursor) = cursor.try_lock() {
-                cursor.take();
-                drop(weight.take());
-            }
+        Some(Native::Cursor(cursor)) => {
+            cursor.give_up();
             Ok(None)
         }
         _ => Err(NONSENSE.into()),

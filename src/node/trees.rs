@@ -51,10 +51,10 @@ fn readdir(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 
 /// The next batch of a cursor, which `cursor` of `roots` makes; nothing, once it is closed.
 fn next_batch(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
-    let Some(Native::Cursor(cursor, _)) = args.native(1)? else {
+    let Some(Native::Cursor(cursor)) = args.native(1)? else {
         return Err(NONSENSE.into());
     };
-    let (cursor, form, kept) = (Arc::clone(cursor), args.form(2)?, args.bytes(3)?);
+    let (cursor, form, kept) = (cursor.shared(), args.form(2)?, args.bytes(3)?);
     Ok(pool(move |root: &Root| {
         let mut cursor = cursor.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(match cursor.as_mut() {

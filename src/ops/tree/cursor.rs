@@ -93,6 +93,11 @@ impl Cursor {
         }
     }
 
+    /// Whether it has directories open: it is neither at the start nor at its end.
+    pub fn is_open(&self) -> bool {
+        self.walk.is_some()
+    }
+
     /// The next batch: what one buffer of a directory, or a few small ones, has. `kept` says of each entry of the
     /// last one whether it is gone into, where that is asked.
     pub fn next(&mut self, root: &Root, kept: &[u8], watch: &Watch) -> Result<Batch> {
