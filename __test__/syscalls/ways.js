@@ -277,7 +277,7 @@ const WAYS = {
     ],
     [
       'over another, sharing blocks or not at all',
-      (root) => root.copyFile('file', 'a/b/c/other', null, { reflink: 'always' }),
+      ofRoot((root) => root.copyFile('file', 'a/b/c/other', null, { reflink: 'always' })),
       `${SOURCE} openat2 fstat geteuid fstat ioctl( fchmod ioctl ftruncate ioctl ${GIVEN})? close close`,
     ],
     [
