@@ -38,6 +38,8 @@ const BY_REASON = {
   'same-file': 'correct',
   changed: 'retry',
   vanished: 'retry',
+  version: 'reread',
+  locked: 'retry',
   kernel: 'deploy',
   seccomp: 'deploy',
 };

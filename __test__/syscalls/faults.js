@@ -28,6 +28,8 @@ const HARMLESS = [
   /^rename: with slashes: newfstatat 2/,
   // Nothing is answered from memory then.
   /^(constructor|openRoot|hostPath): .*: fstatfs 1/,
+  // It keeps the low number that it has.
+  /^hostPath: (below: fcntl 1|the root: fcntl 2) /,
   // What cannot be read is looked at by its place: it keeps its mode and its owner.
   /^writeFile: over another in one step: (openat2 3|fstat 1) once/,
   // What is in the way of an answer is a no.
@@ -38,9 +40,9 @@ const HARMLESS = [
   // It is refused in any case, and what stood for its place is removed, or named.
   /^symlink: that leads out: (newfstatat 1|fstat 2|unlinkat 1) /,
   // It has its name already, and what had it is gone.
-  /^cp: (a file|over another) in one step: newfstatat 4 /,
-  /^cp: a tree in one step: newfstatat 5 /,
-  /^cp: a tree in one step, if nothing is there: newfstatat 6 /,
+  /^cp: (a file|over another) in one step: statx 4 /,
+  /^cp: a tree in one step: statx 18 /,
+  /^cp: a tree in one step, if nothing is there: statx 22 /,
 ];
 
 /** What was made below `top` has all its content. */

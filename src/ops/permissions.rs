@@ -70,12 +70,6 @@ impl Permissions {
         }
     }
 
-    /// What they give the owner, and nobody else.
-    pub fn of_owner(&self) -> Self {
-        let bits = self.narrow();
-        Self { bits, acl: None }
-    }
-
     /// What a file may have until it is complete: nothing for anybody but its owner.
     pub fn narrow(&self) -> Mode {
         self.bits & Mode::RWXU

@@ -638,10 +638,8 @@ impl<'a> EntryCopier<'a> {
         original: &Original,
         source: Option<BorrowedFd<'_>>,
     ) -> Result<(), Failure> {
-        let (permissions, stat) = match source.map(|source| original.permissions.still(source)) {
-            Some(Ok(still)) => still,
-            // What others may do with it by now is not known.
-            Some(Err(_)) => (original.permissions.of_owner(), original.stat),
+        let (permissions, stat) = match source {
+            Some(source) => original.permissions.still(source)?,
             None => (original.permissions.clone(), original.stat),
         };
         let mut still = Original {
