@@ -439,6 +439,112 @@ function described(dir) {
   );
 }
 
+/** What others do while a filter is asked about `src/d`, and about what comes next; and what is said to be missing. */
+const WHILE_ASKED = {
+  'a directory that is away while it is to be listed': [
+    (at) => fs.renameSync(at('src/d'), at('away')),
+    (at) => fs.renameSync(at('away'), at('src/d')),
+    ['d'],
+  ],
+  'a directory that may not be read while it is to be listed': [
+    (at) => fs.chmodSync(at('src/d'), 0),
+    (at) => fs.chmodSync(at('src/d'), 0o700),
+    ['d'],
+  ],
+  'a directory that is a symlink while it is to be listed': [
+    (at) => fs.renameSync(at('src/d'), at('away')) ?? fs.symlinkSync('c', at('src/d')),
+    (at) => fs.unlinkSync(at('src/d')) ?? fs.renameSync(at('away'), at('src/d')),
+    ['d'],
+  ],
+  'a directory that is removed after it was let through': [
+    () => {},
+    (at) => fs.rmSync(at('src/d'), { recursive: true }),
+    ['d', 'd/1', 'd/2'],
+  ],
+  'a file that is removed after it was let through': [
+    () => {},
+    (at) => fs.unlinkSync(at('src/d/1')),
+    ['d/1'],
+  ],
+  'a file that becomes a directory after it was let through': [
+    () => {},
+    (at) => fs.unlinkSync(at('src/c')) ?? fs.mkdirSync(at('src/c')),
+    ['c'],
+  ],
+};
+for (const [way, call] of WAYS) {
+  for (const [title, [first, later, missing]] of Object.entries(WHILE_ASKED)) {
+    test(`${way}: with a filter, too, ${title} is reported`, async (t) => {
+      for (const atomic of [false, true]) {
+        const { root, at } = scene(t, 'tmpfs');
+        plant(at(), { src: { c: 'c', d: { 1: 'one', 2: 'two' }, e: 'e' } });
+        execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, at()]);
+        const asked = [];
+        const filter = (src) => {
+          if (src === 'src/d') first(at);
+          // It stands between the two others, in whatever direction.
+          if (['src/c', 'src/e'].includes(src) && asked.includes('src/d')) later(at);
+          asked.push(src);
+          return true;
+        };
+        let error;
+        const options = { ...RECURSIVE, atomic, filter };
+        await unprivileged(() => call(root, 'cp', 'src', 'copy', options)).catch(
+          (thrown) => (error = thrown),
+        );
+        assert.deepStrictEqual([error?.code, error?.reason], ['ENOENT', 'vanished']);
+        assert.deepStrictEqual(
+          error.entries,
+          missing.map((name) => `src/${name}`),
+        );
+        assert.strictEqual(fs.existsSync(at('copy')), !atomic);
+      }
+    });
+  }
+}
+
+for (const [way, call] of WAYS) {
+  test(`${way}: a filter makes no difference to what may not be read, is ignored, or is mounted`, async (t) => {
+    const dir = folder('mounted');
+    plant(dir, { src: { shut: { in: 'in' }, mounted: {}, file: 'file' } });
+    const at = (...names) => path.join(dir, ...names);
+    const root = new SandboxRoot(dir);
+    t.after(() => root.close());
+    execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, dir]);
+    run('mount', '-t', 'tmpfs', 'tmpfs', at('src/mounted'));
+    const strict = new SandboxRoot(at(), { mounts: 'reject' });
+    t.after(() => strict.close());
+    fs.chmodSync(at('src/shut'), 0);
+    const seen = [];
+    for (const filter of [undefined, () => true]) {
+      const attempt = async (root, dest) => {
+        const { errno, path } = await unprivileged(() =>
+          call(root, 'cp', 'src', dest, { ...RECURSIVE, filter }),
+        ).then(
+          () => ({}),
+          (error) => error,
+        );
+        return [errno, path];
+      };
+      seen.push([await attempt(root, `shut ${seen.length}`)]);
+      fs.chmodSync(at('src/shut'), 0o700);
+      seen.at(-1).push(await attempt(strict, `mounted ${seen.length}`));
+      fs.chmodSync(at('src/shut'), 0);
+    }
+    assert.deepStrictEqual(seen[0], [
+      [-13, 'src/shut'],
+      [undefined, undefined],
+    ]);
+    assert.deepStrictEqual(seen[1], seen[0]);
+    const filter = (src) => {
+      if (src === 'src/file') fs.unlinkSync(at('src/file'));
+      return !src.includes('shut');
+    };
+    await call(strict, 'cp', 'src', 'ignored', { ...RECURSIVE, filter, ignoreVanished: true });
+    assert.deepStrictEqual(fs.readdirSync(at('ignored')), ['mounted']);
+  });
+}
+
 /** Where copies are made: what is made there would inherit an ACL and a group. */
 function inheriting(at) {
   fs.mkdirSync(at);
@@ -569,7 +675,10 @@ for (const kind of ['ext4', 'tmpfs', 'xfs', 'btrfs']) {
 }
 
 for (const kind of KINDS) {
-  test(`${kind}: a file with several names stays one while it gets and loses names`, async (t) => {
+  // Elsewhere two files may have one number: only the time of the last change distinguishes them.
+  const staysOne = !['overlayfs', 'bindfs'].includes(kind);
+  const end = staysOne ? 'stays one' : 'is copied whole';
+  test(`${kind}: a file with several names ${end} while it gets and loses names`, async (t) => {
     if (withoutAttaching()) return t.skip(withoutAttaching());
     const { dir, root, at } = scene(t, kind, { src: {} });
     for (let i = 0; i < 8; i++) plant(at('src'), { [`dir ${i}`]: {} });
@@ -591,7 +700,9 @@ for (const kind of KINDS) {
       () => root.cp('src', 'dest', RECURSIVE),
     );
     const inodes = order.map((name) => fs.statSync(at('dest', name, 'name')).ino);
-    assert.strictEqual(new Set(inodes).size, 1);
+    if (staysOne) assert.strictEqual(new Set(inodes).size, 1);
+    for (const name of order)
+      assert.strictEqual(fs.readFileSync(at('dest', name, 'name'), 'utf8'), 'content');
   });
 }
 

@@ -72,9 +72,11 @@ function* asked(perform, { from, at: dest, filter, recursive, watching, policy, 
     const answer = filter(at.toString(), joined(dest, way).toString());
     if (isSync) refusePromise(answer);
     if (!(yield isSync ? answer : unlessAborted(answer, signal))) continue;
-    allowed.push(way);
-    if (!isDirectory) continue;
-    for (const { name, type } of (yield* listed(perform, at, policy)).reverse()) {
+    const inside = isDirectory ? yield* listed(perform, at, policy) : undefined;
+    // Behind the way to a directory that was listed stands a slash.
+    allowed.push(inside === undefined ? way : Buffer.concat([way, SLASH]));
+    if (inside === undefined) continue;
+    for (const { name, type } of inside.reverse()) {
       ahead.push([way.length === 0 ? name : joined(way, name), type === 'directory']);
     }
   }
@@ -103,13 +105,13 @@ function refusePromise(answer) {
 }
 
 /**
- * The entries of the directory at the end of a path of any length, by way of roots on the way. None of what is no
- * directory any more, or may not be read: that is said when it is copied.
+ * The entries of the directory at the end of a path of any length, by way of roots on the way; `undefined` if it is
+ * no directory any more, or may not be read: that is said when it is copied. None of a mount that is refused.
  *
  * @param {Perform} perform
  * @param {Buffer} at
  * @param {import('./arguments.js').Policy} policy
- * @returns {Generator<any, { name: Buffer, type: string }[], any>}
+ * @returns {Generator<any, { name: Buffer, type: string }[] | undefined, any>}
  */
 function* listed(perform, at, { symlinks, mounts, hardlinks, readonly }) {
   const pieces = piecesOf(at);
@@ -131,8 +133,9 @@ function* listed(perform, at, { symlinks, mounts, hardlinks, readonly }) {
     );
     return /** @type {any} */ (entries(joined, true));
   } catch (error) {
-    const { code } = /** @type {import('..').SystemError} */ (error);
-    if (['EACCES', 'ELOOP', 'ENOENT', 'ENOTDIR'].includes(code)) return [];
+    const { code, reason } = /** @type {import('..').SystemError} */ (error);
+    if (reason === 'mount') return [];
+    if (['EACCES', 'ELOOP', 'ENOENT', 'ENOTDIR'].includes(code)) return undefined;
     throw error;
   } finally {
     if (here !== undefined) native.close(here);

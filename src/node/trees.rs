@@ -81,7 +81,9 @@ fn cp(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         reflink: args.one_of(6, &REFLINKS)?,
         keep: keep(args.number(7)?),
         report_vanished: args.flag(8)?,
-        only: args.names(9)?.map(|names| names.into_iter().collect()),
+        only: args
+            .names(9)?
+            .map(|names| Arc::new(names.into_iter().collect())),
         atomic: args.flag(10)?,
     };
     let watch = args.watch(11)?;

@@ -19,6 +19,7 @@ use crate::ops::copy::Reflink;
 use crate::ops::draft::with_temporary_name;
 use crate::ops::tree::copy_entry::{self, EntryCopier, Keep, Original, kind_of};
 use crate::ops::tree::levels::{Above, Id, Level, Levels, OPEN_LEVELS_SHARED};
+use crate::ops::tree::only::Only;
 use crate::ops::tree::record::{Listed, Record, State};
 use crate::ops::tree::staged::{Publishing, can_be_published, copy_and_publish};
 use crate::ops::tree::walk::{Down, TreeFailure, Visitor, Walk, WalkEntry, joined};
@@ -40,8 +41,8 @@ pub struct CopyTreeOptions {
     pub keep: Keep,
     /// Whether it is an error if entries vanish while the tree is copied.
     pub report_vanished: bool,
-    /// The ways from the top to what is copied, that of the top being empty; `None`: to everything.
-    pub only: Option<HashSet<Vec<u8>>>,
+    /// What is copied; `None`: everything.
+    pub only: Option<Arc<Only>>,
     /// Whether the copy gets its name when it is complete.
     pub atomic: bool,
 }
@@ -59,7 +60,7 @@ pub fn copy_tree(
     let failed = |failure: Failure| call.failed(failure);
     to.root.for_change().map_err(failed)?;
     let source = OpenSource::find(from).map_err(failed)?;
-    if is_left_out(options, b"") {
+    if options.only.as_ref().is_some_and(|only| !only.finds(b"")) {
         return Ok(());
     }
     if options.atomic {
@@ -242,7 +243,7 @@ impl<'a> CopyTask<'a> {
                     place: 0,
                 };
                 match copy.copier.copy(source, kind_of(&stat), dest) {
-                    Ok(Down::Stay) => Ok(()),
+                    Ok(Down::Stay) => copy.whole(),
                     Ok(Down::Enter) => Err(TreeFailure::at_top(Errno::BUSY)),
                     Err(failure) => Err(TreeFailure::at_top(self.record.mounted(failure))),
                 }
@@ -348,13 +349,6 @@ impl<'r> Destination<'r, 'r> {
     }
 }
 
-fn is_left_out(options: &CopyTreeOptions, way: &[u8]) -> bool {
-    options
-        .only
-        .as_ref()
-        .is_some_and(|only| !only.contains(way))
-}
-
 /// A copy of a tree that is being made.
 struct Copy<'a> {
     copier: EntryCopier<'a>,
@@ -397,6 +391,15 @@ struct Vanished {
     ways: Vec<Vec<u8>>,
 }
 
+impl Vanished {
+    fn add(&mut self, way: Vec<u8>) {
+        self.count += 1;
+        if self.ways.len() < MOST_ENTRIES {
+            self.ways.push(way);
+        }
+    }
+}
+
 impl Copy<'_> {
     /// Copies what is in the directory `source` into the directory `top`; `made`: the original of the
     /// latter, if it was made for it.
@@ -407,6 +410,7 @@ impl Copy<'_> {
         made: Option<Original>,
     ) -> Result<(), TreeFailure> {
         let begun = self.begin(&source, top, made);
+        let begun = begun.and_then(|()| self.unless_listed(b"", c""));
         begun.map_err(TreeFailure::at_top)?;
         let mut walk = Walk::new(source).map_err(TreeFailure::at_top)?;
         let (from, watch) = (self.copier.from, self.copier.watch);
@@ -416,7 +420,15 @@ impl Copy<'_> {
             let _ = self.go_up(None);
         }
         done?;
-        let vanished = self.vanished.lock().unwrap_or_else(PoisonError::into_inner);
+        self.whole()
+    }
+
+    /// Fails if something vanished, unless that is not to be reported.
+    fn whole(&self) -> Result<(), TreeFailure> {
+        let mut vanished = self.vanished.lock().unwrap_or_else(PoisonError::into_inner);
+        for way in self.options.only.iter().flat_map(|only| only.missing()) {
+            vanished.add(way.clone());
+        }
         let Vanished { count, ways } = &*vanished;
         match ways.first() {
             Some(first) if self.options.report_vanished => {
@@ -466,6 +478,17 @@ impl Copy<'_> {
         Ok(self
             .levels
             .enter(Level::new(CString::default(), top, state))?)
+    }
+
+    /// Reports the directory `name` at the end of `way` if there was none when it was to be listed for the filter:
+    /// what is in it is left out.
+    fn unless_listed(&mut self, way: &[u8], name: &CStr) -> Result<(), Failure> {
+        match &self.options.only {
+            Some(only) if !only.is_listed(&joined(way, name.to_bytes())) => {
+                self.vanished(way, name)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Goes down into the copy of the directory `source`, which has this name.
@@ -564,10 +587,13 @@ impl Copy<'_> {
 
 impl Visitor for Copy<'_> {
     fn found(&mut self, found: &WalkEntry<'_>) -> Result<Down, Failure> {
-        if self.options.only.is_some() && is_left_out(self.options, &found.way_to()) {
+        if let Some(only) = &self.options.only
+            && !only.finds(&found.way_to())
+        {
             return Ok(Down::Stay);
         }
         if found.kind == FileType::Directory {
+            self.unless_listed(found.way, found.name)?;
             return Ok(Down::Enter);
         }
         let (Some(leaf), Some(level)) = (Leaf::listed(found.name), self.levels.innermost()) else {
@@ -637,14 +663,13 @@ impl Visitor for Copy<'_> {
         }
         let way = joined(way, name.to_bytes());
         // Where a listing tells no types, it may vanish before the filter's answer is looked up.
-        if is_left_out(self.options, &way) {
+        if let Some(only) = &self.options.only
+            && !only.reports(&way)
+        {
             return Ok(());
         }
         let mut vanished = self.vanished.lock().unwrap_or_else(PoisonError::into_inner);
-        vanished.count += 1;
-        if vanished.ways.len() < MOST_ENTRIES {
-            vanished.ways.push(way);
-        }
+        vanished.add(way);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod levels;
 pub mod list;
 pub mod move_tree;
+pub mod only;
 pub mod parallel;
 pub mod record;
 pub mod remove;
