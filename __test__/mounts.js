@@ -123,11 +123,10 @@ const UNCACHED = 'attr_timeout=0';
  * - `make`: mounts it on a folder;
  * - `reflink`: files can share blocks;
  * - `types`: directories tell the types of what is in them;
- * - `holes`: it tells where the holes of a file are;
  * - `flags`: it knows the flags of renameat2;
  * - `tmpfile`: it has `O_TMPFILE`.
  */
-const USUAL = { reflink: false, types: true, holes: true, flags: true, tmpfile: true };
+const USUAL = { reflink: false, types: true, flags: true, tmpfile: true };
 const KINDS = {
   ext4: { make: (at) => disk(at, 64, ['mkfs.ext4', '-q']) },
   'ext4 without types': { make: (at) => disk(at, 64, ['mkfs.ext4', '-q', '-O', '^filetype']), types: false },
@@ -150,7 +149,6 @@ const KINDS = {
       run('fuse2fs', image(at, 128, ['mkfs.ext4', '-q']), at, '-o', options);
     },
     types: false,
-    holes: false,
     flags: false,
     tmpfile: false,
   },
@@ -160,7 +158,6 @@ const KINDS = {
       fs.mkdirSync(`${at}.source`);
       run('bindfs', '-o', UNCACHED, `${at}.source`, at);
     },
-    holes: false,
     flags: false,
     tmpfile: false,
   },

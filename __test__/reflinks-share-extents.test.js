@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
-const { came, folderOn, mounted, overlay, privately, run, traits, WAYS } = require('./mounts');
+const { came, folderOn, mounted, overlay, privately, run, traits, volume, WAYS } = require('./mounts');
 const { plant, snapshot } = require('./support');
 
 const test = privately(__filename);
@@ -103,6 +103,40 @@ for (const [way, call] of WAYS) {
         assert.strictEqual(shared(at(reflink)), reflink === 'always' ? 'all' : 'none');
         assert.ok(fs.statSync(at(reflink)).blocks * 512 < 1 << 20, 'holes are holes');
       }
+    });
+  }
+
+  /** What makes a file that shares its blocks with none of the others. */
+  const ALONE = {
+    'without copy on write': [
+      'btrfs',
+      (at) => {
+        fs.writeFileSync(at, '');
+        run('chattr', '+C', at);
+      },
+    ],
+    'on another mount': ['xfs', (at) => run('mount', '-t', 'tmpfs', 'tmpfs', path.dirname(at))],
+  };
+  for (const [where, [kind, make]] of Object.entries(ALONE)) {
+    test(`${kind}, ${way}: a file ${where} keeps no other from sharing its blocks`, async (t) => {
+      // It is left to the end of the namespace, with what is mounted in it.
+      const dir = fs.mkdtempSync(path.join(volume(kind), 'alone-'));
+      const root = new SandboxRoot(dir);
+      t.after(() => root.close());
+      const content = CONTENT.subarray(0, 100_000);
+      plant(dir, { tree: { a: {}, b: {} } });
+      // Whichever comes first.
+      const [first, last] = root.readdir('tree');
+      make(path.join(dir, 'tree', first, 'alone'));
+      for (const at of [`${first}/alone`, `${last}/file`]) {
+        const fd = fs.openSync(path.join(dir, 'tree', at), 'w');
+        fs.writeSync(fd, content);
+        fs.fsyncSync(fd);
+        fs.closeSync(fd);
+      }
+      await call(root, 'cp', 'tree', 'copy', { recursive: true });
+      assert.ok(fs.readFileSync(path.join(dir, 'copy', first, 'alone')).equals(content));
+      assert.strictEqual(shared(path.join(dir, 'copy', last, 'file')), 'all');
     });
   }
 

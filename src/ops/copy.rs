@@ -141,8 +141,8 @@ fn overwrite(
 pub struct ContentCopier<'a> {
     reflink: Reflink,
     watch: &'a Watch,
-    /// Whether blocks may be shared, as far as is known.
-    shares: Cell<bool>,
+    /// The device of the last file whose file system shares no blocks with that of the copies.
+    shares_none: Cell<Option<u64>>,
     /// Room to read into, made when it is needed.
     room: RefCell<Vec<u8>>,
 }
@@ -153,7 +153,7 @@ impl<'a> ContentCopier<'a> {
         Self {
             reflink,
             watch,
-            shares: Cell::new(reflink != Reflink::Never),
+            shares_none: Cell::new(None),
             room: RefCell::default(),
         }
     }
@@ -166,12 +166,15 @@ impl<'a> ContentCopier<'a> {
     /// Copies the content of `source` to the empty file `to`, holes kept.
     pub fn copy(&self, source: &Content, to: BorrowedFd<'_>) -> Result<(), Failure> {
         self.watch.check()?;
-        if self.shares.get() {
+        let device = Some(source.stat().st_dev);
+        if self.reflink != Reflink::Never && self.shares_none.get() != device {
             match share_content(source, to, self.watch) {
-                Err(failure) if self.reflink == Reflink::Always => return Err(failure),
-                // Other files will not share theirs either.
-                Err(_) => self.shares.set(false),
                 Ok(()) => return Ok(()),
+                Err(failure) if self.reflink == Reflink::Always => return Err(failure),
+                // Other files of it will not share theirs either.
+                Err(failure) if is_of_all_files(failure.errno) => self.shares_none.set(device),
+                // This one may not.
+                Err(_) => {}
             }
         }
         let from = source.fd();
@@ -193,6 +196,8 @@ impl<'a> ContentCopier<'a> {
 fn copy_stretches(mut copier: Copier<'_>, stat: &Stat) -> Result<(), Failure> {
     let (from, to) = (copier.from, copier.to);
     let mut size = stat.st_size as u64;
+    // Whether it has holes, wherever they are.
+    let is_sparse = (stat.st_blocks as u64).saturating_mul(512) < size;
     // What takes as many blocks as it is long has no holes to be sought. With more blocks, some may be behind
     // its end: a file system keeps room for what is going to be appended.
     let is_dense = size > 0
@@ -222,7 +227,12 @@ fn copy_stretches(mut copier: Copier<'_>, stat: &Stat) -> Result<(), Failure> {
             on_intr(|| rustix::fs::ftruncate(to, size))?;
             break;
         };
-        if copier.copy(start, end)? < end {
+        // The file system may not say where they are: then what reads as zeros is left out, as by cp(1).
+        let copied = match is_sparse && (start, end) == (0, size) {
+            true => copier.copy_sparsely(end)?,
+            false => copier.copy(start, end)?,
+        };
+        if copied < end {
             // It shrank meanwhile: the copy ends where the file does.
             break;
         }
@@ -251,6 +261,14 @@ fn next_data(
         Err(errno) => return Err(errno.into()),
     };
     Ok((start < end).then_some((start, end)))
+}
+
+/// Whether ioctl_ficlone(2) says so of the two file systems, and not of one file.
+fn is_of_all_files(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::XDEV | Errno::OPNOTSUPP | Errno::NOTTY | Errno::NOSYS
+    )
 }
 
 /// ioctl_ficlone(2): the blocks of `source` become those of `to` as well.
@@ -343,23 +361,62 @@ impl Copier<'_> {
         Ok(position)
     }
 
-    /// Copies what one read gives, and says how much that was.
-    fn read_and_write_once(&mut self, mut position: u64, wanted: usize) -> Result<u64, Failure> {
+    /// Copies all up to `end`, but for blocks of zeros, and says how far it got.
+    fn copy_sparsely(&mut self, end: u64) -> Result<u64, Failure> {
+        let mut position = 0;
+        while position < end {
+            let wanted = usize::try_from(end - position).unwrap_or(usize::MAX);
+            match self.read_and_write_blocks(position, wanted)? {
+                0 => break,
+                copied => position += copied,
+            }
+        }
+        // What was left out at the end is a length and no data.
+        on_intr(|| rustix::fs::ftruncate(self.to, position))?;
+        Ok(position)
+    }
+
+    /// Copies what one read gives, but for blocks of zeros, and says how much that was.
+    fn read_and_write_blocks(&mut self, position: u64, wanted: usize) -> Result<u64, Failure> {
         self.watch.check()?;
         let room = self.room.get_mut(..wanted.min(READ_AT_ONCE));
         let room = room.unwrap_or_default();
         let read = on_intr(|| rustix::io::pread(self.from, &mut *room, position))?;
-        let mut rest = room.get(..read).unwrap_or_default();
-        while !rest.is_empty() {
-            let written = on_intr(|| match rustix::io::pwrite(self.to, rest, position) {
-                // Only a strange file system takes nothing, and then for ever.
-                Ok(0) => Err(Errno::IO),
-                written => written,
-            })?;
-            rest = rest.get(written..).unwrap_or_default();
-            position += written as u64;
+        let read = room.get(..read).unwrap_or_default();
+        let mut at = position;
+        for block in read.chunks(BLOCK as usize) {
+            if block.iter().any(|&byte| byte != 0) {
+                write_all(self.to, block, at)?;
+            }
+            at += block.len() as u64;
         }
+        self.watch.bytes_done(read.len() as u64);
+        Ok(read.len() as u64)
+    }
+
+    /// Copies what one read gives, and says how much that was.
+    fn read_and_write_once(&mut self, position: u64, wanted: usize) -> Result<u64, Failure> {
+        self.watch.check()?;
+        let room = self.room.get_mut(..wanted.min(READ_AT_ONCE));
+        let room = room.unwrap_or_default();
+        let read = on_intr(|| rustix::io::pread(self.from, &mut *room, position))?;
+        let read_in = room.get(..read).unwrap_or_default();
+        write_all(self.to, read_in, position)?;
         self.watch.bytes_done(read as u64);
         Ok(read as u64)
     }
+}
+
+/// Writes all of `bytes` to `position`.
+fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8], mut position: u64) -> Result<(), Failure> {
+    while !bytes.is_empty() {
+        let written = on_intr(|| match rustix::io::pwrite(to, bytes, position) {
+            // Only a strange file system takes nothing, and then for ever.
+            Ok(0) => Err(Errno::IO),
+            written => written,
+        })?;
+        bytes = bytes.get(written..).unwrap_or_default();
+        position += written as u64;
+    }
+    Ok(())
 }
