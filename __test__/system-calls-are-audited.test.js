@@ -815,7 +815,7 @@ test('the rules let the file system be asked for of a new root, of what is in a 
     assert.ok(!wrong([beneath, ask(20)], { method, root: '18' }).includes(complaint), method);
     assert.match(
       wrong([beneath, ask(17)], { method, root: '18' }),
-      /not a descriptor that it opened/,
+      /not in a directory that it opened/,
       method,
     );
   }

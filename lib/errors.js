@@ -117,7 +117,7 @@ const LINE_BREAKS = ['\n', '\r', '\u2028', '\u2029'];
 const ESCAPED = ['\\n', '\\r', '\\u{2028}', '\\u{2029}'];
 
 /** How much of a path stands in a message, in characters: of one that the kernel takes, all. The error has all of it. */
-const MOST_OF_PATH = 8192;
+const MOST_OF_PATH = 16_384;
 
 /** @param {string} path */
 function quoted(path) {

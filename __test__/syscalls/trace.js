@@ -347,8 +347,10 @@ const hasCrossed = ({ calls }) => calls.some(({ name, errno }) => name === 'rena
 const isStaged = (call, { method, calls }) =>
   method === 'cp' &&
   calls.slice(0, calls.indexOf(call)).some(({ name, args: [, made, how] }) => {
+    if (name === 'symlinkat') return text(how)?.startsWith('.openat2-');
     const makes =
-      name === 'mkdirat' || (name === 'openat2' && has(/flags=([^,}]+)/.exec(how)[1], 'O_CREAT', 'O_EXCL'));
+      ['mkdirat', 'mknodat'].includes(name) ||
+      (name === 'openat2' && has(/flags=([^,}]+)/.exec(how)[1], 'O_CREAT', 'O_EXCL'));
     return makes && text(made)?.startsWith('.openat2-');
   });
 
@@ -847,13 +849,12 @@ const RULES = {
     if (name === '""')
       return [directory(fd, state), unless(has(flags, 'AT_EMPTY_PATH'), 'a name is looked up')];
     // What is moved across mounts is asked for anew, also where its file system remembers what it was; and so is what
-    // is removed of a copy under a hidden name.
+    // was made under a hidden name, before it is shown or removed.
     const isRecorded = (state.method === 'move' && hasCrossed(state)) || isStaged(call, state);
-    const isAnew = isRecorded && has(flags, 'AT_STATX_FORCE_SYNC');
     return [
       directory(fd, state),
       leaf(name),
-      unless(isAnew, 'a name is looked up'),
+      unless(isRecorded, 'a name is looked up'),
       unless(has(flags, 'AT_SYMLINK_NOFOLLOW'), 'a symlink is followed'),
     ];
   },
@@ -896,7 +897,7 @@ const RULES = {
     const isNewRoot = state.own.get(fd) === (state.method === 'constructor' ? 'root' : 'file');
     if (['constructor', 'openRoot', 'hostPath'].includes(state.method) && isNewRoot) return [];
     const isInTree = ['cp', 'move', 'readdir', 'walk'].includes(state.method);
-    if (isInTree && !ofProc(fd, state)) return [descriptor(fd, state)];
+    if (isInTree && !ofProc(fd, state)) return [directory(fd, state)];
     return [inProc(fd, state)];
   },
   readlinkat: ({ args: [fd, name] }, state) => {

@@ -46,7 +46,7 @@ const READ_TREE = readTree(3);
 // `cp`: each file is opened, made, and gets its mode at the end; each directory is opened, made, opened,
 // listed to see that it is empty, filled, and gets its mode.
 const CP_GIVEN = `fstat fgetxattr fstat ${GIVEN}`;
-const CP_FILE = `${SOURCE} openat2 fstat ${CONTENT} ${CP_GIVEN} close close`;
+const CP_FILE = `${SOURCE} openat2 statx ${CONTENT} ${CP_GIVEN} close close`;
 // Where the first file of a tree shares no blocks, no other is asked for it.
 const CP_NEXT = CP_FILE.replace(CONTENT, '(ioctl|pread64 pwrite64)');
 const CP_LINK = 'openat2 fstat readlinkat symlinkat close';
@@ -69,11 +69,15 @@ const CP_TREES = CP_ABOVE.map(
 );
 
 // In one step: a hidden name is made where it can go again, and what has it is renamed if it is what was made.
-const CP_SHOWN = 'newfstatat renameat2 newfstatat';
-const CP_FILE_HIDDEN = `newfstatat newfstatat statx fstat ${CP_FILE.replace('close close', 'fcntl close close')} ${CP_SHOWN} close`;
+const CP_SHOWN = 'statx renameat2 statx';
+const CP_FILE_HIDDEN = `newfstatat newfstatat fstatfs statx fstat ${CP_FILE.replace('close close', 'fcntl close close')} ${CP_SHOWN} close`;
 // Under a hidden name it is known of each symlink which it is.
-const CP_BELOW_HIDDEN = CP_BELOW.replaceAll('symlinkat', 'symlinkat openat2 fstat geteuid statx fstat close');
-const CP_TREE_HIDDEN = `newfstatat statx fstat ${CP_MADE} statx fstat fcntl fcntl ${CP_BELOW_HIDDEN} ${CP_DONE} close ${CP_SHOWN} close`;
+const CP_BELOW_HIDDEN = CP_BELOW.replaceAll(
+  'symlinkat',
+  'symlinkat openat2 fstat geteuid statx statx close',
+).replaceAll('fstat fstat fgetxattr', 'fstat statx fgetxattr');
+const CP_MADE_HIDDEN = CP_MADE.replace('fstat fstat fgetxattr', 'fstat statx fgetxattr');
+const CP_TREE_HIDDEN = `newfstatat fstatfs statx fstat ${CP_MADE_HIDDEN} statx fstat fcntl fcntl ${CP_BELOW_HIDDEN} ${CP_DONE} close ${CP_SHOWN} close`;
 /** Whether the file system knows RENAME_NOREPLACE is tried in a directory of its own. */
 const CP_TRIED =
   'statx mkdirat openat2 fstat geteuid statx getdents64( getdents64)? fstat statx statx mkdirat renameat2 unlinkat newfstatat fstat unlinkat close';

@@ -488,11 +488,12 @@ impl<'a> EntryCopier<'a> {
     }
 
     fn note_made(&self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
-        self.record.close(Id::of(directory)?)?;
-        match self.record.is_staged {
-            true => self.record.made(self.record.made_id(directory)?),
-            false => Ok(()),
+        if !self.record.is_staged {
+            return self.record.close(Id::of(directory)?);
         }
+        let made = self.record.made_id(directory)?;
+        self.record.close(made.id)?;
+        self.record.made(made)
     }
 
     /// Whether the copy of what is `then` may get more names.

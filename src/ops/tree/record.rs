@@ -213,7 +213,8 @@ impl FirstCopy {
 /// What was made under a hidden name is recognised by: others may remove it, and a file of theirs may get its number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MadeId {
-    id: Id,
+    /// Its number.
+    pub id: Id,
     /// `None` where the file system does not keep it.
     birth: Option<(i64, u32)>,
 }
