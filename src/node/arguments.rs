@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
+use super::kept::Kept;
 use super::output::As;
 use super::writers::Writers;
 use super::{Native, State};
@@ -72,7 +73,7 @@ impl<'a, 's> Arguments<'a, 's> {
         let bytes = self.state.weight_of_descriptor * OPEN_LEVELS as i64;
         let weight = self.state.weights.add(self.call.env, bytes);
         let cursor = Arc::new(Mutex::new(Some(cursor)));
-        Native::Cursor(self.state.threads.kept(cursor, weight))
+        Native::Cursor(Kept::new(cursor, weight, &self.state.dropper))
     }
 
     /// The files that this environment writes in parts.

@@ -5,6 +5,7 @@
 //! - [`arguments`]: from the values of a call to the types of the operations;
 //! - [`output`]: from what an operation returns to a value, or to the parts of an error;
 //! - [`threads`]: the threads of long work;
+//! - [`kept`]: what handles own that has files open;
 //! - [`writers`]: the files that are being written in parts;
 //! - the others: the functions, by subject.
 
@@ -12,6 +13,7 @@ mod arguments;
 mod contents;
 mod entries;
 mod job;
+mod kept;
 mod metadata;
 mod output;
 mod roots;
@@ -28,7 +30,8 @@ use crate::ops::tree::cursor::Cursor;
 use crate::resolve::Root;
 use crate::sys::node_api::{Env, Handles, Result, Value, Weight, Weights};
 use crate::watch::Watch;
-use threads::{Kept, Threads};
+use kept::{Dropper, Kept};
+use threads::Threads;
 use writers::Writers;
 
 /// What an environment has of this library.
@@ -36,6 +39,7 @@ use writers::Writers;
 pub struct State {
     handles: Handles<Native>,
     threads: Threads,
+    dropper: Rc<Dropper>,
     writers: Arc<Writers>,
     weights: Rc<Weights>,
     /// That of one descriptor.
@@ -48,6 +52,7 @@ impl State {
     /// Ends all work: no thread runs any more, and no file is left that is not complete.
     fn end(&self) {
         self.threads.end();
+        self.dropper.end();
         self.writers.end();
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
 use rustix::fs::{Stat, StatFs};
 
+use super::kept::Kept;
 use super::{Native, State, writers};
 use crate::error;
 use crate::memory::with_room;
@@ -110,7 +111,7 @@ impl Output {
             Self::Root(root) => state.handles.add(env, Native::root(env, state, root)),
             Self::Writer(writer) => {
                 let weight = state.weights.add(env, state.weight_of_descriptor);
-                let writer = Native::Writer(state.threads.kept(writer, weight));
+                let writer = Native::Writer(Kept::new(writer, weight, &state.dropper));
                 state.handles.add(env, writer)
             }
         };
