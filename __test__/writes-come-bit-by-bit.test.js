@@ -5,6 +5,8 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
+const http = require('node:http');
+const { once } = require('node:events');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { PassThrough, Readable } = require('node:stream');
 const { SandboxRoot } = require('..');
@@ -247,3 +249,36 @@ test('the calling thread copies a chunk at a time, and memory is bounded', async
   // In one go it takes some 300 ms.
   assert.ok(longest < 150, `${longest} ms`);
 });
+
+for (const [what, path] of Object.entries({ 'is aborted': 'file', fails: 'missing/file' })) {
+  test(`a client is answered where writing the body of its request ${what}, as with fs.promises`, async (t) => {
+    const { dir, root } = sandbox(t);
+    const writers = [
+      (req, signal) => fs.promises.writeFile(`${dir}/${path}`, req, { signal }),
+      (req, signal) => root.promises.writeFile(path, req, { signal }),
+    ];
+    for (const write of writers) {
+      const server = http.createServer(async (req, res) => {
+        const controller = new AbortController();
+        setTimeout(() => controller.abort(), 50);
+        await assert.rejects(write(req, controller.signal));
+        res.writeHead(507, { Connection: 'close' }).end();
+      });
+      t.after(() => server.close());
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      const headers = { 'Content-Length': 1000 };
+      const request = http.request({ port: server.address().port, method: 'PUT', headers });
+      request.write('half');
+      // fs.promises sees an abort with the next part.
+      setTimeout(() => request.write('more'), 150);
+      const [response] = await once(request, 'response');
+      assert.strictEqual(response.statusCode, 507);
+      request.on('error', () => {});
+      request.destroy();
+    }
+    assert.deepStrictEqual(
+      fs.readdirSync(dir).filter((name) => name.startsWith('.openat2')),
+      [],
+    );
+  });
+}

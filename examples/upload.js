@@ -12,9 +12,7 @@ const HTTP = { EACCES: 403, ELOOP: 403, ENOENT: 404, EISDIR: 409, ENOTDIR: 409, 
 async function put(root, limit, req) {
   if (req.method !== 'PUT') return 405;
   if (!(req.headers['content-length'] <= limit)) return req.headers['content-length'] ? 413 : 411;
-  // The connection stays open when writing fails: the answer has to reach the client.
-  const body = req.iterator({ destroyOnReturn: false });
-  await root.promises.writeFile(decodeURIComponent(req.url.slice(1).split('?')[0]), body, { atomic: true });
+  await root.promises.writeFile(decodeURIComponent(req.url.slice(1).split('?')[0]), req, { atomic: true });
 }
 
 module.exports = (root, limit) => async (req, res) => {

@@ -103,10 +103,19 @@ async function* bits(data, signal) {
     // It may be waiting for something that never comes: nobody waits for its end, and a stream is told.
     if (!isOver) {
       void quietly(() => iterator.return?.());
-      if (data instanceof EventEmitter) void quietly(() => /** @type {any} */ (data).destroy?.());
+      if (data instanceof EventEmitter && !isRequest(data)) {
+        void quietly(() => /** @type {any} */ (data).destroy?.());
+      }
     }
   }
 }
+
+/**
+ * Whether a server got it: to destroy it would close the connection before the client is answered.
+ *
+ * @param {any} data
+ */
+const isRequest = (data) => data.statusCode === null && data instanceof require('node:http').IncomingMessage;
 
 /**
  * What a source does when it is told to end does not replace the error that led there.
