@@ -924,9 +924,11 @@ const ROOTS = [
   ...POLICIES.map((symlinks) => ({ symlinks, mounts: 'reject', brief: !FULL })),
 ];
 
-/** A rename elsewhere makes a lookup with `..` say EAGAIN: it is made again. */
+/** A rename elsewhere makes a lookup with `..`, its own or that of a link, say EAGAIN: it is made again. */
 const isPassing = ({ errno, line }) =>
-  errno === 'EAGAIN' && /"[^"]*\.\.[^"]*"/.test(line) && !line.includes('RESOLVE_CACHED');
+  errno === 'EAGAIN' &&
+  (/"[^"]*\.\.[^"]*"/.test(line) || !line.includes('RESOLVE_NO_SYMLINKS')) &&
+  !line.includes('RESOLVE_CACHED');
 const namesOf = (calls) =>
   calls
     .filter((call) => !isPassing(call))
