@@ -221,7 +221,8 @@ export interface Versioned {
    * size, and the times of the last change of the content and of anything, in nanoseconds.
    *
    * It does not see what leaves all of these as they were: a second write of the same length within one tick of the
-   * kernel's clock (4 ms or less); a file of the same length that got the inode number of a removed one within
+   * kernel's clock (4 ms or less; where times are whole seconds, a version of a file that was changed in the last two seconds
+   * matches nothing); a file of the same length that got the inode number of a removed one within
    * that tick; what is written through `mmap` and is not on the disk yet; what a network file system has not told
    * yet. It changes with what is no content: the mode, the owner, the number of names.
    */
@@ -283,7 +284,7 @@ export interface Watchable extends Stoppable {
 }
 
 /** Options of {@link SandboxRoot.symlink}. */
-export interface SymlinkOptions {
+export interface SymlinkOptions extends Stoppable {
   /**
    * Whether a target that is absolute, or leads out of the root from where the link is to be, is refused: `EACCES`,
    * outside of the sandbox. Default `false`. The kernel resolves it, after the links that are there already, under

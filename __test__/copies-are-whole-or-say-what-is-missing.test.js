@@ -791,3 +791,33 @@ for (const kind of ['tmpfs', 'ext4', 'xfs', 'btrfs']) {
     }
   });
 }
+
+for (const symlinks of ['reject', 'beneath', 'in-root']) {
+  test(`a filter makes no difference to a symlink to a directory, under '${symlinks}'`, async (t) => {
+    const dir = folderOn(t, 'tmpfs');
+    plant(dir, {
+      tree: { sub: { file: 'x' }, inner: { link: 'sub' } },
+      way: { link: 'tree' },
+      link: { link: 'tree' },
+    });
+    const root = new SandboxRoot(dir, { symlinks });
+    t.after(() => root.close());
+    const asked = [];
+    const filter = (src) => asked.push(src) > 0;
+    for (const src of ['link', 'tree', ...(symlinks === 'reject' ? [] : ['way/sub'])]) {
+      root.cp(src, 'plain', { recursive: true });
+      root.cp(src, 'at once', { recursive: true, filter });
+      await root.promises.cp(src, 'promised', { recursive: true, filter });
+      for (const copy of ['at once', 'promised']) {
+        const [one, other] = ['plain', copy].map((name) =>
+          fs.lstatSync(path.join(dir, name)).isSymbolicLink()
+            ? fs.readlinkSync(path.join(dir, name))
+            : Object.keys(snapshot(path.join(dir, name))),
+        );
+        assert.deepStrictEqual(other, one, `${src}: ${copy}`);
+      }
+      for (const copy of ['plain', 'at once', 'promised']) root.rm(copy, true);
+    }
+    assert.ok(!asked.some((src) => src.startsWith('link/') || src.includes('inner/')), asked.join());
+  });
+}

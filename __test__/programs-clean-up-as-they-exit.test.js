@@ -87,7 +87,11 @@ const MAKERS = {
 /** Exits once something new is in `dir`, or `atOnce`; the value is whether the maker was done by then. */
 async function exitMeanwhile(dir, make, atOnce) {
   let isDone = false;
-  process.on('exit', () => fs.writeSync(1, `value ${isDone}\n`));
+  // No later handler runs.
+  process.on('exit', () => {
+    fs.writeSync(1, `value ${isDone}\n`);
+    process.exit(0);
+  });
   const before = fs.readdirSync(dir).length;
   const root = new SandboxRoot(dir);
   // biome-ignore lint/security/noGlobalEval: it comes as its source

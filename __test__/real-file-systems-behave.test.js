@@ -4,10 +4,21 @@
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
+const { setTimeout: sleep } = require('node:timers/promises');
 const { execFileSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
-const { came, folder, folderOn, mounted, overlay, privately, run, traits, WAYS } = require('./mounts');
-const { NOBODY, codeOf, everyCallWithPath, fifo, file, link, plant, snapshot } = require('./support');
+const { came, disk, folder, folderOn, mounted, overlay, privately, run, traits, WAYS } = require('./mounts');
+const {
+  NOBODY,
+  codeOf,
+  everyCallWithPath,
+  fifo,
+  file,
+  link,
+  outcome,
+  plant,
+  snapshot,
+} = require('./support');
 
 const test = privately(__filename);
 const { COPYFILE_EXCL, O_TMPFILE = 0o20200000, O_RDWR } = fs.constants;
@@ -685,3 +696,21 @@ for (const [what, make] of Object.entries(UNCOUNTED)) {
     });
   }
 }
+
+test('where times are whole seconds, a version of a file of this second matches nothing', async (t) => {
+  const dir = folder('ext4 with whole seconds');
+  disk(dir, 16, ['mkfs.ext4', '-q', '-I', '128', '-m', '0']);
+  const root = new SandboxRoot(dir);
+  t.after(() => root.close());
+  fs.writeFileSync(path.join(dir, 'file'), 'AAAA');
+  const { version } = root.stat('file', { version: true });
+  // In the same second, perhaps.
+  fs.writeFileSync(path.join(dir, 'file'), 'BBBB');
+  const write = (ifMatch) =>
+    outcome(() => root.writeFile('file', 'CCCC', { atomic: true, ifMatch })).error?.code;
+  assert.strictEqual(write(version), 'ESTALE');
+  assert.strictEqual(fs.readFileSync(path.join(dir, 'file'), 'utf8'), 'BBBB');
+  await sleep(2100);
+  assert.strictEqual(write(root.stat('file', { version: true }).version), undefined);
+  assert.strictEqual(fs.readFileSync(path.join(dir, 'file'), 'utf8'), 'CCCC');
+});

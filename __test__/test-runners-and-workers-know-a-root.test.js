@@ -238,3 +238,9 @@ onEachNode(
     assert.deepStrictEqual(came, ['content', 'another directory is there now']);
   },
 );
+
+test('the prototype of a subclass shows its promises to an automatic mock, and no other object does', () => {
+  class Files extends SandboxRoot {}
+  assert.strictEqual(Files.prototype.promises, SandboxRoot.prototype.promises);
+  assert.throws(() => Object.create(SandboxRoot.prototype).promises, { code: 'ERR_INVALID_THIS' });
+});

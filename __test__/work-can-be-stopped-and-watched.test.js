@@ -575,3 +575,22 @@ test('a worker that is terminated does not take the work of others with it', asy
   await removing;
   assert.ok(!fs.existsSync(at('mine')));
 });
+
+test('what onProgress throws is the error of a promise, whatever it is', async (t) => {
+  const { root } = sandbox(t, { a: { f: 'content' } });
+  for (const thrown of ['enough', 'EACCES\0open', 5, null, undefined, { code: 'ENOENT' }]) {
+    for (const onProgress of [
+      () => {
+        throw thrown;
+      },
+      () => Promise.reject(thrown),
+    ]) {
+      let came = 'nothing';
+      await root.promises.cp('a', 'b', { recursive: true, onProgress }).catch((error) => {
+        came = error;
+      });
+      assert.strictEqual(came, thrown);
+      root.rm('b', true, true);
+    }
+  }
+});

@@ -358,5 +358,6 @@ exports.path = path;
 exports.policy = policy;
 exports.policyBeneath = policyBeneath;
 exports.time = time;
+exports.REJECT = REJECT;
 exports.version = version;
 exports.word = word;

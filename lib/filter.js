@@ -1,6 +1,7 @@
 'use strict';
 // The filter of `cp`: it is asked about a tree from its top, and what it says yes to is copied then.
 
+const { REJECT } = require('./arguments.js');
 const { invalidReturnValue } = require('./errors.js');
 const { native } = require('./native.js');
 const { entries } = require('./results.js');
@@ -49,7 +50,8 @@ const copyFiltered =
  */
 function* steps(perform, copy, tree) {
   // Copies nothing: before the filter is asked, the call as such must be possible.
-  yield perform((call) => copy(call, undefined, []));
+  const signal = tree.watching?.signal;
+  yield perform((call) => copy(call, call.follow(signal && { signal }), []));
   const only = yield* asked(perform, tree);
   yield perform((call) => copy(call, call.follow(tree.watching), only));
 }
@@ -115,13 +117,22 @@ function refusePromise(answer) {
  */
 function* listed(perform, at, { symlinks, mounts, hardlinks, readonly }) {
   const pieces = piecesOf(at);
-  const last = /** @type {Buffer} */ (pieces.pop());
+  let last = /** @type {Buffer} */ (pieces.pop());
+  const cut = last.lastIndexOf(SLASH);
+  const name = last.subarray(cut + 1);
+  // A symlink is an entry like any other: from the directory that it is in, none is followed.
+  const isEntry = name.length > 0 && !['.', '..'].includes(name.toString('latin1'));
+  if (isEntry) {
+    pieces.push(cut === -1 ? Buffer.from('.') : last.subarray(0, cut + 1));
+    last = name;
+  }
   /** @type {Handle | undefined} */
   let here;
   try {
-    for (const piece of pieces) {
+    for (const [i, piece] of pieces.entries()) {
+      const links = isEntry && i === pieces.length - 1 ? REJECT : symlinks;
       const next = yield perform(
-        ({ native, root }) => native.openRoot(root, piece, symlinks, mounts, hardlinks, readonly),
+        ({ native, root }) => native.openRoot(root, piece, links, mounts, hardlinks, readonly),
         here,
       );
       if (here !== undefined) native.close(here);

@@ -6,7 +6,7 @@ const { Call } = require('./call.js');
 const { AbortError, checked, errorOf, isFailure } = require('./errors.js');
 const { Belonging, handleOf, rootOfPromises } = require('./handles.js');
 const { native } = require('./native.js');
-const { follow } = require('./watch.js');
+const { Thrown, follow } = require('./watch.js');
 
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./call.js').How} How */
@@ -14,7 +14,8 @@ const { follow } = require('./watch.js');
 let isEnding = false;
 /** The process waits for libuv's pool when it exits, and runs no hook before that could stop its work. */
 function endWithProcess() {
-  if (!isEnding) process.once('exit', () => native.end());
+  // Before the program's own, which may end the process at once.
+  if (!isEnding) process.prependListener('exit', () => native.end());
   isEnding = true;
 }
 
@@ -32,6 +33,8 @@ async function resultOf({ result, watched, watch }, started) {
     try {
       answer = await (watched && watch ? follow(started, watched, watch) : started);
     } catch (rejected) {
+      // What an `onProgress` threw is passed on as it is.
+      if (rejected instanceof Thrown) throw rejected.value;
       if (typeof rejected !== 'string') throw rejected;
       const { signal } = watched ?? {};
       // Made here, it has the stack of whoever awaits it.

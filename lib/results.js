@@ -99,7 +99,26 @@ function versionOf(answer) {
     const word = /** @type {bigint} */ (words[/** @type {number} */ (OF_VERSION[i])]);
     text += (i === 0 ? '' : '-') + word.toString(16);
   }
-  return text;
+  return mayChangeUnseen(words) ? text.replace(/[^-]*$/, MATCHES_NOTHING) : text;
+}
+
+/** No time has so many nanoseconds. */
+const MATCHES_NOTHING = 'f'.repeat(16);
+/** The longest tick of the times of a file system, in milliseconds: two seconds of FAT, and a tick of the kernel. */
+const COARSEST = 2010;
+
+/**
+ * Whether a change at this moment may leave the times as they are: those of this file system are whole seconds.
+ *
+ * @param {ArrayLike<bigint>} words
+ */
+function mayChangeUnseen(words) {
+  if (words[13] !== 0n || words[15] !== 0n) return false;
+  const now = Date.now();
+  return [12, 14].some((at) => {
+    const since = now - Number(asIntN(64, /** @type {bigint} */ (words[at]))) * 1000;
+    return since >= 0 && since < COARSEST;
+  });
 }
 
 /**

@@ -141,12 +141,26 @@ const members = {
     return apply(deleted, this, []);
   },
 };
+const { hasOwn } = Object;
+const { isPrototypeOf: isAbove } = Object.prototype;
+/**
+ * Whether it is the prototype of the class, or of one that extends it.
+ *
+ * @param {any} value
+ */
+const isPrototype = (value) =>
+  value === SandboxRoot.prototype ||
+  (apply(isAbove, SandboxRoot.prototype, [value]) &&
+    hasOwn(value, 'constructor') &&
+    value.constructor?.prototype === value);
+
 Object.defineProperty(SandboxRoot.prototype, 'promises', {
   // @ts-expect-error: nothing of the descriptor is inherited
   __proto__: null,
   /** @this {unknown} */
   get() {
-    return this === SandboxRoot.prototype ? SandboxPromises.prototype : promisesOfRoot(this);
+    // Also that of a subclass is no root.
+    return isPrototype(this) ? SandboxPromises.prototype : promisesOfRoot(this);
   },
   enumerable: true,
   configurable: true,

@@ -14,6 +14,14 @@ const { AbortError, invalidType } = require('./errors.js');
  * @property {(progress: Progress) => void} [onProgress]
  */
 
+/** What an `onProgress` threw, or its promise was rejected with: any value, a string that looks native among them. */
+class Thrown {
+  /** @param {unknown} value */
+  constructor(value) {
+    this.value = value;
+  }
+}
+
 /** What the native side fills: how many entries and how many bytes are done. */
 const progress = new ArrayBuffer(16);
 const counts = new Float64Array(progress);
@@ -127,7 +135,7 @@ async function follow(promise, watched, watch) {
     clearInterval(timer);
     if (signal) listenNoMore(signal, stop);
   }
-  throw thrown.error;
+  throw new Thrown(thrown.error);
 }
 
 /**
@@ -207,4 +215,4 @@ async function unlessAborted(value, signal) {
   }
 }
 
-module.exports = { follow, stopIfAborted, tellAtEnd, unlessAborted, watched };
+module.exports = { Thrown, follow, stopIfAborted, tellAtEnd, unlessAborted, watched };

@@ -612,7 +612,7 @@ const WAYS = {
     [
       'what a filter says',
       (root) => root.cp('tree', 'new', { recursive: true, filter: (src) => !src.includes('dir') }),
-      `newfstatat openat2 close openat2 getdents64 getdents64 close newfstatat openat2 fstat fstat fstat fstat ${CP_MADE} statx fstat fcntl getdents64 ${CP_FILE} ${CP_NEXT} ${CP_DONE} close`,
+      `newfstatat openat2 close (fcntl|openat2) fstatfs openat2 getdents64 getdents64 close close newfstatat openat2 fstat fstat fstat fstat ${CP_MADE} statx fstat fcntl getdents64 ${CP_FILE} ${CP_NEXT} ${CP_DONE} close`,
     ],
     [
       'between two roots',

@@ -82,7 +82,7 @@ pub fn copy_file(
             let copier = ContentCopier::new(options.reflink, watch);
             if target.is_new() {
                 copier.copy(&source, fd)?;
-                let (permissions, _) = permissions.still(source.fd())?;
+                let (permissions, _) = permissions.still(source.fd(), source.stat())?;
                 return permissions.apply(fd, Mode::empty());
             }
             // Asked again: overlayfs gives a file another inode when it is opened for writing.
@@ -132,7 +132,9 @@ fn overwrite(
     }
     let copied = copier.copy(source, fd);
     // What was copied by then is of the source, too.
-    let still = permissions.still(source.fd()).map_err(Failure::from);
+    let still = permissions
+        .still(source.fd(), source.stat())
+        .map_err(Failure::from);
     let permitted = still.and_then(|(permissions, _)| permissions.apply(fd, Mode::empty()));
     copied.and(permitted)
 }

@@ -46,8 +46,12 @@ impl Permissions {
 
     /// What of these the file `fd` gives as well, now that its content was read; and what it is now. Its owner may have
     /// shut it first, and then have written what others are not to read.
-    pub fn still(&self, fd: BorrowedFd<'_>) -> Result<(Self, Stat), Errno> {
-        let now = rustix::fs::fstat(fd)?;
+    /// `original`: what it was. A file that a mirror or a server has lost since gives its copy to the owner alone.
+    pub fn still(&self, fd: BorrowedFd<'_>, original: &Stat) -> Result<(Self, Stat), Errno> {
+        let now = match rustix::fs::fstat(fd) {
+            Err(Errno::NOENT | Errno::STALE) => return Ok((self.of_owner(), *original)),
+            now => now?,
+        };
         Ok((self.shared_with(&Self::of(fd, &now)?), now))
     }
 
@@ -68,6 +72,12 @@ impl Permissions {
             Some(acl) => without_acl(self.bits, acl),
             None => self.bits,
         }
+    }
+
+    /// What they give the owner, and nobody else.
+    fn of_owner(&self) -> Self {
+        let bits = self.narrow();
+        Self { bits, acl: None }
     }
 
     /// What a file may have until it is complete: nothing for anybody but its owner.

@@ -640,7 +640,7 @@ impl<'a> EntryCopier<'a> {
         source: Option<BorrowedFd<'_>>,
     ) -> Result<(), Failure> {
         let (permissions, stat) = match source {
-            Some(source) => original.permissions.still(source)?,
+            Some(source) => original.permissions.still(source, &original.stat)?,
             None => (original.permissions.clone(), original.stat),
         };
         let mut still = Original {

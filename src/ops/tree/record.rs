@@ -451,9 +451,13 @@ impl Record {
         self.hasher.hash_one((entry.parent, entry.name, state))
     }
 
-    /// A directory is changed when an entry of it is removed. Its birth, owner, mode and attributes stay.
+    /// A directory is changed when an entry of it is removed. Its birth, owner, mode and attributes stay; on an overlay
+    /// a rename may give it another birth.
     fn directory_stamp(&self, entry: Listed<'_>, fd: BorrowedFd<'_>) -> Result<u64> {
-        let birth = birth_of(fd)?;
+        let birth = match is_local(fd) {
+            true => birth_of(fd)?,
+            false => None,
+        };
         let stat = rustix::fs::fstat(fd)?;
         let permitted = (stat.st_mode, stat.st_uid, stat.st_gid);
         let mut hasher = self.hasher.build_hasher();
