@@ -85,7 +85,8 @@ function contents(dir, name = '.', into = {}) {
     into[name] = names.sort();
     for (const inner of names) contents(dir, path.join(name, inner), into);
   } else if (stat.isSymbolicLink()) into[name] = fs.readlinkSync(at);
-  else into[name] = fs.readFileSync(at, 'latin1');
+  // A FIFO has a reader wait.
+  else into[name] = stat.isFile() ? fs.readFileSync(at, 'latin1') : 'no file';
   return into;
 }
 
