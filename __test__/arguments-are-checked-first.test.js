@@ -171,7 +171,7 @@ test('truncate together with append is refused', (t) => {
   );
 });
 
-test('a bad number is told before a bad path', (t) => {
+test('a bad number is reported before a bad path', (t) => {
   const { error } = outcome(() => sandbox(t).root.chmod('../x', -1));
   assert.strictEqual(error.code, 'ERR_OUT_OF_RANGE');
 });

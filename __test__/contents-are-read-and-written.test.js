@@ -544,7 +544,7 @@ bothWays('fsync says what is wrong with a directory that may not be read, as fs.
   await unprivileged(async () => assert.strictEqual(await codeOfPromise(of(root).fsync('dir')), 'EACCES'));
 });
 
-test('fsync and flush reach the disk: the kernel is told to', { skip: withoutStrace() }, (t) => {
+test('fsync and flush reach the disk: the kernel is asked to', { skip: withoutStrace() }, (t) => {
   const { dir } = sandbox(t, TREE);
   const program = `
     const { mark } = require(${JSON.stringify(path.join(__dirname, 'syscalls/trace'))});

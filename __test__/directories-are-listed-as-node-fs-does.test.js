@@ -184,7 +184,7 @@ const BYTES = [
   [0x61, 0x80, 0x62],
 ].map((bytes) => Buffer.from(bytes));
 
-bothWays("with encoding: 'buffer' names and parents are told byte for byte", async (t, of) => {
+bothWays("with encoding: 'buffer' names and parents are returned byte for byte", async (t, of) => {
   const { dir, root } = sandbox(t);
   const join = (...parts) =>
     Buffer.concat(parts.flatMap((part, i) => (i ? [Buffer.from('/'), part] : [part])));
@@ -413,7 +413,7 @@ bothWays('a tree with many directories beside each other is listed whole, each e
     assert.strictEqual(type, kindOf(fs.lstatSync(at(parentPath, name))), `${parentPath}/${name}`);
 });
 
-bothWays('one of many directories that may not be listed is told, wherever it is', async (t, of) => {
+bothWays('one of many directories that may not be listed is reported, wherever it is', async (t, of) => {
   const { root, at, order } = wideSandbox(t);
   for (const name of order.filter((_, i) => i % 5 === 0)) {
     fs.chmodSync(at('wide', name, 'b/c'), 0o000);

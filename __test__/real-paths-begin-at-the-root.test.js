@@ -15,7 +15,7 @@ const TREE = {
 
 const PLAIN = ['file', 'dir', 'dir/inner', 'dir/deep/er', 'secret', 'pipe', 'new\nline'];
 
-bothWays('without links on it a path is told in its plain form', async (t, of) => {
+bothWays('without links on it a path is returned in its plain form', async (t, of) => {
   const { root } = sandbox(t, TREE);
   for (const at of PLAIN) {
     for (const spelled of [
@@ -77,7 +77,7 @@ for (const symlinks of ['beneath', 'in-root']) {
   });
 } // biome-ignore format: a list
 
-bothWays('names that are not UTF-8 are told byte for byte where that is asked', async (t, of) => {
+bothWays('names that are not UTF-8 are returned byte for byte where that is asked', async (t, of) => {
   const { dir, root } = sandbox(t);
   const name = Buffer.from([0x61, 0xff, 0x2f, 0xfe]);
   fs.mkdirSync(Buffer.concat([Buffer.from(`${dir}/`), name.subarray(0, 2)]));
@@ -108,7 +108,7 @@ bothWays('the root is where it is now, whatever it was called', async (t, of) =>
   assert.strictEqual(await of(slash).realpath('.'), '.');
 });
 
-bothWays('a name that only looks like one of the kernel is told as it is', async (t, of) => {
+bothWays('a name that only looks like one of the kernel is returned as it is', async (t, of) => {
   const { root } = sandbox(t, { 'file (deleted)': 'x', '\\040': {}, '(unreachable)': { x: '' } });
   for (const at of ['file (deleted)', '\\040', '(unreachable)/x'])
     assert.strictEqual(await of(root).realpath(at), at);

@@ -36,7 +36,7 @@ bothWays('what is no AbortSignal, or no function, is refused before work starts'
   assert.deepStrictEqual(root.readdir('.', { recursive: true }).sort(), before, at());
 });
 
-test('nobody is told of progress once the promise is settled', async (t) => {
+test('no progress is reported once the promise is settled', async (t) => {
   const { root, at } = sandbox(t, { file: 'x'.repeat(1 << 20), tree: {} });
   plantWide(at('tree'), 20);
   const late = [];

@@ -119,7 +119,7 @@ test('work on a tree stops, whatever another listener does', {
   assert.ok(fs.readdirSync(at('copy')).length < 20_000);
 });
 
-test('what a source throws when it is told to end does not replace the error', async (t) => {
+test('what a source throws as it ends does not replace the error', async (t) => {
   const { dir, root } = sandbox(t);
   const ENDS = {
     'it throws': () => {

@@ -974,7 +974,7 @@ test('every call under every policy', BESIDE, async (whole) => {
         });
       }
       if (later) {
-        await t.test('what the kernel has in its cache is told on the thread that calls', () => {
+        await t.test('what the kernel has in its cache is answered on the thread that calls', () => {
           for (const method of Object.keys(ASKED_FIRST)) {
             const asked = results
               .filter(({ calls, ...result }) => result.method === method && calls.some(isLookup))

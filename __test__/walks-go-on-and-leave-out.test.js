@@ -175,7 +175,7 @@ test('walks and writes that nobody ends are collected before descriptors run out
   assert.ok(most < 500, `${most} descriptors`);
 });
 
-test('onError is told each directory that cannot be listed, and the walk goes on with the rest', async (t) => {
+test('onError is called for each directory that cannot be listed, and the walk goes on with the rest', async (t) => {
   for (const encoding of ['utf8', 'buffer']) {
     const { dir, root, at } = sandbox(t, {
       a: { file: '', locked: { file: '' }, z: { file: '' } },
@@ -217,7 +217,7 @@ test('onError is told each directory that cannot be listed, and the walk goes on
   }
 }); // biome-ignore format: short functions
 
-test('onError is told of where the walk begins without an entry, and never of a closed root', async (t) => {
+test('onError is called for the start of the walk without an entry, and never for a closed root', async (t) => {
   const { root } = sandbox(t, { file: '', link: link('.') });
   for (const [at, code] of [['missing', 'ENOENT'], ['file', 'ENOTDIR'], ['link', 'ELOOP'], ['..', 'EACCES']]) {
     const told = [];
@@ -226,11 +226,11 @@ test('onError is told of where the walk begins without an entry, and never of a 
     assert.deepStrictEqual(told.map(([error, entry]) => [error.code, error.path, entry]), [[code, at, undefined]]);
   }
   root.close();
-  const onError = () => assert.fail('it was told');
+  const onError = () => assert.fail('it was called');
   await assert.rejects(collect(root.walk('.', { onError })), { code: 'EBADF', reason: 'closed' });
 }); // biome-ignore format: a table
 
-test('what a path cannot reach is told, and the rest is listed', async (t) => {
+test('what a path cannot reach is reported, and the rest is listed', async (t) => {
   const { root, at } = sandbox(t, { other: { file: '' } }, memory);
   // Longer than any call takes.
   const name = 'x'.repeat(250);

@@ -24,7 +24,7 @@ async function gitStatus(root, directory) {
     there = repository.hostPath('.');
     // The slash: a directory, and not the file that names one elsewhere.
     fd = await repository.promises.openRead('.git/');
-    // Git itself does not ask when it is told where its directory is.
+    // Git itself does not ask when GIT_DIR names its directory.
     if (fs.fstatSync(fd).uid !== process.geteuid())
       throw new Error('the repository belongs to somebody else');
     const { PATH, HOME } = process.env;

@@ -62,7 +62,7 @@ function tests() {
     await assert.rejects(saveNote(root, '../../one', 'text'), { code: 'EACCES', reason: 'outside' });
   });
 
-  test('a full disk is told: a real root, of which one method fails', async (t) => {
+  test('a full disk is reported: a real root, of which one method fails', async (t) => {
     const root = temporaryRoot(t);
     t.mock.method(root.promises, 'writeFile', async () => {
       throw systemError('ENOSPC');

@@ -270,7 +270,7 @@ function encoding(value, byDefault) {
 }
 
 /**
- * Whether names are told as Buffers.
+ * Whether names come back as Buffers.
  *
  * @param {unknown} value
  */

@@ -100,7 +100,7 @@ async function* bits(data, signal) {
       yield checked(bitOf, await unlessAborted(value, signal));
     }
   } finally {
-    // It may be waiting for something that never comes: nobody waits for its end, and a stream is told.
+    // It may be waiting for something that never comes: nobody waits for its end, and a stream is destroyed.
     if (!isOver) {
       void quietly(() => iterator.return?.());
       if (data instanceof EventEmitter && !isRequest(data)) {
@@ -118,7 +118,7 @@ async function* bits(data, signal) {
 const isRequest = (data) => data.statusCode === null && data instanceof require('node:http').IncomingMessage;
 
 /**
- * What a source does when it is told to end does not replace the error that led there.
+ * What a source throws as it ends does not replace the error that led there.
  *
  * @param {() => unknown} end
  */

@@ -64,7 +64,7 @@ function otherRoot(call, options) {
 }
 
 /**
- * Whether the name that comes back is told as a Buffer.
+ * Whether the name that comes back is a Buffer.
  *
  * @param {import('./call.js').Call} call
  * @param {unknown} options

@@ -188,6 +188,7 @@ impl<'a> ContentCopier<'a> {
             from,
             to,
             by_kernel,
+            zeros: Zeros::Written,
             room: &mut room,
             watch,
         };
@@ -230,15 +231,19 @@ fn copy_stretches(mut copier: Copier<'_>, stat: &Stat) -> Result<(), Failure> {
             break;
         };
         // The file system may not say where they are: then what reads as zeros is left out, as by cp(1).
-        let copied = match is_sparse && (start, end) == (0, size) {
-            true => copier.copy_sparsely(end)?,
+        let has_hidden_holes = is_sparse && (start, end) == (0, size);
+        position = match has_hidden_holes {
+            true => copier.leaving_out_zeros().read_and_write(start, end)?,
             false => copier.copy(start, end)?,
         };
-        if copied < end {
+        if has_hidden_holes {
+            // What was left out at the end is a length and no data.
+            on_intr(|| rustix::fs::ftruncate(to, position))?;
+        }
+        if position < end {
             // It shrank meanwhile: the copy ends where the file does.
             break;
         }
-        position = end;
     }
     Ok(())
 }
@@ -319,11 +324,23 @@ struct Copier<'a> {
     to: BorrowedFd<'a>,
     /// Whether the kernel may do it by itself: it may share blocks then.
     by_kernel: bool,
+    zeros: Zeros,
     room: &'a mut [u8],
     watch: &'a Watch,
 }
 
+/// What becomes of blocks of zeros that are read.
+enum Zeros {
+    Written,
+    LeftOut,
+}
+
 impl Copier<'_> {
+    fn leaving_out_zeros(&mut self) -> &mut Self {
+        self.zeros = Zeros::LeftOut;
+        self
+    }
+
     /// Copies from `start` up to `end` and says how far it got: less than `end` where the file ends.
     fn copy(&mut self, start: u64, end: u64) -> Result<u64, Failure> {
         if !self.by_kernel || end - start <= READ_AT_ONCE as u64 {
@@ -363,50 +380,31 @@ impl Copier<'_> {
         Ok(position)
     }
 
-    /// Copies all up to `end`, but for blocks of zeros, and says how far it got.
-    fn copy_sparsely(&mut self, end: u64) -> Result<u64, Failure> {
-        let mut position = 0;
-        while position < end {
-            let wanted = usize::try_from(end - position).unwrap_or(usize::MAX);
-            match self.read_and_write_blocks(position, wanted)? {
-                0 => break,
-                copied => position += copied,
-            }
-        }
-        // What was left out at the end is a length and no data.
-        on_intr(|| rustix::fs::ftruncate(self.to, position))?;
-        Ok(position)
-    }
-
-    /// Copies what one read gives, but for blocks of zeros, and says how much that was.
-    fn read_and_write_blocks(&mut self, position: u64, wanted: usize) -> Result<u64, Failure> {
-        self.watch.check()?;
-        let room = self.room.get_mut(..wanted.min(READ_AT_ONCE));
-        let room = room.unwrap_or_default();
-        let read = on_intr(|| rustix::io::pread(self.from, &mut *room, position))?;
-        let read = room.get(..read).unwrap_or_default();
-        let mut at = position;
-        for block in read.chunks(BLOCK as usize) {
-            if block.iter().any(|&byte| byte != 0) {
-                write_all(self.to, block, at)?;
-            }
-            at += block.len() as u64;
-        }
-        self.watch.bytes_done(read.len() as u64);
-        Ok(read.len() as u64)
-    }
-
     /// Copies what one read gives, and says how much that was.
     fn read_and_write_once(&mut self, position: u64, wanted: usize) -> Result<u64, Failure> {
         self.watch.check()?;
         let room = self.room.get_mut(..wanted.min(READ_AT_ONCE));
         let room = room.unwrap_or_default();
         let read = on_intr(|| rustix::io::pread(self.from, &mut *room, position))?;
-        let read_in = room.get(..read).unwrap_or_default();
-        write_all(self.to, read_in, position)?;
-        self.watch.bytes_done(read as u64);
-        Ok(read as u64)
+        let read = room.get(..read).unwrap_or_default();
+        match self.zeros {
+            Zeros::Written => write_all(self.to, read, position)?,
+            Zeros::LeftOut => write_but_zeros(self.to, read, position)?,
+        }
+        self.watch.bytes_done(read.len() as u64);
+        Ok(read.len() as u64)
     }
+}
+
+/// Writes `bytes` to `position`, but for blocks of zeros.
+fn write_but_zeros(to: BorrowedFd<'_>, bytes: &[u8], mut position: u64) -> Result<(), Failure> {
+    for block in bytes.chunks(BLOCK as usize) {
+        if block.iter().any(|&byte| byte != 0) {
+            write_all(to, block, position)?;
+        }
+        position += block.len() as u64;
+    }
+    Ok(())
 }
 
 /// Writes all of `bytes` to `position`.

@@ -215,7 +215,7 @@ fn not_that_version() -> Failure {
 impl<N: Named> Drop for Name<N> {
     fn drop(&mut self) {
         if let Some(leaf) = &self.temporary {
-            // Nothing can be done where it cannot be removed, and the error that led here is told.
+            // Nothing can be done where it cannot be removed, and the error that led here is returned.
             let _ = self.named.at().beside(leaf).unlink();
         }
     }
