@@ -1,5 +1,16 @@
 /// <reference types="node" />
 
+import type {
+  Dir,
+  FSWatcher,
+  OpenDirOptions,
+  ReadStream,
+  WatchListener,
+  WatchOptions,
+  WriteStream,
+} from 'node:fs';
+import type { FileChangeInfo, FileHandle } from 'node:fs/promises';
+
 /**
  * A path relative to the root of a {@link SandboxRoot}.
  *
@@ -481,6 +492,66 @@ export interface MoveOptions extends Watchable, IntoAnother {
    */
   flush?: boolean | null | undefined;
 }
+
+/** Options of {@link SandboxRoot.createReadStream}: those of Node's, or the encoding. */
+export type ReadStreamOptions =
+  | BufferEncoding
+  | {
+      /** Default `'r'`. */
+      flags?: OpenFlags | undefined;
+      /** Default: none, and the stream gives Buffers. */
+      encoding?: BufferEncoding | undefined;
+      /** The first byte that is read. Default 0. */
+      start?: number | undefined;
+      /** The last byte that is read. Default: that of the file. */
+      end?: number | undefined;
+      /** How many bytes are read at once. Default 65,536. */
+      highWaterMark?: number | undefined;
+      /** A descriptor, or a `FileHandle`, that is open already: then the path is not used. */
+      fd?: number | FileHandle | undefined;
+      /** Whether the file is closed at the end, or by an error. Default `true`. */
+      autoClose?: boolean | undefined;
+      /** Whether the stream emits `'close'`. Default `true`. */
+      emitClose?: boolean | undefined;
+      /** Destroys the stream. */
+      signal?: AbortSignal | undefined;
+    };
+
+/** Options of {@link SandboxRoot.createWriteStream}: those of Node's and three more, or the encoding. */
+export type WriteStreamOptions =
+  | BufferEncoding
+  | {
+      /** Default `'w'`. */
+      flags?: OpenFlags | undefined;
+      /** The mode of a new file, less the umask. Default `0o666`. */
+      mode?: number | undefined;
+      /** Of strings. Default `'utf8'`. */
+      encoding?: BufferEncoding | undefined;
+      /** Where the first byte is written. Not with `atomic`, `flush` or `maxBytes`. */
+      start?: number | undefined;
+      /** How many bytes are held before `write` returns `false`. Default 16,384. */
+      highWaterMark?: number | undefined;
+      /** A descriptor, or a `FileHandle`, that is open already: then the path is not used. */
+      fd?: number | FileHandle | undefined;
+      /** Whether the file is closed at the end, or by an error. Default `true`. */
+      autoClose?: boolean | undefined;
+      /** Whether the stream emits `'close'`. Default `true`. */
+      emitClose?: boolean | undefined;
+      /** Destroys the stream. */
+      signal?: AbortSignal | undefined;
+      /**
+       * Whether the file appears, whole, when the stream finishes. A stream that fails, or is destroyed before, leaves
+       * what was there. With the flags `'w'` and `'wx'` alone. Default `false`.
+       */
+      atomic?: boolean | undefined;
+      /** Whether the content is on the disk when the stream finishes. Default `false`. */
+      flush?: boolean | undefined;
+      /**
+       * The longest content, in bytes. What is longer is `ERR_FS_FILE_TOO_LARGE`, and a file that the stream made is
+       * removed. Default: no limit.
+       */
+      maxBytes?: number | undefined;
+    };
 
 /** What a method gives: its result, or a promise of it. */
 type Reply<Async extends boolean, T> = Async extends true ? Promise<T> : T;
@@ -993,6 +1064,15 @@ interface Operations<Async extends boolean> {
    */
   move(src: RootPath, dest: RootPath, options?: MoveOptions | null): Reply<Async, undefined>;
 
+  /**
+   * Opens a directory to list it bit by bit. It is an instance of Node's `fs.Dir`, its entries are Node's `fs.Dirent`.
+   *
+   * @param path the directory
+   * @param options `encoding` of names, `recursive`, `signal`
+   * @throws {SystemError} `ENOTDIR` if it is no directory
+   */
+  opendir(path: RootPath, options?: (OpenDirOptions & Stoppable) | null): Reply<Async, Dir>;
+
   // ---- roots
 
   /**
@@ -1028,7 +1108,31 @@ interface Operations<Async extends boolean> {
  * The methods of {@link SandboxRoot} again, each with the same arguments, as promises: the work is done
  * on libuv's thread pool, and the error is the one that the method would throw, arguments included.
  */
-export interface SandboxPromises extends Operations<true> {}
+export interface SandboxPromises extends Operations<true> {
+  /**
+   * Opens a file as Node's own `FileHandle`: its size, a range and its content come from one descriptor. It needs
+   * `/proc`.
+   *
+   * @param path the file
+   * @param flags default `'r'`
+   * @param mode the mode of a new file, less the umask; default `0o666`
+   * @throws {SystemError} as `open`; `ENOENT` also where `/proc` is not mounted, and `EACCES` where the mode of a new
+   *   file denies what `flags` ask for
+   */
+  openHandle(path: RootPath, flags?: OpenFlags | null, mode?: number | null): Promise<FileHandle>;
+
+  /**
+   * The events of {@link SandboxRoot.watch}, as Node's own async iterator.
+   *
+   * @param path the directory or file
+   * @param options Node's, but for `recursive`
+   */
+  watch(
+    path: RootPath,
+    options: WatchOptions & { encoding: 'buffer' },
+  ): AsyncIterable<FileChangeInfo<Buffer>>;
+  watch(path: RootPath, options?: WatchOptions | BufferEncoding): AsyncIterable<FileChangeInfo<string>>;
+}
 
 /**
  * A directory that no operation leaves, whatever other processes rename or link meanwhile.
@@ -1096,6 +1200,43 @@ export class SandboxRoot {
   walk(path: RootPath, options?: WalkOptions<TextEncoding, string> | null): Walk;
   walk(path: RootPath, options: WalkOptions<'buffer', Buffer> & { encoding: 'buffer' }): Walk<Buffer>;
   walk(path: RootPath, options?: WalkOptions | null): Walk | Walk<Buffer>;
+
+  /**
+   * Node's own `fs.ReadStream` of a file. What cannot be opened is an `'error'` of the stream.
+   *
+   * @param path the file
+   * @param options Node's, or an encoding
+   */
+  createReadStream(path: RootPath, options?: ReadStreamOptions): ReadStream;
+
+  /**
+   * Node's own `fs.WriteStream` to a file. What cannot be opened is an `'error'` of the stream. With `atomic`, `flush` or
+   * `maxBytes` its `fd` is −1: nobody else writes to the file.
+   *
+   * @param path the file
+   * @param options Node's, and `atomic` and `maxBytes`; or an encoding
+   */
+  createWriteStream(path: RootPath, options?: WriteStreamOptions): WriteStream;
+
+  /**
+   * Node's own watcher of a directory or a file, by its descriptor: whoever renames what is above it changes nothing. It
+   * needs `/proc`.
+   *
+   * @param path the directory or file
+   * @param options Node's, but for `recursive`: Node watches trees by paths (`ERR_METHOD_NOT_IMPLEMENTED`)
+   * @param listener of `'change'`
+   */
+  watch(path: RootPath, listener?: WatchListener<string>): FSWatcher;
+  watch(
+    path: RootPath,
+    options: (WatchOptions & { encoding: 'buffer' }) | 'buffer',
+    listener?: WatchListener<Buffer>,
+  ): FSWatcher;
+  watch(
+    path: RootPath,
+    options?: WatchOptions | BufferEncoding | null,
+    listener?: WatchListener<string>,
+  ): FSWatcher;
 
   /** Which directory this is, whatever its path is by now. */
   get identity(): Identity;

@@ -14,7 +14,7 @@ const TARGET = BINARY.split('.')[1];
 
 /** The scripts of the package, without the types that they are checked with. */
 const LIB = fs
-  .readdirSync(path.join(HERE, 'lib'))
+  .readdirSync(path.join(HERE, 'lib'), { recursive: true })
   .filter((name) => name.endsWith('.js'))
   .map((name) => `lib/${name}`)
   .sort();
@@ -47,6 +47,8 @@ test('a program that uses the 0.1.1 surface runs from the tarballs, offline, in 
     'README.md',
     'SECURITY.md',
     'binding.js',
+    'fs.d.ts',
+    'fs.js',
     'index.d.ts',
     'index.js',
     ...LIB,

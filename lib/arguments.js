@@ -47,6 +47,14 @@ function path(value, name) {
 }
 
 /**
+ * A path as an error shows it.
+ *
+ * @param {unknown} value a path
+ */
+const textOf = (value) =>
+  `${typeof value === 'string' ? value : Buffer.from(/** @type {Uint8Array} */ (value))}`;
+
+/**
  * @param {unknown} value
  * @param {string} name
  * @param {boolean} [byDefault]
@@ -82,6 +90,20 @@ const mode = (value, name) => integer(value, name, 0, LARGEST_MODE);
  * @param {number} byDefault
  */
 const modeOr = (value, name, byDefault) => (value == null ? byDefault : mode(value, name));
+const OCTAL = /^[0-7]+$/;
+/**
+ * A mode as `node:fs` takes it: a number, or octal digits.
+ *
+ * @param {unknown} value
+ * @param {string} name
+ * @param {number} [byDefault]
+ */
+function modeOfNode(value, name, byDefault) {
+  if (value == null && byDefault !== undefined) return byDefault;
+  if (typeof value !== 'string') return mode(value, name);
+  if (OCTAL.test(value)) return Number.parseInt(value, 8);
+  throw invalidValue(name, 'must be a 32-bit unsigned integer or an octal string', value);
+}
 /**
  * @param {unknown} value
  * @param {string} name
@@ -350,6 +372,7 @@ exports.id = id;
 exports.integer = integer;
 exports.length = length;
 exports.mode = mode;
+exports.modeOfNode = modeOfNode;
 exports.modeOr = modeOr;
 exports.openFlags = openFlags;
 exports.options = options;
@@ -357,6 +380,7 @@ exports.optionsOrEncoding = optionsOrEncoding;
 exports.path = path;
 exports.policy = policy;
 exports.policyBeneath = policyBeneath;
+exports.textOf = textOf;
 exports.time = time;
 exports.REJECT = REJECT;
 exports.version = version;

@@ -48,6 +48,14 @@ export interface Operations {
     bigint: boolean,
     throws: boolean,
   ): Answer;
+  statx(
+    root: Handle,
+    words: ArrayBuffer,
+    path: Path,
+    follows: boolean,
+    bigint: boolean,
+    throws: boolean,
+  ): Answer;
   statfs(root: Handle, words: ArrayBuffer, path: Path, bigint: boolean): Answer;
   exists(root: Handle, path: Path): Answer;
   access(root: Handle, path: Path, mode: number): Answer;

@@ -21,6 +21,12 @@ const { native } = require('./native.js');
  */
 
 /**
+ * How the paths of a failure look to the caller, if not as they are.
+ *
+ * @typedef {{ rename(failure: InstanceType<typeof import('./errors.js').Failure>): void }} Shown
+ */
+
+/**
  * How these are made.
  *
  * @typedef {object} How
@@ -35,11 +41,13 @@ class Call {
    * @param {Operations} operations `native.calls`, which do their work, or `native.starts`, which start it
    * @param {Handle} root
    * @param {unknown} [self] the object that is the root
+   * @param {Shown} [shown]
    */
-  constructor(operations, root, self) {
+  constructor(operations, root, self, shown) {
     this.native = operations;
     this.root = root;
     this.self = self;
+    this.shown = shown;
     /**
      * What the caller gets for the native answer.
      *

@@ -175,9 +175,11 @@ function systemError(error, { errno, syscall, reason, reasonText, path, dest, en
  *
  * @param {string} parts as `Failure` takes them
  * @param {Function} [maker] the function that the stack leaves out, and all that it called
+ * @param {import('./call.js').Shown} [shown]
  */
-function errorOf(parts, maker) {
+function errorOf(parts, maker, shown) {
   const failure = new Failure(parts);
+  shown?.rename(failure);
   const error = new Error(messageOf(failure));
   if (maker !== undefined) captureStackTrace(error, maker);
   return systemError(error, failure);
@@ -293,6 +295,7 @@ module.exports = {
   Failure,
   SystemError: Error,
   checked,
+  coded,
   errorOf,
   invalidReturnValue,
   invalidThis,

@@ -24,6 +24,7 @@ const APPEND = ['encoding', 'mode', 'flag', 'flush', 'signal'];
 const WRITE = [...APPEND, 'atomic', 'ifMatch'];
 const COPY_FILE = ['exclusive', 'reflink', 'to', 'signal', 'onProgress'];
 const READDIR = ['encoding', 'recursive', 'withFileTypes', 'signal', 'onProgress'];
+const OPENDIR = ['encoding', 'recursive', 'signal'];
 const REMOVE = ['signal', 'onProgress'];
 const MOVE = ['overwrite', 'flush', 'to', 'signal', 'onProgress'];
 const COPY = [
@@ -46,6 +47,7 @@ const COPY = [
 /** What Node's functions have, too, and what it does no harm to ignore. */
 const REMOVE_OF_NODE = ['maxRetries', 'retryDelay'];
 const COPY_OF_NODE = ['mode'];
+const OPENDIR_OF_NODE = ['bufferSize'];
 
 // ---- Names: making, removing, renaming and linking ----
 
@@ -94,6 +96,8 @@ const entries = {
     const at = check.path(path, 'path');
     const isRecursive = check.flag(recursive, 'recursive');
     const made = check.modeOr(mode, 'mode', 0o755);
+    // Which directory was made first.
+    if (isRecursive) call.result = () => undefined;
     return call.native.mkdir(call.root, at, isRecursive, made);
   },
 
@@ -490,6 +494,19 @@ const trees = {
     const told = typed ? results.entries : results.names;
     call.result = (answer) => told(answer, asBuffers);
     return call.native.readdir(call.root, at, asBuffers, recursive, typed, watch);
+  },
+
+  opendir(call, path, options) {
+    const at = check.path(path, 'path');
+    const given = check.options(options, OPENDIR, OPENDIR_OF_NODE);
+    const encoding = check.asBuffers(given.encoding) ? 'buffer' : 'utf8';
+    const recursive = check.flag(given.recursive, 'options.recursive');
+    call.follow(watched(given));
+    const { named } = require('./opener.js');
+    const { openDirectory } = require('./directory.js');
+    call.shown = named(undefined, 'opendir');
+    const shownPath = (/** @type {string} */ own) => own;
+    return openDirectory(at, { path: check.textOf(path), shownPath, encoding }, recursive);
   },
 
   rm(call, path, recursive, force, options) {

@@ -26,7 +26,7 @@ function endWithProcess() {
  * @param {import('./call.js').Call} call
  * @param {unknown} started
  */
-async function resultOf({ result, watched, watch }, started) {
+async function resultOf({ result, watched, watch, shown }, started) {
   let answer = started;
   // Of the engine: a program may have another Promise, and a test runner loads this in a realm of its own.
   if (isPromise(started)) {
@@ -38,11 +38,11 @@ async function resultOf({ result, watched, watch }, started) {
       if (typeof rejected !== 'string') throw rejected;
       const { signal } = watched ?? {};
       // Made here, it has the stack of whoever awaits it.
-      const error = errorOf(rejected, resultOf);
+      const error = errorOf(rejected, resultOf, shown);
       throw signal?.aborted && error.code === 'ECANCELED' ? new AbortError(signal.reason) : error;
     }
   } else if (isFailure(started)) {
-    throw errorOf(native.failure());
+    throw errorOf(native.failure(), resultOf, shown);
   }
   return result === undefined ? answer : result(answer);
 }
@@ -51,11 +51,12 @@ async function resultOf({ result, watched, watch }, started) {
  * How a promise makes several native calls.
  *
  * @param {Handle} root
+ * @param {import('./call.js').Shown | undefined} shown
  * @returns {How}
  */
-const howAt = (root) => ({
+const howAt = (root, shown) => ({
   perform(part, at = root) {
-    const call = new Call(native.starts, at);
+    const call = new Call(native.starts, at, undefined, shown);
     return resultOf(call, part(call));
   },
   async go(steps) {
@@ -73,6 +74,16 @@ const howAt = (root) => ({
     return step.value;
   },
 });
+
+/**
+ * What the caller gets for what a method returned: what one native call started or answered, or what makes several.
+ *
+ * @param {import('./call.js').Call} call
+ * @param {unknown} started
+ * @returns {Promise<any>}
+ */
+const settled = (call, started) =>
+  typeof started === 'function' ? started(howAt(call.root, call.shown)) : resultOf(call, started);
 
 /**
  * The class of the promises of one root.
@@ -96,7 +107,7 @@ function makePromisesClass(methods) {
             const root = handleOf(sandbox);
             const call = new Call(native.starts, root, sandbox);
             const started = checked(read, call, a, b, c, d, e);
-            return typeof started === 'function' ? started(howAt(root)) : resultOf(call, started);
+            return settled(call, started);
           },
         }[name];
         Object.defineProperty(SandboxPromises.prototype, name, {
@@ -112,4 +123,4 @@ function makePromisesClass(methods) {
   return SandboxPromises;
 }
 
-module.exports = { makePromisesClass };
+module.exports = { endWithProcess, makePromisesClass, settled };

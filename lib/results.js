@@ -15,7 +15,7 @@ const slice = uncurried(Array.prototype.slice);
 
 const { asIntN } = BigInt;
 
-const MOST = 16;
+const MOST = 18;
 /** What a synchronous call fills. */
 const shared = new ArrayBuffer(MOST * 8);
 /** As doubles. */

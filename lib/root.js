@@ -1,9 +1,10 @@
 'use strict';
 // The class `SandboxRoot` and its synchronous methods.
 
+const { constants } = require('node:fs');
 const check = require('./arguments.js');
 const { Call } = require('./call.js');
-const { Failure, SystemError, checked, errorOf, isFailure, messageOf, systemError } = require('./errors.js');
+const { Failure, SystemError, checked, isFailure, messageOf, systemError } = require('./errors.js');
 const {
   SandboxRoot,
   brand,
@@ -12,31 +13,21 @@ const {
   policyOf,
   promisesOfRoot,
   rootOf,
+  rootOfPromises,
 } = require('./handles.js');
 const { HostPath } = require('./host-path.js');
 const { native } = require('./native.js');
 const results = require('./results.js');
+const { openerOf } = require('./opener.js');
 const { makePromisesClass } = require('./promises.js');
-const { tellAtEnd } = require('./watch.js');
+const { finished } = require('./sync.js');
 
 const { apply } = Reflect;
+const { O_RDONLY } = constants;
 
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./arguments.js').Policy} Policy */
-/** @typedef {import('./call.js').How} How */
 /** @typedef {import('./call.js').Method} Method */
-
-/**
- * What the caller gets for the answer of a native call that has not failed.
- *
- * @param {import('./call.js').Call} call
- * @param {unknown} answer
- */
-function resultOf({ result, watched, watch }, answer) {
-  const value = result === undefined ? answer : result(answer);
-  if (watched && watch) tellAtEnd(watched, watch);
-  return value;
-}
 
 /**
  * A synchronous method. It has as many parameters as any method takes.
@@ -55,30 +46,9 @@ const method = (name, read) =>
         // Made here, the stack of the error begins with the method.
         throw systemError(new SystemError(messageOf(failure)), failure);
       }
-      if (typeof answer === 'function') return checked(answer, howAt(call.root));
-      return resultOf(call, answer);
+      return checked(finished, call, answer);
     },
   })[name];
-
-/**
- * How a method makes several native calls.
- *
- * @param {Handle} root
- * @returns {How}
- */
-const howAt = (root) => ({
-  perform(part, at = root) {
-    const call = new Call(native.calls, at);
-    const answer = part(call);
-    if (isFailure(answer)) throw errorOf(native.failure(), checked);
-    return resultOf(call, answer);
-  },
-  go(steps) {
-    let step = steps.next();
-    while (!step.done) step = steps.next(step.value);
-    return step.value;
-  },
-});
 
 /** @type {Record<string, Method>} */
 const methods = {
@@ -113,11 +83,63 @@ const identity = /** @type {Function} */ (
 
 const deleted = /** @type {Function} */ (method('deleted', (call) => call.native.deleted(call.root)));
 
-const SandboxPromises = makePromisesClass(methods);
+/** @type {Record<string, Method>} */
+const ofPromises = {
+  ...methods,
+
+  openHandle(_call, path, flags, mode) {
+    const at = check.path(path, 'path');
+    const how = check.openFlags(flags, 'flags', O_RDONLY);
+    const made = check.modeOr(mode, 'mode', 0o666);
+    return require('./descriptors.js').openHandle({ at, flags: how, mode: made, path: check.textOf(path) });
+  },
+};
+
+const SandboxPromises = makePromisesClass(ofPromises);
+/**
+ * @this {unknown}
+ * @param {unknown} path
+ * @param {unknown} options
+ */
+function watch(path, options) {
+  return checked(require('./file-watcher.js').events, openerOf(rootOfPromises(this)), path, options);
+}
+Object.defineProperty(SandboxPromises.prototype, 'watch', {
+  // @ts-expect-error: nothing of the descriptor is inherited
+  __proto__: null,
+  value: watch,
+  writable: true,
+  configurable: true,
+});
 
 makePromisesWith((root) => new SandboxPromises(root));
 
 const members = {
+  /**
+   * @this {unknown}
+   * @param {unknown} path
+   * @param {unknown} options
+   */
+  createReadStream(path, options) {
+    return checked(require('./streams.js').readStream, openerOf(this), path, options);
+  },
+  /**
+   * @this {unknown}
+   * @param {unknown} path
+   * @param {unknown} options
+   */
+  createWriteStream(path, options) {
+    return checked(require('./streams.js').writeStream, openerOf(this), path, options);
+  },
+  /**
+   * @this {unknown}
+   * @param {unknown} path
+   * @param {unknown} options
+   * @param {unknown} listener
+   */
+  watch(path, options, listener) {
+    return checked(require('./file-watcher.js').watch, openerOf(this), path, options, listener);
+  },
   close() {
     native.close(handleOf(this));
   },

@@ -9,7 +9,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, RenameFlags, Stat, StatxAttributes, StatxFlags, Timestamps, Uid,
+    AtFlags, FileType, Gid, Mode, RenameFlags, Stat, Statx, StatxAttributes, StatxFlags,
+    Timestamps, Uid,
 };
 use rustix::io::{Errno, Result};
 use rustix::path::DecInt;
@@ -110,6 +111,13 @@ impl<'a> At<'a> {
     /// fstatat(2): describes a symlink itself.
     pub fn lstat(self) -> Result<Stat> {
         on_intr(|| rustix::fs::statat(self.dir, self.name(), AtFlags::SYMLINK_NOFOLLOW))
+    }
+
+    /// statx(2): the same, with the time of birth.
+    pub fn lstatx(self) -> Result<Statx> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        on_intr(|| rustix::fs::statx(self.dir, self.name(), flags, wanted))
     }
 
     /// Whether nothing has this name.

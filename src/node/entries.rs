@@ -2,6 +2,7 @@
 
 use super::arguments::{Arguments, Checked};
 use super::job::{Job, Operation, operations, pool};
+use super::output::{As, Output};
 use crate::ops::Existing;
 use crate::ops::entry;
 use crate::resolve::{Place, Root};
@@ -23,9 +24,12 @@ pub const OPERATIONS: &[Operation] = operations! {
 
 fn mkdir(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let (path, recursive, mode) = (args.path(1)?, args.flag(2)?, args.mode(3)?);
-    Ok(pool(move |root: &Root| match recursive {
-        true => entry::mkdir_all(root, &path, mode),
-        false => entry::mkdir(root, &path, mode),
+    Ok(pool(move |root: &Root| {
+        let first = match recursive {
+            true => entry::mkdir_all(root, &path, mode)?,
+            false => entry::mkdir(root, &path, mode).map(|()| None)?,
+        };
+        Ok(first.map_or(Output::Nothing, |path| Output::Text(path, As::Buffer)))
     }))
 }
 

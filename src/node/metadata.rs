@@ -1,12 +1,12 @@
 //! Native functions about what a file is: its `stat`, its permissions, owners and times.
 
-use rustix::fs::{Access, Stat};
+use rustix::fs::{Access, Stat, Statx};
 
 use super::arguments::{Arguments, Checked};
 use super::job::{Job, Lookup, Operation, operations, pool};
 use super::output::{Output, Words};
 use crate::error;
-use crate::ops::metadata::{self, Owner};
+use crate::ops::metadata::{self, Description, Owner};
 use crate::ops::realpath;
 use crate::path::UserPath;
 use crate::resolve::Root;
@@ -14,6 +14,7 @@ use crate::resolve::Root;
 /// These functions.
 pub const OPERATIONS: &[Operation] = operations! {
     "stat" => stat,
+    "statx" => statx,
     "statfs" => statfs,
     "exists" => exists,
     "access" => access,
@@ -27,10 +28,21 @@ pub const OPERATIONS: &[Operation] = operations! {
 const BEHIND_WORDS: usize = 2;
 
 fn stat(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    describe::<Stat>(args, Words::of_stat)
+}
+
+fn statx(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    describe::<Statx>(args, |statx, _| Words::of_statx(statx))
+}
+
+fn describe<D: Description + 'static>(
+    args: &Arguments<'_, '_>,
+    words: fn(&D, exact: bool) -> Output,
+) -> Checked<impl Job + use<D>> {
     let (path, follow) = (args.path(BEHIND_WORDS)?, args.flag(BEHIND_WORDS + 1)?);
     let (exact, throws) = (args.flag(BEHIND_WORDS + 2)?, args.flag(BEHIND_WORDS + 3)?);
-    let output = move |found: error::Result<Stat>| match found {
-        Ok(stat) => Ok(Words::of_stat(&stat, exact)),
+    let output = move |found: error::Result<D>| match found {
+        Ok(found) => Ok(words(&found, exact)),
         // No entry.
         Err(error) if error.errno == libc::ENOENT && !throws => Ok(Output::Flag(false)),
         Err(error) => Err(error),

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
-use rustix::fs::{Stat, StatFs};
+use rustix::fs::{Stat, StatFs, Statx};
 
 use super::kept::Kept;
 use super::{Native, State, writers};
@@ -151,7 +151,7 @@ pub struct Words {
 }
 
 impl Words {
-    const MOST: usize = 16;
+    const MOST: usize = 18;
 
     fn new() -> Self {
         Self {
@@ -205,6 +205,35 @@ impl Words {
         Output::Words(Box::new(words))
     }
 
+    /// The fields of `stat`, exact, and the time of birth: zeros where the file system has none.
+    pub fn of_statx(statx: &Statx) -> Output {
+        let mut words = Self::new();
+        for field in [
+            rustix::fs::makedev(statx.stx_dev_major, statx.stx_dev_minor),
+            statx.stx_ino,
+            statx.stx_mode.into(),
+            statx.stx_nlink.into(),
+            statx.stx_uid.into(),
+            statx.stx_gid.into(),
+            rustix::fs::makedev(statx.stx_rdev_major, statx.stx_rdev_minor),
+            statx.stx_size,
+            statx.stx_blksize.into(),
+            statx.stx_blocks,
+        ] {
+            words.push(field);
+        }
+        for time in [
+            statx.stx_atime,
+            statx.stx_mtime,
+            statx.stx_ctime,
+            statx.stx_btime,
+        ] {
+            words.push(time.tv_sec as u64);
+            words.push(time.tv_nsec.into());
+        }
+        Output::Words(Box::new(words))
+    }
+
     /// The fields of `statfs`.
     pub fn of_statfs(stat: &StatFs, exact: bool) -> Output {
         let fields = [
@@ -215,6 +244,7 @@ impl Words {
             stat.f_bavail as i128,
             stat.f_files as i128,
             stat.f_ffree as i128,
+            stat.f_frsize as i128,
         ];
         let mut words = Self::new();
         for field in fields {

@@ -25,22 +25,24 @@ pub fn mkdir(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
     })
 }
 
-/// Makes a directory and what is missing above it, each with `mode`. One that is there already,
-/// or that somebody else makes at the same moment, is fine.
-pub fn mkdir_all(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
+/// Makes a directory and what is missing above it, each with `mode`, and says which it made first, if any. One that is
+/// there already, or that somebody else makes at the same moment, is fine.
+pub fn mkdir_all(root: &Root, path: &UserPath, mode: Mode) -> Result<Option<Vec<u8>>> {
     Call::on("mkdir", path).run(|| {
         let path = root.for_change()?.parse(path)?;
         // The root itself is there, unless it was removed.
         root.expect_present(&path)?;
+        let mut first = None;
         for _ in 0..TRIES {
-            match mkdir_missing(root, &path, mode) {
+            match mkdir_missing(root, &path, mode, &mut first) {
                 // Somebody removed a level that was there, or that we had just made.
                 Err(failure) if failure.errno == Errno::NOENT => {}
                 // The directory that a last dot is in is searched for it.
                 Ok(()) if path.unnamed() == Some(Unnamed::Dot) => {
-                    return root.directory(&path).map(drop);
+                    root.directory(&path)?;
+                    return Ok(first);
                 }
-                done => return done,
+                done => return done.map(|()| first),
             }
         }
         Err(Errno::NOENT.into())
@@ -49,40 +51,52 @@ pub fn mkdir_all(root: &Root, path: &UserPath, mode: Mode) -> Result<()> {
 
 /// From the deepest level upwards to the first that is there or can be made, then down again. Each
 /// level is resolved from the root anew, so none is made in a directory that was moved out of it.
-fn mkdir_missing(root: &Root, path: &RelPath<'_>, mode: Mode) -> Result<(), Failure> {
+fn mkdir_missing(
+    root: &Root,
+    path: &RelPath<'_>,
+    mode: Mode,
+    first: &mut Option<Vec<u8>>,
+) -> Result<(), Failure> {
+    let mut make = |level: &RelPath<'_>| {
+        if make_or_find_directory(root, level, mode)? && first.is_none() {
+            *first = Some(level.clean().to_vec());
+        }
+        Ok::<(), Failure>(())
+    };
     let levels: Vec<RelPath<'_>> = path.prefixes().collect();
     let mut missing = levels.len();
     while let Some(level) = missing.checked_sub(1).and_then(|i| levels.get(i)) {
-        match make_or_find_directory(root, level, mode) {
+        match make(level) {
             Ok(()) => break,
             Err(failure) if failure.errno == Errno::NOENT => missing -= 1,
             Err(failure) => return Err(failure),
         }
     }
     for level in levels.iter().skip(missing) {
-        make_or_find_directory(root, level, mode)?;
+        make(level)?;
     }
     Ok(())
 }
 
-fn make_or_find_directory(root: &Root, path: &RelPath<'_>, mode: Mode) -> Result<(), Failure> {
+/// Says whether it made one.
+fn make_or_find_directory(root: &Root, path: &RelPath<'_>, mode: Mode) -> Result<bool, Failure> {
     if !path.has_leaf() {
-        return root.directory(path).map(|_| ());
+        return root.directory(path).map(|_| false);
     }
     let entry = root.entry_of(path.clone(), Errno::EXIST)?;
     let Err(errno) = entry.at().mkdir(mode) else {
-        return Ok(());
+        return Ok(true);
     };
     if errno != Errno::EXIST {
         return Err(errno.into());
     }
     match FileType::from_raw_mode(entry.at().lstat()?.st_mode) {
-        FileType::Directory => Ok(()),
+        FileType::Directory => Ok(false),
         FileType::Symlink if root.policy().follows() => match root.directory(path) {
             Err(failure) if failure.errno == Errno::NOTDIR && !entry.wants_directory() => {
                 Err(Errno::EXIST.into())
             }
-            directory => directory.map(|_| ()),
+            directory => directory.map(|_| false),
         },
         FileType::Symlink => Err(Failure::symlink()),
         _ if entry.wants_directory() => Err(Errno::NOTDIR.into()),

@@ -7,11 +7,13 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    Access, AtFlags, FileType, Gid, Mode, OFlags, Stat, StatFs, Timespec, Timestamps, Uid,
+    Access, AtFlags, FileType, Gid, Mode, OFlags, Stat, StatFs, Statx, StatxFlags, Timespec,
+    Timestamps, Uid,
 };
 use rustix::io::Errno;
 use rustix::path::DecInt;
 
+use crate::at::At;
 use crate::error::{Call, Failure, Result};
 use crate::path::{RelPath, UserPath};
 use crate::policy::Allowed;
@@ -69,50 +71,99 @@ impl From<Nanoseconds> for Timespec {
     }
 }
 
+/// What the kernel tells of a file: a [`Stat`], or a [`Statx`], which has the time of birth too and takes longer.
+pub trait Description: Sized {
+    /// Of an open file, which may be open with `O_PATH` alone.
+    fn of(fd: BorrowedFd<'_>) -> rustix::io::Result<Self>;
+    /// Of a name, a symlink itself.
+    fn at(at: At<'_>) -> rustix::io::Result<Self>;
+    /// The type and the permission bits.
+    fn mode(&self) -> u32;
+    /// Whether the file has no name any more.
+    fn is_removed(&self) -> bool;
+}
+
+impl Description for Stat {
+    fn of(fd: BorrowedFd<'_>) -> rustix::io::Result<Self> {
+        rustix::fs::fstat(fd)
+    }
+
+    fn at(at: At<'_>) -> rustix::io::Result<Self> {
+        at.lstat()
+    }
+
+    fn mode(&self) -> u32 {
+        self.st_mode
+    }
+
+    fn is_removed(&self) -> bool {
+        self.st_nlink == 0
+    }
+}
+
+impl Description for Statx {
+    fn of(fd: BorrowedFd<'_>) -> rustix::io::Result<Self> {
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        on_intr(|| rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, wanted))
+    }
+
+    fn at(at: At<'_>) -> rustix::io::Result<Self> {
+        at.lstatx()
+    }
+
+    fn mode(&self) -> u32 {
+        self.stx_mode.into()
+    }
+
+    fn is_removed(&self) -> bool {
+        self.stx_nlink == 0
+    }
+}
+
 /// stat(2); a symlink is `ELOOP`, unless the root follows them.
-pub fn stat(root: &Root, path: &UserPath) -> Result<Stat> {
+pub fn stat<D: Description>(root: &Root, path: &UserPath) -> Result<D> {
     Call::on("stat", path).run(|| describe(root, path, true))
 }
 
 /// lstat(2): describes a symlink itself.
-pub fn lstat(root: &Root, path: &UserPath) -> Result<Stat> {
+pub fn lstat<D: Description>(root: &Root, path: &UserPath) -> Result<D> {
     Call::on("lstat", path).run(|| describe(root, path, false))
 }
 
 /// `follow`: what a symlink as the last component leads to is meant, and not the link.
 ///
 /// The thing itself is opened, and not its parent: that is the cheaper way.
-fn describe(root: &Root, path: &UserPath, follow: bool) -> Result<Stat, Failure> {
+fn describe<D: Description>(root: &Root, path: &UserPath, follow: bool) -> Result<D, Failure> {
     let path = root.parse(path)?;
-    if let Some(stat) = describe_in_root(root, &path, follow)? {
-        return Ok(stat);
+    if let Some(found) = describe_in_root(root, &path, follow)? {
+        return Ok(found);
     }
     let flags = match follow {
         true => OFlags::empty(),
         false => OFlags::NOFOLLOW,
     };
-    Ok(rustix::fs::fstat(root.handle_of(&path, flags)?)?)
+    Ok(D::of(root.handle_of(&path, flags)?.as_fd())?)
 }
 
 /// The same for the root, and for a name directly in it; `None` for what has to be looked up.
-fn describe_in_root(
+fn describe_in_root<D: Description>(
     root: &Root,
     path: &RelPath<'_>,
     follow: bool,
-) -> Result<Option<Stat>, Failure> {
+) -> Result<Option<D>, Failure> {
     if path.is_root() {
-        return Ok(Some(rustix::fs::fstat(root.fd()?)?));
+        return Ok(Some(D::of(root.fd()?)?));
     }
     let is_name_in_root = path.has_leaf() && path.parent().is_none();
     if !is_name_in_root || path.wants_directory() || root.policy().mounts == Allowed::No {
         return Ok(None);
     }
     let entry = root.entry_of(path.clone(), Errno::BUSY)?;
-    let stat = entry.at().lstat()?;
-    match FileType::from_raw_mode(stat.st_mode) {
+    let found = D::at(entry.at())?;
+    match FileType::from_raw_mode(found.mode()) {
         FileType::Symlink if follow && root.policy().follows() => Ok(None),
         FileType::Symlink if follow => Err(Failure::symlink()),
-        _ => Ok(Some(stat)),
+        _ => Ok(Some(found)),
     }
 }
 
@@ -141,7 +192,11 @@ pub fn statfs(root: &Root, path: &UserPath) -> Result<StatFs> {
 }
 
 /// As [`stat`], or [`lstat`] without `follow`, if nothing has to be waited for.
-pub fn stat_if_cached(root: &Root, path: &UserPath, follow: bool) -> IfCached<Result<Stat>> {
+pub fn stat_if_cached<D: Description>(
+    root: &Root,
+    path: &UserPath,
+    follow: bool,
+) -> IfCached<Result<D>> {
     let flags = match follow {
         true => OFlags::empty(),
         false => OFlags::NOFOLLOW,
@@ -150,8 +205,8 @@ pub fn stat_if_cached(root: &Root, path: &UserPath, follow: bool) -> IfCached<Re
     match root.handle_if_cached(path, flags) {
         None => IfCached::Wait(None),
         Some(Err(errno)) => IfCached::Answer(Err(call.failed(errno.into()))),
-        Some(Ok(fd)) => match rustix::fs::fstat(&fd) {
-            Ok(stat) if stat.st_nlink > 0 => IfCached::Answer(Ok(stat)),
+        Some(Ok(fd)) => match D::of(fd.as_fd()) {
+            Ok(found) if !found.is_removed() => IfCached::Answer(Ok(found)),
             _ => IfCached::Wait(Some(fd)),
         },
     }
@@ -185,7 +240,7 @@ pub fn exists(root: &Root, path: &UserPath) -> Result<bool> {
 /// Finds out whether something is at `path`, and if not, why.
 fn find(root: &Root, path: &UserPath) -> Result<(), Failure> {
     let path = root.parse(path)?;
-    sys::as_real_user(|| match describe_in_root(root, &path, true)? {
+    sys::as_real_user(|| match describe_in_root::<Stat>(root, &path, true)? {
         Some(_) => Ok(()),
         None => root.existing_of(&path).map(drop),
     })
@@ -193,7 +248,7 @@ fn find(root: &Root, path: &UserPath) -> Result<(), Failure> {
 
 /// As [`exists`], if nothing has to be waited for.
 pub fn exists_if_cached(root: &Root, path: &UserPath) -> IfCached<bool> {
-    sys::as_real_user(|| stat_if_cached(root, path, true)).map(|found| found.is_ok())
+    sys::as_real_user(|| stat_if_cached::<Stat>(root, path, true)).map(|found| found.is_ok())
 }
 
 /// Whom a file is to belong to; `None` leaves it as it is.

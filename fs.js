@@ -1,0 +1,3 @@
+'use strict';
+
+module.exports.createFs = require('./lib/fs/view.js').createFs;

@@ -1,0 +1,86 @@
+'use strict';
+// What Node makes of a descriptor: a `FileHandle`, and a watcher.
+
+const fs = require('node:fs');
+const { promisify } = require('node:util');
+const { errorOf } = require('./errors.js');
+
+const { O_APPEND, O_DIRECT, O_DIRECTORY, O_DSYNC, O_NOATIME, O_SYNC } = fs.constants;
+/** Node has no names for these. */
+const O_ACCMODE = 3;
+const O_TMPFILE = 0o20000000;
+/** What a descriptor that is opened again has to be asked for; what creates and truncates is done by then. */
+const OPENED_AGAIN = O_ACCMODE | O_APPEND | O_DIRECT | O_DIRECTORY | O_DSYNC | O_NOATIME | O_SYNC;
+
+const close = promisify(fs.close);
+const fstat = promisify(fs.fstat);
+
+/** @param {number} fd */
+const hostPathOf = (fd) => `/proc/self/fd/${fd}`;
+
+/**
+ * Opens a file as Node's `FileHandle`.
+ *
+ * @param {object} file
+ * @param {string | Uint8Array} file.at
+ * @param {number} file.flags
+ * @param {number} file.mode
+ * @param {string} file.path for an error
+ * @returns {import('./call.js').Several}
+ */
+const openHandle =
+  ({ at, flags, mode, path }) =>
+  async ({ perform }) => {
+    const fd = await perform(({ native, root }) => native.open(root, at, flags, mode));
+    return fileHandleOf(fd, flags, path);
+  };
+
+/**
+ * Node's `FileHandle` of what `fd` has open. Node has no other way to it than to open the file again, by its entry in
+ * `/proc`. `fd` is closed behind that: closed earlier, another file might get its number.
+ *
+ * @param {number} fd
+ * @param {number} flags those that it was opened with
+ * @param {string} path for the error
+ */
+async function fileHandleOf(fd, flags, path) {
+  const isUnnamed = (flags & O_TMPFILE) !== 0;
+  const again = flags & OPENED_AGAIN & ~(isUnnamed ? O_DIRECTORY : 0);
+  try {
+    const handle = await openAgain(hostPathOf(fd), again, path);
+    try {
+      const [own, other] = await Promise.all([fstat(fd, { bigint: true }), handle.stat({ bigint: true })]);
+      // What is mounted on /proc may be something else.
+      if (own.ino !== other.ino || own.dev !== other.dev) throw withoutProc(-2, path);
+      return handle;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  } finally {
+    await close(fd);
+  }
+}
+
+/**
+ * @param {string} hostPath
+ * @param {number} flags
+ * @param {string} path
+ */
+async function openAgain(hostPath, flags, path) {
+  try {
+    return await fs.promises.open(hostPath, flags);
+  } catch (error) {
+    const { code, errno } = /** @type {NodeJS.ErrnoException} */ (error);
+    if (errno === undefined) throw error;
+    throw code === 'ENOENT' ? withoutProc(errno, path) : errorOf(`${errno}\0open\0\0\x001\0${path}`);
+  }
+}
+
+/**
+ * @param {number} errno
+ * @param {string} path
+ */
+const withoutProc = (errno, path) => errorOf(`${errno}\0open\0\0/proc is not mounted\x001\0${path}`);
+
+module.exports = { close, hostPathOf, openHandle };

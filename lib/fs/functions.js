@@ -1,0 +1,424 @@
+'use strict';
+// The functions of the view, each written once: its arguments as Node's function has them, checked as Node does, and
+// what does it at the root.
+
+const fs = require('node:fs');
+const { promisify } = require('node:util');
+const check = require('../arguments.js');
+const descriptors = require('../descriptors.js');
+const { openDirectory } = require('../directory.js');
+const { coded, invalidType, invalidValue, outOfRange } = require('../errors.js');
+/** @type {Record<string, any>} */
+const methods = require('../methods.js');
+const results = require('../results.js');
+const { watched } = require('../watch.js');
+const { direntOf, statfsOf, statsOf } = require('./genuine.js');
+
+const { Buffer } = globalThis;
+const { COPYFILE_EXCL, COPYFILE_FICLONE, COPYFILE_FICLONE_FORCE, O_RDONLY } = fs.constants;
+
+/** @typedef {import('./styles.js').Read} Read */
+/** @typedef {import('./styles.js').ViewCall} ViewCall */
+/** @typedef {Record<string, any>} Options */
+
+// ---- Arguments, as Node checks them ----
+
+/**
+ * The options of a function, for which an encoding may stand.
+ *
+ * @param {any} value
+ * @returns {Options}
+ */
+function optionsOf(value) {
+  if (value == null || typeof value === 'function') return {};
+  if (typeof value === 'string') return { encoding: value };
+  if (typeof value === 'object') return value;
+  throw invalidType('options', 'of type string or an instance of Object', value);
+}
+
+/**
+ * @param {any} value
+ * @returns {Options}
+ */
+function objectOf(value) {
+  if (value === undefined) return {};
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw invalidType('options', 'of type object', value);
+}
+
+/** Those that are there, of the ones that a method of the root knows. */
+const only = (/** @type {Options} */ options, /** @type {string[]} */ known) =>
+  Object.fromEntries(known.filter((key) => options[key] != null).map((key) => [key, options[key]]));
+
+/**
+ * @param {Options} options
+ * @returns {BufferEncoding | 'buffer'}
+ */
+const encodingOf = ({ encoding }) => /** @type {any} */ (check.encoding(encoding || undefined, 'utf8'));
+
+/**
+ * A name as the caller wants it.
+ *
+ * @param {Buffer} name
+ * @param {BufferEncoding | 'buffer'} encoding
+ */
+const told = (name, encoding) => (encoding === 'buffer' ? name : name.toString(encoding));
+
+/**
+ * @param {any} value
+ * @param {string} key
+ * @param {boolean} [byDefault]
+ */
+const flag = (value, key, byDefault = false) =>
+  value === undefined ? byDefault : check.flag(value, `options.${key}`);
+
+/** Node's own: seconds since the epoch. */
+const { _toUnixTimestamp: secondsOf } = /** @type {any} */ (fs);
+
+/**
+ * Nanoseconds, in the microseconds that libuv sets.
+ *
+ * @param {any} value seconds, or a Date
+ */
+function timeOf(value) {
+  const time = secondsOf(value);
+  const seconds = Math.trunc(time);
+  const micros = Math.trunc((time - seconds) * 1e6);
+  return BigInt(seconds) * 1_000_000_000n + BigInt(micros) * 1000n;
+}
+
+/** The names of `fs.open`'s flags, or a number. */
+const flagsOf = (/** @type {any} */ value, name = 'flags') => check.openFlags(value, name, O_RDONLY);
+
+// ---- Files that are open ----
+
+/**
+ * Opens a file, has Node do something with its descriptor, and closes it.
+ *
+ * @param {string | Uint8Array} at
+ * @param {number} flags
+ * @param {number} mode
+ * @param {(fd: number) => any} work
+ * @returns {import('../call.js').Several}
+ */
+const withDescriptor =
+  (at, flags, mode, work) =>
+  ({ perform, go }) =>
+    go(
+      (function* () {
+        const fd = yield perform(({ native, root }) => native.open(root, at, flags, mode));
+        try {
+          return yield work(fd);
+        } finally {
+          fs.closeSync(fd);
+        }
+      })(),
+    );
+
+/** @type {Record<string, Read>} */
+const contents = {
+  open(call, path, flags, mode) {
+    const at = call.shown.read(path);
+    return call.native.open(call.root, at, flagsOf(flags), check.modeOfNode(mode, 'mode', 0o666));
+  },
+
+  readFile(call, path, options) {
+    const given = optionsOf(options);
+    const encoding = check.encoding(given.encoding || undefined, 'buffer');
+    const at = call.shown.read(path);
+    const flags = flagsOf(given.flag, 'options.flag');
+    if (flags === O_RDONLY) {
+      const known = only(given, ['maxBytes', 'signal']);
+      return methods.readFile(call, at, { ...known, encoding });
+    }
+    const read = call.isSync ? fs.readFileSync : promisify(fs.readFile);
+    const how = /** @type {any} */ (only(given, ['encoding', 'signal']));
+    return withDescriptor(at, flags, 0o666, (fd) => read(fd, how));
+  },
+
+  writeFile: (call, path, data, options) => write(call, methods.writeFile, path, data, options),
+
+  appendFile: (call, path, data, options) => write(call, methods.appendFile, path, data, options),
+
+  truncate(call, path, len) {
+    const at = call.shown.read(path);
+    if (len != null && typeof len === 'number' && !Number.isInteger(len)) {
+      throw outOfRange('len', 'an integer', len);
+    }
+    const size =
+      len == null ? 0 : check.integer(len, 'len', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+    return methods.truncate(call, at, Math.max(0, size));
+  },
+
+  copyFile(call, src, dest, mode) {
+    const from = call.shown.read(src, 'src');
+    const at = call.shown.read(dest, 'dest');
+    const how = mode == null ? 0 : check.integer(mode, 'mode', 0, 7);
+    return methods.copyFile(call, from, at, undefined, copiedWith(how));
+  },
+};
+
+/**
+ * @param {ViewCall} call
+ * @param {Function} method of the root
+ * @param {any} path
+ * @param {any} data
+ * @param {any} options
+ */
+function write(call, method, path, data, options) {
+  const given = optionsOf(options);
+  const at = call.shown.read(path);
+  const known = only(given, ['encoding', 'flag', 'flush', 'signal', 'atomic', 'ifMatch']);
+  const mode = given.mode == null ? undefined : check.modeOfNode(given.mode, 'mode');
+  return method(call, at, data, { ...known, mode });
+}
+
+/**
+ * The mode of Node's `copyFile` and `cp` in our options.
+ *
+ * @param {number} mode
+ */
+const copiedWith = (mode) => ({
+  exclusive: (mode & COPYFILE_EXCL) !== 0,
+  reflink:
+    (mode & COPYFILE_FICLONE_FORCE) !== 0 ? 'always' : (mode & COPYFILE_FICLONE) !== 0 ? 'auto' : undefined,
+});
+
+// ---- What a file is ----
+
+/**
+ * @param {boolean} follows
+ * @returns {Read}
+ */
+const describe = (follows) => (call, path, options) => {
+  const given = options == null ? {} : objectOf(options);
+  const bigint = Boolean(given.bigint);
+  const throws = given.throwIfNoEntry ?? true;
+  const at = call.shown.read(path);
+  call.result = (answer) => (answer === false ? undefined : statsOf(answer, bigint));
+  call.follow(watched({ signal: given.signal }));
+  return call.native.statx(call.root, results.shared, at, follows, true, Boolean(throws));
+};
+
+/**
+ * @param {string} name of the method
+ * @returns {Read}
+ */
+const chown = (name) => (call, path, uid, gid) => {
+  const at = call.shown.read(path);
+  return methods[name](call, at, uid, gid);
+};
+
+/**
+ * @param {string} name of the method
+ * @returns {Read}
+ */
+const utimes = (name) => (call, path, atime, mtime) => {
+  const at = call.shown.read(path);
+  return methods[name](call, at, timeOf(atime), timeOf(mtime));
+};
+
+/** @type {Record<string, Read>} */
+const metadata = {
+  stat: describe(true),
+  lstat: describe(false),
+  chown: chown('chown'),
+  lchown: chown('lchown'),
+  utimes: utimes('utimes'),
+  lutimes: utimes('lutimes'),
+
+  statfs(call, path, options) {
+    const bigint = Boolean(options == null ? false : objectOf(options).bigint);
+    const at = call.shown.read(path);
+    call.result = (answer) => statfsOf(answer, bigint);
+    return call.native.statfs(call.root, results.shared, at, true);
+  },
+
+  access(call, path, mode) {
+    return methods.access(call, call.shown.read(path), mode);
+  },
+
+  /** What is no path does not exist. */
+  exists(call, path) {
+    let at = /** @type {string | Uint8Array} */ ('');
+    try {
+      at = call.shown.read(path);
+    } catch {}
+    return methods.exists(call, at);
+  },
+
+  chmod(call, path, mode) {
+    const at = call.shown.read(path);
+    return methods.chmod(call, at, check.modeOfNode(mode, 'mode'));
+  },
+
+  realpath(call, path, options) {
+    const encoding = encodingOf(optionsOf(options));
+    const at = call.shown.read(path);
+    call.result = (/** @type {Buffer} */ own) =>
+      told(own.length === 1 && own[0] === DOT ? SLASH : Buffer.concat([SLASH, own]), encoding);
+    return call.native.realpath(call.root, at, true);
+  },
+};
+
+const SLASH = Buffer.from('/');
+const DOT = 0x2e;
+
+// ---- Names ----
+
+/** @type {Record<string, Read>} */
+const names = {
+  mkdir(call, path, options) {
+    const isMode = typeof options === 'number' || typeof options === 'string';
+    const { recursive, mode } = isMode ? { recursive: undefined, mode: options } : (options ?? {});
+    const at = call.shown.read(path);
+    const isRecursive = flag(recursive, 'recursive');
+    const made = check.modeOfNode(mode, 'mode', 0o777);
+    if (isRecursive) {
+      // As Node says it: absolute.
+      call.result = (first) => (first === undefined ? undefined : `/${first}`);
+    }
+    return call.native.mkdir(call.root, at, isRecursive, made);
+  },
+
+  mkdtemp(call, prefix, options) {
+    const encoding = encodingOf(optionsOf(options));
+    const at = call.shown.read(prefix, 'prefix');
+    const above = call.shown.given(0);
+    call.result = (/** @type {Buffer} */ own) => told(Buffer.concat([above, own.subarray(-6)]), encoding);
+    return call.native.mkdtemp(call.root, at, true);
+  },
+
+  rename(call, oldPath, newPath) {
+    const from = call.shown.read(oldPath, 'oldPath');
+    const dest = call.shown.read(newPath, 'newPath');
+    return methods.rename(call, from, dest);
+  },
+
+  link(call, existingPath, newPath) {
+    const from = call.shown.read(existingPath, 'existingPath');
+    const dest = call.shown.read(newPath, 'newPath');
+    return methods.link(call, from, dest);
+  },
+
+  /** The target is stored as it is given. */
+  symlink(call, target, path, type) {
+    if (type != null && !['dir', 'file', 'junction'].includes(type)) {
+      throw typeof type === 'string'
+        ? coded(Error, 'ERR_FS_INVALID_SYMLINK_TYPE', SYMLINK_TYPE + type)
+        : invalidValue('type', "must be one of: 'dir', 'file', 'junction', null, undefined", type);
+    }
+    const text = call.shown.target(target);
+    const at = call.shown.read(path);
+    return methods.symlink(call, text, at);
+  },
+
+  readlink(call, path, options) {
+    const encoding = encodingOf(optionsOf(options));
+    const at = call.shown.read(path);
+    call.result = (/** @type {Buffer} */ text) => told(text, encoding);
+    return call.native.readlink(call.root, at, true);
+  },
+
+  unlink(call, path) {
+    return methods.unlink(call, call.shown.read(path));
+  },
+
+  rmdir(call, path, options) {
+    const at = call.shown.read(path);
+    if (options?.recursive) {
+      throw invalidValue('options.recursive', 'is no longer supported: fs.rm() has it', options.recursive);
+    }
+    return methods.rmdir(call, at);
+  },
+};
+
+const SYMLINK_TYPE = 'Symlink type must be one of "dir", "file", or "junction". Received ';
+
+// ---- Trees ----
+
+/** @type {Record<string, Read>} */
+const trees = {
+  readdir(call, path, options) {
+    const given = optionsOf(options);
+    const encoding = encodingOf(given);
+    const recursive = flag(given.recursive, 'recursive');
+    const at = call.shown.read(path);
+    const typed = Boolean(given.withFileTypes);
+    const list = call.native.readdir;
+    if (!typed) {
+      const isText = encoding === 'utf8';
+      call.result = (answer) => {
+        const found = results.names(answer, !isText);
+        return isText || encoding === 'buffer'
+          ? found
+          : found.map((name) => told(/** @type {any} */ (name), encoding));
+      };
+      return list(call.root, at, !isText, recursive, false, undefined);
+    }
+    call.result = (answer) =>
+      results
+        .entries(answer, true)
+        .map(({ name, parentPath, type }) =>
+          direntOf(
+            told(/** @type {Buffer} */ (name), encoding),
+            `${type}`,
+            call.shown.shown(`${parentPath}`),
+          ),
+        );
+    return list(call.root, at, true, recursive, true, undefined);
+  },
+
+  opendir(call, path, options) {
+    const given = optionsOf(options);
+    const encoding = encodingOf(given);
+    const recursive = flag(given.recursive, 'recursive');
+    if (given.bufferSize !== undefined) check.integer(given.bufferSize, 'options.bufferSize', 1, 2 ** 32 - 1);
+    const at = call.shown.read(path);
+    call.shown.syscall = 'opendir';
+    const shownPath = (/** @type {string} */ own) => call.shown.shown(own);
+    return openDirectory(at, { path: call.shown.text(0), shownPath, encoding }, recursive);
+  },
+
+  rm(call, path, options) {
+    const given = options === undefined ? {} : objectOf(options);
+    const at = call.shown.read(path);
+    const recursive = flag(given.recursive, 'recursive');
+    const force = flag(given.force, 'force');
+    return methods.rm(call, at, recursive, force);
+  },
+
+  cp(call, src, dest, options) {
+    const given = options === undefined ? {} : objectOf(options);
+    const from = call.shown.read(src, 'src');
+    const at = call.shown.read(dest, 'dest');
+    const mode = given.mode == null ? 0 : check.integer(given.mode, 'mode', 0, 7);
+    const { filter } = given;
+    const known = only(given, KNOWN_OF_CP);
+    return methods.cp(call, from, at, {
+      ...known,
+      reflink: copiedWith(mode).reflink,
+      filter:
+        typeof filter === 'function'
+          ? (/** @type {string} */ a, /** @type {string} */ b) =>
+              filter(call.shown.shown(a, 0), call.shown.shown(b, 1))
+          : filter,
+    });
+  },
+};
+
+const KNOWN_OF_CP = ['recursive', 'force', 'errorOnExist', 'preserveTimestamps', 'dereference'];
+
+/**
+ * Node's `FileHandle`: of promises alone.
+ *
+ * @type {Read}
+ */
+const openHandle = (call, path, flags, mode) => {
+  const at = call.shown.read(path);
+  const how = flagsOf(flags);
+  const made = check.modeOfNode(mode, 'mode', 0o666);
+  return descriptors.openHandle({ at, flags: how, mode: made, path: call.shown.text(0) });
+};
+
+module.exports = { functions: { ...contents, ...metadata, ...names, ...trees }, openHandle };

@@ -1,0 +1,187 @@
+'use strict';
+// Paths of the view: `/` is the root, and the working directory.
+
+const { isUint8Array } = require('node:util/types');
+const { fileURLToPath } = require('node:url');
+const { REJECT, textOf } = require('../arguments.js');
+const { invalidType, invalidValue } = require('../errors.js');
+
+const { Buffer } = globalThis;
+
+/** @typedef {string | Uint8Array} RootPath */
+
+/** The policy under which an absolute path begins at the root, and `..` stays there: the kernel does both. */
+const IN_ROOT = 2;
+
+/** The paths of one call: how they look to the caller, and to the root. */
+class Paths {
+  /** @param {number} symlinks the policy of the root */
+  constructor(symlinks) {
+    this.symlinks = symlinks;
+    /** Node's name of the system call, if ours is another one. */
+    this.syscall = '';
+    /** @type {[own: string, shown: string][]} */
+    this.pairs = [];
+    /** @type {RootPath[]} as they were passed */
+    this.all = [];
+  }
+
+  /**
+   * What the root is asked for.
+   *
+   * @param {unknown} value a string, a Buffer or a `file:` URL
+   * @param {string} [name] of the argument
+   * @returns {RootPath}
+   */
+  read(value, name = 'path') {
+    const given = pathOf(value, name);
+    const own = beneath(given, this.symlinks);
+    this.pairs.push([textOf(own), textOf(given)]);
+    this.all.push(given);
+    return own;
+  }
+
+  /**
+   * What a symlink is to hold: text that leads nowhere yet.
+   *
+   * @param {unknown} value
+   * @returns {RootPath}
+   */
+  target(value) {
+    const text = pathOf(value, 'target');
+    this.pairs.push([textOf(text), textOf(text)]);
+    this.all.push(text);
+    return text;
+  }
+
+  /**
+   * A path of the call as text.
+   *
+   * @param {number} which
+   */
+  text(which) {
+    return textOf(this.given(which));
+  }
+
+  /**
+   * A path of the call in bytes, as it was passed.
+   *
+   * @param {number} which
+   */
+  given(which) {
+    return Buffer.from(/** @type {any} */ (this.all[which] ?? ''));
+  }
+
+  /** @param {InstanceType<typeof import('../errors.js').Failure>} failure */
+  rename(failure) {
+    if (this.syscall !== '') failure.syscall = this.syscall;
+    const [first, second = first] = this.pairs;
+    if (first === undefined || second === undefined) return;
+    if (failure.path !== undefined) failure.path = shownAs(failure.path, first);
+    if (failure.dest !== undefined) failure.dest = shownAs(failure.dest, second);
+    // Those of a tree are beneath either of both.
+    failure.entries = failure.entries?.map((entry) => shownAs(entry, isAt(entry, first[0]) ? first : second));
+  }
+
+  /**
+   * How a path at or beneath the one that was read looks to the caller.
+   *
+   * @param {string} own
+   * @param {number} [which] the first path of the call, or the second
+   */
+  shown(own, which = 0) {
+    const pair = this.pairs[which];
+    return pair === undefined ? own : shownAs(own, pair);
+  }
+}
+
+/**
+ * @param {string} own
+ * @param {[own: string, shown: string]} pair
+ */
+function shownAs(own, [from, to]) {
+  if (own === from) return to;
+  const isDirectory = from.endsWith('/');
+  const way =
+    from === '.' ? own : own.startsWith(isDirectory ? from : `${from}/`) ? own.slice(from.length) : undefined;
+  // What is beneath no path of the call is beneath the root.
+  if (way === undefined) return `/${own}`;
+  return `${to.replace(/\/+$/, '')}/${way.replace(/^\/+/, '')}`;
+}
+
+/**
+ * @param {string} own
+ * @param {string} top
+ */
+const isAt = (own, top) => top === '.' || own === top || own.startsWith(top.endsWith('/') ? top : `${top}/`);
+
+/**
+ * A path as Node takes it.
+ *
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {RootPath}
+ */
+function pathOf(value, name) {
+  const path = isURL(value) ? fileURLToPath(/** @type {URL} */ (value)) : value;
+  if (typeof path !== 'string' && !isUint8Array(path)) {
+    throw invalidType(name, 'of type string or an instance of Buffer or URL', value);
+  }
+  const hasNul = typeof path === 'string' ? path.includes('\0') : path.includes(0);
+  if (hasNul) throw invalidValue(name, 'must be a string, Uint8Array, or URL without null bytes', value);
+  return path;
+}
+
+/**
+ * What Node takes for a URL: also that of another realm.
+ *
+ * @param {any} value
+ */
+const isURL = (value) =>
+  typeof value === 'object' &&
+  value !== null &&
+  Boolean(value.href && value.protocol && value.auth === undefined && value.path === undefined);
+
+/**
+ * A path of the view as one of the root.
+ *
+ * @param {RootPath} path
+ * @param {number} symlinks
+ * @returns {RootPath}
+ */
+function beneath(path, symlinks) {
+  if (path.length === 0 || symlinks === IN_ROOT) return path;
+  if (typeof path === 'string') return beneathRoot(path, symlinks);
+  return Buffer.from(beneathRoot(Buffer.from(path).toString('latin1'), symlinks), 'latin1');
+}
+
+/**
+ * @param {string} path not empty
+ * @param {number} symlinks
+ */
+function beneathRoot(path, symlinks) {
+  // Where no symlink is followed, `..` is the directory above by name; elsewhere the kernel knows where it leads.
+  const plain = symlinks === REJECT && path.includes('..') ? withoutParents(path) : path;
+  let start = 0;
+  while (plain[start] === '/') start++;
+  return start === plain.length ? '.' : plain.slice(start);
+}
+
+/**
+ * Goes up at each `..`, and no further than to the root.
+ *
+ * @param {string} path
+ */
+function withoutParents(path) {
+  /** @type {string[]} */
+  const names = [];
+  const all = path.split('/');
+  for (const name of all) {
+    if (name === '..') names.pop();
+    else if (name !== '' && name !== '.') names.push(name);
+  }
+  const isDirectory = ['', '.', '..'].includes(/** @type {string} */ (all.at(-1)));
+  return names.join('/') + (isDirectory && names.length > 0 ? '/' : '') || '/';
+}
+
+module.exports = { Paths, pathOf };

@@ -1,0 +1,269 @@
+'use strict';
+// `createFs`: an object like `node:fs`, whose paths begin at a root and never leave it.
+
+const fs = require('node:fs');
+const { promisify } = require('node:util');
+const { coded, invalidType } = require('../errors.js');
+const { SandboxRoot } = require('../root.js');
+const { handleOf } = require('../handles.js');
+const { native } = require('../native.js');
+const { Opener } = require('../opener.js');
+const { readStream, writeStream } = require('../streams.js');
+const { events, watch } = require('../file-watcher.js');
+const { functions, openHandle } = require('./functions.js');
+const { learn } = require('./genuine.js');
+const { glob, globSync } = require('./glob.js');
+const { callBack, callbackOf, callOf, promised, synchronous, withCallback } = require('./styles.js');
+
+const { keys } = Object;
+
+/** @typedef {InstanceType<typeof SandboxRoot>} Root */
+/** @typedef {Record<string, any>} View */
+
+/** Node's functions that take descriptors alone, and what has to do with no file. */
+const OF_DESCRIPTORS = [
+  '_toUnixTimestamp',
+  'close',
+  'fchmod',
+  'fchown',
+  'fdatasync',
+  'fstat',
+  'fsync',
+  'ftruncate',
+  'futimes',
+  'read',
+  'readv',
+  'write',
+  'writev',
+];
+/** Node's classes that open nothing. */
+const CLASSES = ['Dir', 'Dirent', 'Stats'];
+/** Those whose first argument may be a descriptor, or a `FileHandle`: then it is Node's function that is called. */
+const ON_DESCRIPTORS_TOO = ['appendFile', 'readFile', 'truncate', 'writeFile'];
+
+/**
+ * A `node:fs` whose `/` is a root.
+ *
+ * @param {unknown} root a `SandboxRoot`, or the path of a directory
+ * @param {unknown} [options] those of a `SandboxRoot`, for a path
+ * @returns {View}
+ */
+function createFs(root, options) {
+  const isRoot = root instanceof SandboxRoot;
+  if (isRoot && options !== undefined) throw invalidType('options', 'undefined with a SandboxRoot', options);
+  const top = isRoot ? root : new SandboxRoot(root, options);
+  const descriptor = native.descriptor(handleOf(top));
+  // A closed one fails in each call.
+  if (descriptor >= 0) learn(descriptor);
+  return viewOf(top);
+}
+
+/**
+ * Every key that the running Node has is in it: what a library finds missing it takes from Node.
+ *
+ * @param {Root} root
+ */
+function viewOf(root) {
+  const own = ownOf(root);
+  /** @type {View} */
+  const view = {};
+  for (const key of keys(fs)) view[key] = own[key] ?? takenFrom(/** @type {any} */ (fs), key, `fs.${key}`);
+  view.promises = {};
+  for (const key of keys(fs.promises)) {
+    const name = `fs.promises.${key}`;
+    view.promises[key] = own.promises[key] ?? takenFrom(/** @type {any} */ (fs.promises), key, name);
+  }
+  return view;
+}
+
+/**
+ * What the view has of Node: constants, and what opens nothing. Anything else refuses.
+ *
+ * @param {View} real
+ * @param {string} key
+ * @param {string} name
+ */
+function takenFrom(real, key, name) {
+  const value = real[key];
+  if (typeof value !== 'function') return value;
+  const isOfDescriptors = OF_DESCRIPTORS.includes(key.replace(/Sync$/, '')) && real === fs;
+  return isOfDescriptors || CLASSES.includes(key) ? value : refused(name);
+}
+
+/** @param {string} name */
+function refused(name) {
+  // A class, too, may be what is called.
+  return function refuse() {
+    throw coded(Error, 'ERR_METHOD_NOT_IMPLEMENTED', `The ${name}() method is not implemented`, refuse);
+  };
+}
+
+/**
+ * What the view has of its own.
+ *
+ * @param {Root} root
+ * @returns {View}
+ */
+function ownOf(root) {
+  /** @type {View} */
+  const own = {};
+  /** @type {View} */
+  const promises = {};
+  for (const [key, read] of Object.entries(functions)) {
+    own[key] = withCallback(root, key, read);
+    own[`${key}Sync`] = synchronous(root, `${key}Sync`, read);
+    promises[key] = promised(root, key, read);
+  }
+  for (const key of ON_DESCRIPTORS_TOO) {
+    own[key] = orOfDescriptor(own[key], key, fs, isDescriptor);
+    own[`${key}Sync`] = orOfDescriptor(own[`${key}Sync`], `${key}Sync`, fs, isDescriptor);
+    promises[key] = orOfDescriptor(promises[key], key, fs.promises, isFileHandle);
+  }
+  promises.open = promised(root, 'open', openHandle);
+  promises.constants = fs.promises.constants;
+  Object.assign(own, existing(root, own), disposable(own, promises), globbing(own, promises));
+  Object.assign(own, watchersAndStreams(root, promises));
+  own.realpath.native = own.realpath;
+  own.realpathSync.native = own.realpathSync;
+  own.promises = promises;
+  return own;
+}
+
+/** @param {unknown} value */
+const isDescriptor = (value) => typeof value === 'number';
+/**
+ * Node does not export the class.
+ *
+ * @param {any} value
+ */
+const isFileHandle = (value) =>
+  typeof value === 'object' &&
+  value !== null &&
+  value.constructor?.name === 'FileHandle' &&
+  isDescriptor(value.fd);
+
+/**
+ * @param {Function} ofPath
+ * @param {string} key
+ * @param {any} real
+ * @param {(value: unknown) => boolean} isOpen
+ */
+const orOfDescriptor = (ofPath, key, real, isOpen) =>
+  ({
+    /** @param {unknown[]} args */
+    [key]: (...args) => (isOpen(args[0]) ? real[key](...args) : ofPath(...args)),
+  })[key];
+
+/**
+ * @param {Root} root
+ * @param {View} own
+ */
+function existing(root, own) {
+  const asked = withCallback(root, 'exists', /** @type {import('./styles.js').Read} */ (functions.exists));
+  /** @type {any} */
+  const exists = (/** @type {unknown} */ path, /** @type {unknown} */ callback) => {
+    if (typeof callback !== 'function') throw invalidType('cb', 'of type function', callback);
+    const answered = (/** @type {unknown} */ error, /** @type {boolean} */ found) =>
+      callback(error == null && found);
+    asked(path, answered);
+  };
+  Object.defineProperty(exists, promisify.custom, {
+    value: (/** @type {unknown} */ path) => new Promise((resolve) => exists(path, resolve)),
+  });
+  const { existsSync } = own;
+  return { exists, existsSync };
+}
+
+/**
+ * @param {View} own
+ * @param {View} promises
+ */
+function disposable({ mkdtempSync, rmSync }, promises) {
+  const FOREVER = { recursive: true, force: true };
+  if (Symbol.asyncDispose !== undefined) {
+    promises.mkdtempDisposable = async (/** @type {any} */ prefix, /** @type {any} */ options) => {
+      const path = await promises.mkdtemp(prefix, options);
+      const remove = async () => promises.rm(path, FOREVER);
+      return { path, remove, [Symbol.asyncDispose]: remove };
+    };
+  }
+  return {
+    mkdtempDisposableSync(/** @type {any} */ prefix, /** @type {any} */ options) {
+      const path = mkdtempSync(prefix, options);
+      const remove = () => rmSync(path, FOREVER);
+      return Symbol.dispose === undefined ? { path, remove } : { path, remove, [Symbol.dispose]: remove };
+    },
+  };
+}
+
+/**
+ * @param {View} own
+ * @param {View} promises
+ */
+function globbing(own, promises) {
+  promises.glob = (/** @type {any} */ pattern, /** @type {any} */ options) =>
+    glob(promises, pattern, options);
+  return {
+    globSync: (/** @type {any} */ pattern, /** @type {any} */ options) => globSync(own, pattern, options),
+    glob(/** @type {unknown[]} */ ...args) {
+      const { callback, given } = callbackOf(args);
+      const all = async () => {
+        const found = [];
+        for await (const path of glob(promises, given[0], given[1])) found.push(path);
+        return found;
+      };
+      callBack(all(), callback);
+    },
+  };
+}
+
+/**
+ * What needs the view alone to open files, and is Node's beyond that.
+ *
+ * @param {Root} root
+ * @param {View} promises
+ */
+function watchersAndStreams(root, promises) {
+  const opener = new Opener(
+    (operations) => callOf(operations, root),
+    (call, path) => /** @type {import('./styles.js').ViewCall} */ (call).shown.read(path),
+  );
+  promises.watch = (/** @type {any} */ path, /** @type {any} */ options) => events(opener, path, options);
+  const createReadStream = (/** @type {any} */ path, /** @type {any} */ options) =>
+    readStream(opener, path, options);
+  const createWriteStream = (/** @type {any} */ path, /** @type {any} */ options) =>
+    writeStream(opener, path, options);
+  const ReadStream = streamClass(fs.ReadStream, createReadStream);
+  const WriteStream = streamClass(fs.WriteStream, createWriteStream);
+  return {
+    watch: (/** @type {any} */ path, /** @type {any} */ options, /** @type {any} */ listener) =>
+      watch(opener, path, options, listener),
+    createReadStream,
+    createWriteStream,
+    ReadStream,
+    WriteStream,
+    FileReadStream: ReadStream,
+    FileWriteStream: WriteStream,
+  };
+}
+
+/**
+ * What is called with `new`, or without it, and what `instanceof` asks, as Node's class.
+ *
+ * @param {any} real
+ * @param {(path: any, options: any) => object} create
+ */
+function streamClass(real, create) {
+  /** @type {any} */
+  const made = {
+    /** @param {any} path @param {any} options */
+    [real.name]: function stream(path, options) {
+      return create(path, options);
+    },
+  }[real.name];
+  Object.defineProperty(made, 'name', { value: real.name });
+  made.prototype = real.prototype;
+  return made;
+}
+
+module.exports = { createFs };
