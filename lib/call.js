@@ -21,9 +21,11 @@ const { native } = require('./native.js');
  */
 
 /**
- * How the paths of a failure look to the caller, if not as they are.
+ * How a failure looks to the caller, if not as it is: its paths, and its error.
  *
- * @typedef {{ rename(failure: InstanceType<typeof import('./errors.js').Failure>): void }} Shown
+ * @typedef {object} Shown
+ * @property {(failure: InstanceType<typeof import('./errors.js').Failure>) => void} rename
+ * @property {(error: any) => Error} [translate]
  */
 
 /**

@@ -182,7 +182,8 @@ function errorOf(parts, maker, shown) {
   shown?.rename(failure);
   const error = new Error(messageOf(failure));
   if (maker !== undefined) captureStackTrace(error, maker);
-  return systemError(error, failure);
+  const described = systemError(error, failure);
+  return /** @type {typeof described} */ (shown?.translate?.(described) ?? described);
 }
 
 // ---- Arguments ----

@@ -8,7 +8,6 @@ const { Belonging, handleOf, rootOfPromises } = require('./handles.js');
 const { native } = require('./native.js');
 const { Thrown, follow } = require('./watch.js');
 
-/** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./call.js').How} How */
 
 let isEnding = false;
@@ -50,14 +49,13 @@ async function resultOf({ result, watched, watch, shown }, started) {
 /**
  * How a promise makes several native calls.
  *
- * @param {Handle} root
- * @param {import('./call.js').Shown | undefined} shown
+ * @param {Call} call
  * @returns {How}
  */
-const howAt = (root, shown) => ({
+const howAt = ({ root, self, shown }) => ({
   perform(part, at = root) {
-    const call = new Call(native.starts, at, undefined, shown);
-    return resultOf(call, part(call));
+    const call = new Call(native.starts, at, self, shown);
+    return settled(call, part(call));
   },
   async go(steps) {
     let step = steps.next();
@@ -83,7 +81,7 @@ const howAt = (root, shown) => ({
  * @returns {Promise<any>}
  */
 const settled = (call, started) =>
-  typeof started === 'function' ? started(howAt(call.root, call.shown)) : resultOf(call, started);
+  typeof started === 'function' ? started(howAt(call)) : resultOf(call, started);
 
 /**
  * The class of the promises of one root.

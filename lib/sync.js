@@ -6,9 +6,7 @@ const { checked, errorOf, isFailure } = require('./errors.js');
 const { native } = require('./native.js');
 const { tellAtEnd } = require('./watch.js');
 
-/** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./call.js').How} How */
-/** @typedef {import('./call.js').Shown} Shown */
 
 /**
  * What the caller gets for what a method returned: the answer of one native call, or what makes several.
@@ -18,7 +16,7 @@ const { tellAtEnd } = require('./watch.js');
  */
 function finished(call, answer) {
   if (isFailure(answer)) throw errorOf(native.failure(), checked, call.shown);
-  if (typeof answer === 'function') return answer(howAt(call.root, call.shown));
+  if (typeof answer === 'function') return answer(howAt(call));
   const { result, watched, watch } = call;
   const value = result === undefined ? answer : result(answer);
   if (watched && watch) tellAtEnd(watched, watch);
@@ -28,13 +26,12 @@ function finished(call, answer) {
 /**
  * How a method makes several native calls.
  *
- * @param {Handle} root
- * @param {Shown | undefined} shown
+ * @param {Call} call
  * @returns {How}
  */
-const howAt = (root, shown) => ({
+const howAt = ({ root, self, shown }) => ({
   perform(part, at = root) {
-    const call = new Call(native.calls, at, undefined, shown);
+    const call = new Call(native.calls, at, self, shown);
     return finished(call, part(call));
   },
   go(steps) {

@@ -3,11 +3,12 @@
 // what does it at the root.
 
 const fs = require('node:fs');
+const { posix } = require('node:path');
 const { promisify } = require('node:util');
 const check = require('../arguments.js');
 const descriptors = require('../descriptors.js');
 const { openDirectory } = require('../directory.js');
-const { coded, invalidType, invalidValue, outOfRange } = require('../errors.js');
+const { invalidType, invalidValue, outOfRange } = require('../errors.js');
 /** @type {Record<string, any>} */
 const methods = require('../methods.js');
 const results = require('../results.js');
@@ -304,9 +305,7 @@ const names = {
   /** The target is stored as it is given. */
   symlink(call, target, path, type) {
     if (type != null && !['dir', 'file', 'junction'].includes(type)) {
-      throw typeof type === 'string'
-        ? coded(Error, 'ERR_FS_INVALID_SYMLINK_TYPE', SYMLINK_TYPE + type)
-        : invalidValue('type', "must be one of: 'dir', 'file', 'junction', null, undefined", type);
+      throw invalidValue('type', "must be one of: 'dir', 'file', 'junction', null, undefined", type);
     }
     const text = call.shown.target(target);
     const at = call.shown.read(path);
@@ -332,8 +331,6 @@ const names = {
     return methods.rmdir(call, at);
   },
 };
-
-const SYMLINK_TYPE = 'Symlink type must be one of "dir", "file", or "junction". Received ';
 
 // ---- Trees ----
 
@@ -385,6 +382,7 @@ const trees = {
     const at = call.shown.read(path);
     const recursive = flag(given.recursive, 'recursive');
     const force = flag(given.force, 'force');
+    call.shown.codes = { EISDIR: ['ERR_FS_EISDIR', 'Path is a directory'] };
     return methods.rm(call, at, recursive, force);
   },
 
@@ -394,19 +392,50 @@ const trees = {
     const at = call.shown.read(dest, 'dest');
     const mode = given.mode == null ? 0 : check.integer(given.mode, 'mode', 0, 7);
     const { filter } = given;
+    if (filter !== undefined && typeof filter !== 'function') {
+      throw invalidType('options.filter', 'of type function', filter);
+    }
     const known = only(given, KNOWN_OF_CP);
-    return methods.cp(call, from, at, {
-      ...known,
-      reflink: copiedWith(mode).reflink,
-      filter:
-        typeof filter === 'function'
-          ? (/** @type {string} */ a, /** @type {string} */ b) =>
-              filter(call.shown.shown(a, 0), call.shown.shown(b, 1))
-          : filter,
-    });
+    call.shown.codes = given.recursive ? ERRORS_OF_CP : { ...ERRORS_OF_CP, EISDIR: NOT_RECURSIVE };
+    const wanted =
+      filter &&
+      ((/** @type {string} */ a, /** @type {string} */ b) =>
+        filter(call.shown.shown(a, 0), call.shown.shown(b, 1)));
+    const how = { ...known, reflink: copiedWith(mode).reflink, filter: wanted };
+    const above = parentOf(at);
+    return (/** @type {import('../call.js').How} */ { perform, go }) =>
+      go(
+        (function* () {
+          // What is missing above the copy is made, if there is something to be copied.
+          if (!(yield perform(({ native, root }) => native.exists(root, above)))) {
+            yield perform(({ native, root }) => native.statx(root, results.shared, from, false, true, true));
+            yield perform(({ native, root }) => native.mkdir(root, above, true, 0o777));
+          }
+          return yield perform((call) => methods.cp(call, from, at, how));
+        })(),
+      );
   },
 };
 
+/**
+ * The directory that a name is in.
+ *
+ * @param {string | Uint8Array} at
+ */
+function parentOf(at) {
+  if (typeof at === 'string') return posix.dirname(at);
+  return Buffer.from(posix.dirname(Buffer.from(at).toString('latin1')), 'latin1');
+}
+
+/** @type {Record<string, [code: string, text: string]>} */
+const ERRORS_OF_CP = {
+  EEXIST: ['ERR_FS_CP_EEXIST', 'Target already exists'],
+  EINVAL: ['ERR_FS_CP_EINVAL', 'Invalid src or dest'],
+  EISDIR: ['ERR_FS_CP_NON_DIR_TO_DIR', 'Cannot overwrite directory with non-directory'],
+  ENOTDIR: ['ERR_FS_CP_DIR_TO_NON_DIR', 'Cannot overwrite non-directory with directory'],
+};
+/** @type {[code: string, text: string]} */
+const NOT_RECURSIVE = ['ERR_FS_EISDIR', 'Recursive option not enabled, cannot copy a directory'];
 const KNOWN_OF_CP = ['recursive', 'force', 'errorOnExist', 'preserveTimestamps', 'dereference'];
 
 /**

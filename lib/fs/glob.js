@@ -31,13 +31,17 @@ function queryOf(pattern, options) {
   const plain = patterns.map((one) => posix.normalize(one).replace(/^\/+/, ''));
   const isAbsolute = patterns.map((one) => one.startsWith('/'));
   const deepest = Math.max(...plain.map(depthOf));
-  const matches = (/** @type {string} */ way) => plain.some((one) => matchesGlob(way, one));
+  // At the end `**` also stands for nothing.
+  const all = plain.flatMap((one) => (one.endsWith('/**') ? [one, one.slice(0, -3)] : [one]));
+  const matches = (/** @type {string} */ way) => all.some((one) => matchesGlob(way, one));
   const isExcluded = (/** @type {string} */ way, /** @type {any} */ entry) => {
     if (typeof exclude === 'function') return Boolean(exclude(withFileTypes ? entry : way));
     return Array.isArray(exclude) && exclude.some((one) => matchesGlob(way, one));
   };
   const top = isAbsolute.every(Boolean) ? '/' : `${cwd}`;
-  return { top, deepest, matches, isExcluded, withFileTypes };
+  // Node finds the directory itself, as a name.
+  const includesTop = plain.includes('**') && !withFileTypes;
+  return { top, deepest, includesTop, matches, isExcluded, withFileTypes };
 }
 
 /** How many levels a pattern can reach. */
@@ -46,8 +50,9 @@ const depthOf = (/** @type {string} */ pattern) =>
 
 /** Lists directories, and says what matches: `list` gives the entries of one, or nothing if it cannot be listed. */
 function* steps(/** @type {ReturnType<typeof queryOf>} */ query) {
-  const { top, deepest, matches, isExcluded, withFileTypes } = query;
+  const { top, deepest, includesTop, matches, isExcluded, withFileTypes } = query;
   const ahead = [{ way: '', depth: 1 }];
+  if (includesTop) yield { found: '.' };
   for (let next = ahead.pop(); next !== undefined; next = ahead.pop()) {
     const { way, depth } = next;
     /** @type {import('node:fs').Dirent[]} */

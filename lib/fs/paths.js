@@ -4,7 +4,7 @@
 const { isUint8Array } = require('node:util/types');
 const { fileURLToPath } = require('node:url');
 const { REJECT, textOf } = require('../arguments.js');
-const { invalidType, invalidValue } = require('../errors.js');
+const { coded, invalidType, invalidValue } = require('../errors.js');
 
 const { Buffer } = globalThis;
 
@@ -20,6 +20,12 @@ class Paths {
     this.symlinks = symlinks;
     /** Node's name of the system call, if ours is another one. */
     this.syscall = '';
+    /**
+     * The codes that Node's function has for some errors of ours.
+     *
+     * @type {Record<string, [code: string, text: string]> | undefined}
+     */
+    this.codes = undefined;
     /** @type {[own: string, shown: string][]} */
     this.pairs = [];
     /** @type {RootPath[]} as they were passed */
@@ -81,6 +87,27 @@ class Paths {
     if (failure.dest !== undefined) failure.dest = shownAs(failure.dest, second);
     // Those of a tree are beneath either of both.
     failure.entries = failure.entries?.map((entry) => shownAs(entry, isAt(entry, first[0]) ? first : second));
+  }
+
+  /**
+   * Node's error in place of ours, where `rm` and `cp` of Node have codes of their own.
+   *
+   * @param {any} error
+   */
+  translate(error) {
+    const [code, text] = this.codes?.[error.code] ?? [];
+    if (code === undefined) return error;
+    const { errno, syscall, path, dest } = error;
+    const reason = error.message.replace(/, .*/s, '').replace(/^\w+: /, '');
+    const of = [path, dest].filter((one) => one !== undefined).join(' => ');
+    const message = `${text}: ${syscall} returned ${error.code} (${reason}) ${of}`;
+    const translated = Object.assign(coded(Error, code, message), { errno: -errno, syscall, path });
+    if (dest !== undefined) Object.assign(translated, { dest });
+    return Object.defineProperty(translated, 'name', {
+      value: 'SystemError',
+      writable: true,
+      configurable: true,
+    });
   }
 
   /**
