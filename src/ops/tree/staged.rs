@@ -17,6 +17,7 @@ use crate::ops::tree::levels::Id;
 use crate::ops::tree::record::Record;
 use crate::ops::tree::remove_recorded::{Guard, remove_recorded};
 use crate::ops::tree::walk::TreeFailure;
+use crate::path::Leaf;
 use crate::resolve::{Entry, Moment, Place, Root};
 
 /// How a copy gets its name.
@@ -100,16 +101,27 @@ pub(super) fn can_be_published(
     }
     // Not every file system knows RENAME_NOREPLACE.
     let name = temporary_name(new.at())?;
-    let tried = try_renaming(to, new.at().beside(&name));
-    if tried.is_err() && !new.at().beside(&name).is_gone() {
+    let mut lost = None;
+    let tried = try_renaming(to, new.at().beside(&name), &mut lost);
+    if tried.is_err() {
         let hidden = to.path.beside(&name).map_err(|_| Errno::INVAL)?;
-        left.push(hidden.as_bytes().to_vec());
+        let inside =
+            lost.map(|name| [hidden.as_bytes(), b"/", name.as_c_str().to_bytes()].concat());
+        left.extend(inside);
+        if !new.at().beside(&name).is_gone() {
+            left.push(hidden.as_bytes().to_vec());
+        }
     }
     tried
 }
 
-/// Tries `RENAME_NOREPLACE` in a new directory `at` that nobody else may enter, and removes it again.
-fn try_renaming(to: Place<'_>, at: At<'_>) -> Result<(), Failure> {
+/// Tries `RENAME_NOREPLACE` in a new directory `at` that nobody else may enter, and removes it again. `lost`: what
+/// others have taken out of it meanwhile.
+fn try_renaming(
+    to: Place<'_>,
+    at: At<'_>,
+    lost: &mut Option<Leaf<'static>>,
+) -> Result<(), Failure> {
     let before = Moment::now();
     if let Err(errno) = at.mkdir(Mode::RWXU) {
         return unless_full(errno.into());
@@ -119,7 +131,7 @@ fn try_renaming(to: Place<'_>, at: At<'_>) -> Result<(), Failure> {
         Err(failure) if failure.errno == Errno::BUSY => return Err(failure),
         made => or_discard(made, at, FileType::Directory)?,
     };
-    let tried = try_renaming_in(dir.as_fd(), at).or_else(unless_full);
+    let tried = try_renaming_in(dir.as_fd(), at, lost).or_else(unless_full);
     let removed = remove_hidden(at, dir.as_fd());
     // What kept it from being emptied says more than that it is not empty.
     tried?;
@@ -134,7 +146,11 @@ fn unless_full(failure: Failure) -> Result<(), Failure> {
     }
 }
 
-fn try_renaming_in(dir: BorrowedFd<'_>, at: At<'_>) -> Result<(), Failure> {
+fn try_renaming_in(
+    dir: BorrowedFd<'_>,
+    at: At<'_>,
+    lost: &mut Option<Leaf<'static>>,
+) -> Result<(), Failure> {
     if !listing::is_empty(dir)? {
         return Err(Errno::BUSY.into());
     }
@@ -143,12 +159,12 @@ fn try_renaming_in(dir: BorrowedFd<'_>, at: At<'_>) -> Result<(), Failure> {
         rustix::fs::fchmod(dir, Mode::RWXU)?;
     }
     let (one, other) = (temporary_name(at)?, temporary_name(at)?);
-    let (one, other) = (At::new(dir, &one), At::new(dir, &other));
-    one.mkdir(Mode::RWXU)?;
-    let renamed = one.rename(other, RenameFlags::NOREPLACE);
-    match renamed {
-        Ok(()) => other.rmdir()?,
-        Err(_) => one.rmdir()?,
+    At::new(dir, &one).mkdir(Mode::RWXU)?;
+    let renamed = At::new(dir, &one).rename(At::new(dir, &other), RenameFlags::NOREPLACE);
+    let last = if renamed.is_ok() { other } else { one };
+    if let Err(errno) = At::new(dir, &last).rmdir() {
+        *lost = Some(last);
+        return Err(errno.into());
     }
     Ok(renamed?)
 }
