@@ -240,7 +240,11 @@ function unprivileged(action) {
 }
 
 /** What a root has beside the methods that take a path beneath it, and have a promise of the same. */
-const BESIDE_PATHS = ['constructor', 'close', 'closed', 'deleted', 'promises', 'identity', 'isAt', 'walk'];
+const BESIDE_PATHS = [
+  ...['constructor', 'close', 'closed', 'deleted', 'promises', 'identity', 'isAt', 'walk'],
+  // Tests of their own look at these: they are Node's on what a root has opened.
+  ...['createReadStream', 'createWriteStream', 'watch'],
+];
 
 /** The names of all methods of a root that take a path. */
 const methods = Object.getOwnPropertyNames(SandboxRoot.prototype).filter(
@@ -289,6 +293,7 @@ const callsWithPath = {
     (root, at) => root.readdir(at),
     (root, at) => root.readdir(at, { recursive: true, withFileTypes: true }),
   ],
+  opendir: [(root, at) => root.opendir(at), (root, at) => root.opendir(at, { recursive: true })],
   openRoot: [(root, at) => root.openRoot(at)],
   hostPath: [(root, at) => root.hostPath(at)],
   open: [

@@ -264,6 +264,15 @@ const onTheThing = [
     judge: (_, entries) => assert.deepStrictEqual(sorted(entries.map(({ name }) => name)), ['d', 'inside']),
   },
   {
+    method: 'opendir',
+    holds: PROBES,
+    ...listed,
+    // How Node lists one is another question.
+    onlyHere: true,
+    call: async (root, { path }) => collected(await root.opendir(path, { recursive: true })),
+    judge: (_, entries) => assert.deepStrictEqual(sorted(entries.map(({ name }) => name)), ['d', 'inside']),
+  },
+  {
     method: 'openRoot',
     holds: PROBE,
     onlyHere: true,
