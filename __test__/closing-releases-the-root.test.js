@@ -47,6 +47,7 @@ const SYSCALLS = {
   readlink: 'readlink',
   realpath: 'realpath',
   readdir: 'scandir',
+  opendir: 'opendir',
   openRoot: 'open',
   hostPath: 'open',
   open: 'open',

@@ -149,6 +149,16 @@ function inspect(value, outside) {
     value.close();
     return assert.ok(!outside.has(idOf(identity)), 'a root is inside');
   }
+  if (value instanceof fs.Dir) {
+    try {
+      for (let entry = value.readSync(); entry !== null; entry = value.readSync()) {
+        assert.notStrictEqual(entry.name, SECRET_NAME, 'a directory that is listed is inside');
+      }
+    } finally {
+      value.closeSync();
+    }
+    return undefined;
+  }
   if (typeof value?.close === 'function') {
     const stat = fs.statSync(value.path, { bigint: true });
     value.close();

@@ -189,6 +189,7 @@ const ARGS = {
   walk: [pathArb, oneOf({ encoding: 'buffer' }, { encoding: 'buffer', maxDepth: 1 })],
   openRoot: [pathArb],
   hostPath: [pathArb],
+  opendir: [pathArb],
   isAt: [fc.oneof(pathArb, oneOf('.', './/', 'full/..', 'todir/..', 'up'))],
 };
 const withinArb = fc.oneof(
@@ -246,6 +247,7 @@ const FOLLOWS = {
   walk: 'always',
   openRoot: 'always',
   hostPath: 'always',
+  opendir: 'always',
 };
 
 /** Whether node:fs would follow a symlink on its way along `at`, in the working directory. */

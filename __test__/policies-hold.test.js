@@ -282,7 +282,7 @@ test("hardlinks: 'reject' refuses the content of a file that has another name", 
 });
 
 const CHANGES_NOTHING = [
-  'stat', 'lstat', 'statfs', 'access', 'readlink', 'realpath', 'readdir', 'openRoot', 'hostPath', 'openRead', 'readFile', 'fsync',
+  'stat', 'lstat', 'statfs', 'access', 'readlink', 'realpath', 'readdir', 'opendir', 'openRoot', 'hostPath', 'openRead', 'readFile', 'fsync',
 ]; // biome-ignore format: a list
 
 test('readonly: every method that changes something is EROFS, and nothing is changed', (t) => {

@@ -24,10 +24,11 @@ test('every method has its promise', (t) => {
   const { root } = sandbox(t);
   assert.deepStrictEqual(
     Object.getOwnPropertyNames(Object.getPrototypeOf(root.promises)).sort(),
-    ['constructor', 'isAt', ...methods].sort(),
+    ['constructor', 'isAt', 'openHandle', 'watch', ...methods].sort(),
   );
   assert.strictEqual(root.promises, root.promises);
-  for (const method of ['isAt', ...methods]) assert.strictEqual(root.promises[method].name, method);
+  for (const method of ['isAt', 'openHandle', 'watch', ...methods])
+    assert.strictEqual(root.promises[method].name, method);
 });
 
 test('a promise comes to what the call comes to, and leaves the same behind', async (t) => {

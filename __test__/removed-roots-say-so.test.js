@@ -51,7 +51,7 @@ test('deleted of a root that is closed is EBADF, and of something else no questi
 
 /** What changes nothing. */
 const READS = [
-  'stat', 'lstat', 'statfs', 'access', 'readlink', 'realpath', 'readdir', 'openRoot', 'openRead', 'readFile', 'fsync',
+  'stat', 'lstat', 'statfs', 'access', 'readlink', 'realpath', 'readdir', 'opendir (1)', 'opendir (2)', 'openRoot', 'openRead', 'readFile', 'fsync',
   'open (1)', 'open (4)', 'hostPath',
 ]; // biome-ignore format: a list
 

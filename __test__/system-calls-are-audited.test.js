@@ -908,7 +908,12 @@ test('a mount is not crossed if nobody can tell whether the root is covered', { 
 });
 
 test('every method is audited', () => {
-  const methods = Reflect.ownKeys(SandboxRoot.prototype).map(String);
+  // What these open is opened as by `open` and `writeFile`; the rest is Node's, on descriptors: see
+  // `the-view-names-no-path`.
+  const others = ['createReadStream', 'createWriteStream', 'watch'];
+  const methods = Reflect.ownKeys(SandboxRoot.prototype)
+    .map(String)
+    .filter((name) => !others.includes(name));
   assert.deepStrictEqual(Object.keys(WAYS).sort(), methods.sort());
 });
 

@@ -16,6 +16,10 @@ const BENCH = path.join(__dirname, '../bench/run.js');
 
 /** What is no work on files, and what is measured as something else. */
 const NOT_BY_ITSELF = {
+  createReadStream: 'with the view',
+  createWriteStream: 'with the view',
+  opendir: 'as a tree',
+  watch: 'once in the life of a watcher',
   close: 'with openRoot',
   closed: 'no system call',
   deleted: 'once in the life of a root',

@@ -146,7 +146,7 @@ const OPEN_PLACE = [
 /** Those that open it for more than its place: of EPERM, the file may be the cause. */
 const OPEN_CONTENT = [
   'truncate', 'copyFile (1)', 'copyFile (2)', 'openRead', 'openWrite (1)', 'openWrite (2)', 'openWrite (3)', 'readdir (1)',
-  'readdir (2)', 'open (1)', 'open (2)', 'open (3)', 'readFile', 'writeFile (1)', 'appendFile', 'fsync',
+  'readdir (2)', 'opendir (1)', 'opendir (2)', 'open (1)', 'open (2)', 'open (3)', 'readFile', 'writeFile (1)', 'appendFile', 'fsync',
   'cp (1)', 'cp (2)', 'cp (3)', 'cp (4)', 'symlink (2)',
 ]; // biome-ignore format: a list
 

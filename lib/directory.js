@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 const { Call } = require('./call.js');
-const { coded, errorOf, invalidType } = require('./errors.js');
+const { checked, coded, errorOf, invalidType } = require('./errors.js');
 const { direntOf } = require('./fs/genuine.js');
 const { native } = require('./native.js');
 const { batchOf } = require('./results.js');
@@ -41,10 +41,11 @@ class Directory {
   /**
    * @param {Listing} listing
    * @param {Buffer} first the first batch
+   * @param {boolean} isSync whether the caller of `opendir` waits: its error begins there
    */
-  constructor(listing, first) {
+  constructor(listing, first, isSync) {
     this.#listing = listing;
-    this.#take(first);
+    this.#take(first, isSync ? checked : undefined);
   }
 
   get path() {
@@ -71,11 +72,14 @@ class Directory {
     return this.#ahead.pop() ?? null;
   }
 
-  /** @param {Buffer} answer */
-  #take(answer) {
+  /**
+   * @param {Buffer} answer
+   * @param {Function} [maker] of an error
+   */
+  #take(answer, maker) {
     const { encoding, shownPath, shown } = this.#listing;
     const batch = batchOf(answer, true);
-    if (batch.parts !== undefined) throw errorOf(batch.parts, undefined, shown);
+    if (batch.parts !== undefined) throw errorOf(batch.parts, maker, shown);
     this.#isLast = batch.isLast;
     for (const { name, parentPath, type } of batch.entries.reverse()) {
       const told = encoding === 'buffer' ? /** @type {Buffer} */ (name) : name.toString(encoding);
@@ -217,8 +221,8 @@ const openDirectory =
           opened = call;
           return next(call, cursor);
         });
-        const { root, shown } = opened;
-        return new Directory({ ...how, root, cursor, shown }, first);
+        const { root, shown, isSync } = opened;
+        return new Directory({ ...how, root, cursor, shown }, first, isSync);
       })(),
     );
 

@@ -445,6 +445,11 @@ const WAYS = {
     ['a file', (root) => root.readdir('file'), 'openat2'],
     ['a symlink', (root) => root.readdir('todir'), 'openat2', LISTED],
   ],
+  opendir: [
+    ['below', (root) => root.opendir('a/b'), 'openat2 getdents64 getdents64 close'],
+    ['a file', (root) => root.opendir('file'), 'openat2'],
+    ['a symlink', (root) => root.opendir('todir'), 'openat2', 'openat2 getdents64'],
+  ],
   mkdtemp: [
     ['in the root', (root) => root.mkdtemp('new'), 'mkdirat'],
     ['below', (root) => root.mkdtemp('a/b/new'), 'openat2 mkdirat close'],
