@@ -50,6 +50,16 @@ spyOn(fs);
 spyOn(fs.promises);
 syncBuiltinESMExports();
 
+/** What a client does on `node:fs` on purpose. */
+async function onNodeFs(action) {
+  const already = asked.length;
+  try {
+    return await action();
+  } finally {
+    asked.splice(already);
+  }
+}
+
 /** A folder with a root, and one beside it that nobody inside may know of. */
 function makePlace(t, tree) {
   const base = fs.realpathSync(tempDir(t, BASE));
@@ -107,4 +117,13 @@ function assertNoSecret(value) {
   assert.ok(!text.includes(SECRET) && !text.includes('only outside'), text);
 }
 
-module.exports = { NODE, SECRET, asked: () => asked, assertNoSecret, load, makePlace, onView, reasonToSkip };
+module.exports = {
+  SECRET,
+  asked: () => asked,
+  assertNoSecret,
+  load,
+  makePlace,
+  onNodeFs,
+  onView,
+  reasonToSkip,
+};
