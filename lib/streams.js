@@ -25,14 +25,16 @@ function optionsOf(options) {
  * @param {Opener} opener
  * @param {any} path
  * @param {any} [options]
+ * @param {object} [into] an object of a class that extends Node's
  * @returns {fs.ReadStream}
  */
-function readStream(opener, path, options) {
+function readStream(opener, path, options, into) {
   const given = optionsOf(options);
   // One that has its file already opens none.
-  if (given.fd != null) return newReadStream(path, options);
+  if (given.fd != null) return streamOf(ReadStream, into, path, options);
   const { read, close } = fs;
-  return newReadStream(path, { ...given, fs: { open: openOf(opener.at(path)), read, close } });
+  const file = { open: openOf(opener.at(path)), read, close };
+  return streamOf(ReadStream, into, path, { ...given, fs: file });
 }
 
 /**
@@ -53,27 +55,38 @@ const openOf =
     perform(({ native, root }) => native.open(root, at, how, made)).then((fd) => opened(null, fd), opened);
   };
 
-/** @type {(path: any, options: any) => fs.ReadStream} */
-const newReadStream = (path, options) => Reflect.construct(ReadStream, [path, options]);
-/** @type {(path: any, options: any) => fs.WriteStream} */
-const newWriteStream = (path, options) => Reflect.construct(WriteStream, [path, options]);
+/**
+ * A stream of Node's class, or of one that extends it.
+ *
+ * @param {any} Stream
+ * @param {object | undefined} into
+ * @param {any} path
+ * @param {any} options
+ */
+function streamOf(Stream, into, path, options) {
+  if (into === undefined) return new Stream(path, options);
+  Reflect.apply(Stream, into, [path, options]);
+  return /** @type {any} */ (into);
+}
 
 /**
  * @param {Opener} opener
  * @param {any} path
  * @param {any} [options]
+ * @param {object} [into] an object of a class that extends Node's
  * @returns {fs.WriteStream}
  */
-function writeStream(opener, path, options) {
+function writeStream(opener, path, options, into) {
   const given = optionsOf(options);
-  if (given.fd != null) return newWriteStream(path, options);
+  if (given.fd != null) return streamOf(WriteStream, into, path, options);
   const { atomic, flush, maxBytes } = given;
   const isAtomic = check.flag(atomic, 'options.atomic');
   const isDraft = isAtomic || check.flag(flush, 'options.flush') || maxBytes != null;
   const file = opener.at(path);
-  if (isDraft) return draftStream(file, path, given);
+  if (isDraft) return draftStream(file, path, given, into);
   const { write, writev, close, fsync } = fs;
-  return newWriteStream(path, { ...given, fs: { open: openOf(file), write, writev, close, fsync } });
+  const own = { open: openOf(file), write, writev, close, fsync };
+  return streamOf(WriteStream, into, path, { ...given, fs: own });
 }
 
 /** What stands for the descriptor of a file that only its stream can write. */
@@ -85,8 +98,10 @@ const NO_DESCRIPTOR = -1;
  * @param {ReturnType<Opener['at']>} file
  * @param {any} path
  * @param {Record<string, any>} options
+ * @param {object} [into]
+ * @returns {fs.WriteStream}
  */
-function draftStream({ perform, at }, path, options) {
+function draftStream({ perform, at }, path, options, into) {
   const { atomic, flush, maxBytes, ...others } = options;
   const most = maxBytes == null ? Infinity : check.length(maxBytes, 'options.maxBytes');
   const flags = check.openFlags(options.flags, 'options.flags', W);
@@ -138,7 +153,10 @@ function draftStream({ perform, at }, path, options) {
       ofWriter((call, writer) => call.native.abortWriter(call.root, writer)).then(() => done(), done);
     },
   };
-  const stream = newWriteStream(path, { ...others, fs: file });
+  /** @type {fs.WriteStream} */
+  const stream = streamOf(WriteStream, into, path, { ...others, fs: file });
+  // No class that extends it may open the file another way.
+  /** @type {any} */ (stream).open = /** @type {any} */ (WriteStream.prototype).open;
   stream._final = (done) => {
     ofWriter((call, writer) => call.native.finishWriter(call.root, writer, undefined)).then(() => {
       isFinished = true;

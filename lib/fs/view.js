@@ -233,8 +233,8 @@ function watchersAndStreams(root, promises) {
     readStream(opener, path, options);
   const createWriteStream = (/** @type {any} */ path, /** @type {any} */ options) =>
     writeStream(opener, path, options);
-  const ReadStream = streamClass(fs.ReadStream, createReadStream);
-  const WriteStream = streamClass(fs.WriteStream, createWriteStream);
+  const ReadStream = streamClass(fs.ReadStream, (...given) => readStream(opener, ...given));
+  const WriteStream = streamClass(fs.WriteStream, (...given) => writeStream(opener, ...given));
   return {
     watch: (/** @type {any} */ path, /** @type {any} */ options, /** @type {any} */ listener) =>
       watch(opener, path, options, listener),
@@ -248,17 +248,18 @@ function watchersAndStreams(root, promises) {
 }
 
 /**
- * What is called with `new`, or without it, and what `instanceof` asks, as Node's class.
+ * What is called with `new`, or without it, and what `instanceof` asks, as Node's class. Classes can extend it, also
+ * the old way, which calls it on an object of their own.
  *
  * @param {any} real
- * @param {(path: any, options: any) => object} create
+ * @param {(path: any, options: any, into?: object) => object} create
  */
 function streamClass(real, create) {
   /** @type {any} */
   const made = {
-    /** @param {any} path @param {any} options */
+    /** @this {any} @param {any} path @param {any} options */
     [real.name]: function stream(path, options) {
-      return create(path, options);
+      return create(path, options, this instanceof real ? this : undefined);
     },
   }[real.name];
   Object.defineProperty(made, 'name', { value: real.name });
