@@ -166,9 +166,9 @@ for (const symlinks of ['reject', 'beneath', 'in-root']) {
 
 /** The options of webpack, and what it asks `node:fs` for where one is left out. */
 const PASSED_BY = {
-  'the name of the package': [{ uniqueName: undefined }, ['readFileSync /work/package.json']],
-  'the browsers of a target': [{ target: undefined }, ['existsSync /work/package.json']],
-  'the browsers of a minimizer': [{ minimize: true }, ['existsSync /work/package.json']],
+  'the name of the package': [{ uniqueName: undefined }, 'readFileSync /work/package.json'],
+  'the browsers of a target': [{ target: undefined }, 'existsSync /work/package.json'],
+  'the browsers of a minimizer': [{ minimize: true }, 'existsSync /work/package.json'],
 };
 
 for (const [what, [options, expected]] of Object.entries(PASSED_BY)) {
@@ -176,10 +176,7 @@ for (const [what, [options, expected]] of Object.entries(PASSED_BY)) {
     const { default: browserslist } = await load('browserslist');
     browserslist.clearCaches();
     await packed(view, { ...KEPT_IN, ...options });
-    const passed = asked()
-      .splice(0)
-      .filter((call) => call.endsWith(' /work/package.json'));
-    assert.deepStrictEqual([...new Set(passed)], expected);
+    assert.ok(asked().splice(0).includes(expected));
   });
 }
 
