@@ -192,7 +192,8 @@ const copiedWith = (mode) => ({
  * @returns {Read}
  */
 const describe = (follows) => (call, path, options) => {
-  const given = options == null ? {} : objectOf(options);
+  // Node checks their type in few of its ways and releases, and programs rely on that: `lstat(path, true, callback)`.
+  const given = options ?? {};
   const bigint = Boolean(given.bigint);
   const throws = given.throwIfNoEntry ?? true;
   const at = call.shown.read(path);
@@ -229,7 +230,7 @@ const metadata = {
   lutimes: utimes('lutimes'),
 
   statfs(call, path, options) {
-    const bigint = Boolean(options == null ? false : objectOf(options).bigint);
+    const bigint = Boolean(options?.bigint);
     const at = call.shown.read(path);
     call.result = (answer) => statfsOf(answer, bigint);
     return call.native.statfs(call.root, results.shared, at, true);
