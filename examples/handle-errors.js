@@ -80,6 +80,7 @@ const BY_CODE = {
   ERR_INVALID_ARG_TYPE: 'fix',
   ERR_OUT_OF_RANGE: 'fix',
   ERR_INVALID_THIS: 'fix',
+  ERR_METHOD_NOT_IMPLEMENTED: 'fix',
   ENOSYS: 'deploy',
   EIO: 'report',
   EROFS: 'report',
