@@ -52,6 +52,7 @@ const PATHS = {
   walk: [0],
   openRoot: [0],
   hostPath: [0],
+  opendir: [0],
   isAt: [0],
 };
 
@@ -127,6 +128,7 @@ const NODE = {
     fs.closeSync(fs.openSync(at, O_PATH | fs.constants.O_DIRECTORY));
     return listed(() => fs.readdirSync(at));
   },
+  opendir: (at) => entriesOf(fs.opendirSync(at)),
   isAt: isHere,
 };
 
@@ -151,6 +153,7 @@ const SEEN = {
       held.close();
     }
   },
+  opendir: entriesOf,
   openRoot: (root) => {
     try {
       return listed(() => root.readdir('.'));
@@ -159,6 +162,19 @@ const SEEN = {
     }
   },
 };
+
+/** The names in a directory that is open, and what each is. */
+function entriesOf(dir) {
+  const all = [];
+  try {
+    for (let entry = dir.readSync(); entry !== null; entry = dir.readSync()) {
+      all.push(`${entry.isDirectory() ? 'd' : entry.isSymbolicLink() ? 'l' : '-'} ${entry.name}`);
+    }
+  } finally {
+    dir.closeSync();
+  }
+  return all.sort();
+}
 
 /** What two files of the same history have in common. */
 function described({ mode, nlink, size }) {
