@@ -128,7 +128,7 @@ const NODE = {
     fs.closeSync(fs.openSync(at, O_PATH | fs.constants.O_DIRECTORY));
     return listed(() => fs.readdirSync(at));
   },
-  opendir: (at) => entriesOf(fs.opendirSync(at)),
+  opendir: (at) => entriesOf(openedDir(at)),
   isAt: isHere,
 };
 
@@ -162,6 +162,17 @@ const SEEN = {
     }
   },
 };
+
+/** Node names no path when that fails. */
+function openedDir(at) {
+  try {
+    return fs.opendirSync(at);
+  } catch (error) {
+    if (error.path !== undefined) throw error;
+    error.message += ` '${at}'`;
+    throw Object.assign(error, { path: `${at}` });
+  }
+}
 
 /** The names in a directory that is open, and what each is. */
 function entriesOf(dir) {
