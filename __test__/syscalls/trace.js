@@ -371,7 +371,7 @@ const spelled = (given, state) =>
   );
 
 /** What goes through trees, and back up. */
-const GOES_UP = ['rm', 'readdir', 'walk', 'cp', 'move'];
+const GOES_UP = ['rm', 'readdir', 'walk', 'opendir', 'cp', 'move'];
 
 /** The one way to a descriptor that does not stay beneath a directory: from one below to the one above. */
 const UPWARDS = ['RESOLVE_NO_SYMLINKS', 'RESOLVE_NO_MAGICLINKS'];
@@ -896,7 +896,7 @@ const RULES = {
       return [descriptor(fd, state), unless(state.how.get(fd)?.isPath, 'what is described was opened')];
     const isNewRoot = state.own.get(fd) === (state.method === 'constructor' ? 'root' : 'file');
     if (['constructor', 'openRoot', 'hostPath'].includes(state.method) && isNewRoot) return [];
-    const isInTree = ['cp', 'move', 'readdir', 'walk'].includes(state.method);
+    const isInTree = ['cp', 'move', 'readdir', 'walk', 'opendir'].includes(state.method);
     if (isInTree && !ofProc(fd, state)) return [directory(fd, state)];
     return [inProc(fd, state)];
   },
