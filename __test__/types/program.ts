@@ -435,3 +435,21 @@ gives<Stats>()(root.promises.stat(path));
 root.exec(path);
 
 export { asNodeSeesIt, Counting, descriptors, done, misspelt, resolved, scoped };
+
+// The view is what libraries ask for.
+import { createFs } from '../../fs';
+
+const view: typeof import('node:fs') = createFs('/srv/project', { symlinks: 'in-root' });
+const text: string = view.readFileSync('/notes/today.txt', 'utf8');
+const ofRoot: { promises: typeof import('node:fs/promises') } = createFs(root);
+// @ts-expect-error: a root has its options already
+createFs(root, { readonly: true });
+const stream: import('node:fs').WriteStream = root.createWriteStream('file', { atomic: true, maxBytes: 10 });
+const handle: Promise<import('node:fs/promises').FileHandle> = root.promises.openHandle('file', 'r+');
+const listing: import('node:fs').Dir = root.opendir('.', { recursive: true });
+root.watch('.', (event, name) => console.log(event, name?.toUpperCase()));
+async function watched(): Promise<string> {
+  for await (const { eventType } of root.promises.watch('.')) return eventType;
+  return '';
+}
+void [view, text, ofRoot, stream, handle, listing, watched];
