@@ -4,6 +4,7 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
+const vm = require('node:vm');
 const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
@@ -334,4 +335,29 @@ test('a policy that is misspelt is refused', (t) => {
       code,
       JSON.stringify(options),
     );
+});
+
+test('a policy that would not be read is refused, and is not the weaker one', (t) => {
+  const dir = tempDir(t);
+  fs.mkdirSync(path.join(dir, 'dir'));
+  class Strict {
+    get readonly() {
+      return true;
+    }
+  }
+  const parent = new SandboxRoot(dir);
+  const hidden = Object.defineProperty({}, 'hardlinks', { value: 'reject' });
+  const foreign = vm.runInNewContext("Object.create({ symlinks: 'reject' })");
+  const bare = Object.create(Object.assign(Object.create(null), { mounts: 'reject' }));
+  for (const options of [Object.create({ readonly: true }), new Strict(), hidden, foreign, bare]) {
+    for (const open of [() => new SandboxRoot(dir, options), () => parent.openRoot('dir', options)])
+      assert.throws(open, { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' });
+  }
+  // What is own counts, whatever is inherited beside it; what all objects have was put there by anybody.
+  const own = Object.assign(Object.create({ readonly: false }), { readonly: true });
+  assert.throws(() => new SandboxRoot(dir, own).mkdir('new'), { code: 'EROFS' });
+  class Own {
+    readonly = true;
+  }
+  assert.throws(() => new SandboxRoot(dir, new Own()).mkdir('new'), { code: 'EROFS' });
 });

@@ -4,10 +4,11 @@
 
 const assert = require('node:assert');
 const fs = require('node:fs');
+const path = require('node:path');
 const test = require('node:test');
 const { inChild } = require('./child');
 const { onEachNode } = require('./other-nodes');
-const { memory, sandbox } = require('./support');
+const { memory, sandbox, settled } = require('./support');
 
 /** Exits with what it did in its handler as its value. */
 async function exit(dir, first, pending) {
@@ -125,3 +126,148 @@ for (const [what, make] of Object.entries(MAKERS)) {
     }
   });
 }
+
+/** How a process exits that is writing a file, or starts to when it exits. */
+const EXITS = {
+  'a listener that came later ends the process': () => {
+    process.prependListener('exit', () => process.exit(0));
+  },
+  'a listener that came later throws': () => {
+    process.prependListener('exit', () => {
+      throw new Error('of a listener');
+    });
+  },
+  'nobody listens': () => {
+    process.removeAllListeners('exit');
+  },
+};
+
+for (const [how, prepare] of Object.entries(EXITS)) {
+  onEachNode(`what is not complete is removed where ${how}`, async (t, execPath) => {
+    const { dir } = sandbox(t, {}, memory);
+    const body = async (dir, prepare) => {
+      const root = new SandboxRoot(dir);
+      const source = (async function* () {
+        yield 'a half';
+        await new Promise(() => {});
+      })();
+      for (const [name, how] of [
+        ['new', {}],
+        ['atomic', { atomic: true }],
+      ])
+        root.promises.writeFile(name, name === 'new' ? source : [new Promise(() => {})], how).catch(() => {});
+      while (!(root.stat('new', { throwIfNoEntry: false })?.size > 0)) await new Promise(setImmediate);
+      // biome-ignore lint/security/noGlobalEval: it comes as its source
+      eval(prepare)();
+      fs.writeSync(1, 'value "over"\n');
+      process.exit(0);
+    };
+    const { error } = await settled(inChild(t, body, [dir, `${prepare}`], { execPath, timeout: 20_000 }));
+    // Whoever throws as the process exits chooses another status.
+    if (!how.includes('throws')) assert.strictEqual(error, undefined);
+    assert.deepStrictEqual(fs.readdirSync(dir), []);
+  });
+}
+
+const STARTED = {
+  'writeFile in chunks': (root) => root.promises.writeFile('new', Buffer.alloc(1 << 20)),
+  'writeFile of a source': (root) => root.promises.writeFile('new', ['x', new Promise(() => {})]),
+  'cp of a tree in one step': (root) => root.promises.cp('tree', 'new', { recursive: true, atomic: true }),
+  'cp of a large file': (root) => root.promises.cp('large', 'new', { reflink: 'never' }),
+};
+
+for (const [what, make] of Object.entries(STARTED)) {
+  test(`${what} that an exit listener starts leaves nothing that is not complete`, async (t) => {
+    for (const used of [false, true]) {
+      const { dir, at } = sandbox(t, { tree: {} }, memory);
+      for (let i = 0; i < 2000; i++) fs.writeFileSync(at('tree', `${i}`), '');
+      fs.writeFileSync(at('large'), '');
+      fs.truncateSync(at('large'), 64 << 20);
+      const body = async (dir, make, used) => {
+        const root = new SandboxRoot(dir);
+        if (used) await root.promises.realpath('tree');
+        process.on('exit', () => {
+          // biome-ignore lint/security/noGlobalEval: it comes as its source
+          eval(make)(root);
+          // It has begun by the end of that.
+          for (const began = Date.now(); Date.now() - began < 15; );
+          fs.writeSync(1, 'value "over"\n');
+        });
+        process.exit(0);
+      };
+      await inChild(t, body, [dir, `${make}`, used], { timeout: 20_000 });
+      const left = fs.readdirSync(dir).filter((name) => name !== 'tree' && name !== 'large');
+      const isWhole = left.length === 1 && left[0] === 'new' && what.includes('tree');
+      if (isWhole) assert.strictEqual(fs.readdirSync(at('new')).length, 2000);
+      else assert.deepStrictEqual(left, []);
+    }
+  });
+}
+
+/** Loads the package again and again, as test runners do: how many exit listeners and copies are left. */
+async function reload(require, module, dir, here) {
+  const kept = [];
+  for (let i = 0; i < 15; i++) {
+    for (const key of Object.keys(require.cache)) if (key.startsWith(here)) delete require.cache[key];
+    module.children.splice(0);
+    const copy = require(here);
+    kept.push(new WeakRef(copy.SandboxRoot));
+    const root = new copy.SandboxRoot(dir);
+    await root.promises.readFile('file');
+    root.close();
+  }
+  for (let i = 0; i < 5; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    gc();
+  }
+  return [process.listenerCount('exit'), kept.filter((copy) => copy.deref()).length <= 2];
+}
+
+onEachNode('copies of the package have one exit listener, and are collected', async (t, execPath) => {
+  const { dir, at } = sandbox(t, { file: 'content' });
+  const here = path.join(__dirname, '..', path.sep);
+  // Node keeps what a module requires with the module: here it is one that can let go of it.
+  fs.writeFileSync(at('reload.js'), `module.exports = (...args) => (${reload})(require, module, ...args);`);
+  const body = (dir, here) => require(`${dir}/reload.js`)(dir, here);
+  const options = { execPath, node: ['--expose-gc'] };
+  assert.deepStrictEqual(await inChild(t, body, [dir, here], options), [1, true]);
+});
+
+test('the listener of one copy stops the work of all', async (t) => {
+  const { dir } = sandbox(t, {}, memory);
+  const body = async (dir, here) => {
+    new SandboxRoot(dir).promises;
+    for (const key of Object.keys(require.cache)) if (key.startsWith(here)) delete require.cache[key];
+    const other = new (require(here).SandboxRoot)(dir);
+    other.promises.writeFile('new', ['x', new Promise(() => {})]).catch(() => {});
+    while (!fs.existsSync(`${dir}/new`)) await new Promise(setImmediate);
+    process.on('exit', () => fs.writeSync(1, `value ${JSON.stringify(fs.readdirSync(dir))}\n`));
+    process.exit(0);
+  };
+  const here = path.join(__dirname, '..', path.sep);
+  assert.deepStrictEqual(await inChild(t, body, [dir, here]), []);
+});
+
+test('where a program emits exit by hand, every promise is settled, and others can be made', async (t) => {
+  const { dir } = sandbox(t, { tree: { a: { b: 'b' } } });
+  const body = async (dir) => {
+    const root = new SandboxRoot(dir);
+    const all = [];
+    for (let i = 0; i < 100; i++) all.push(root.promises.readdir('tree', { recursive: true }));
+    process.emit('exit', 0);
+    const settled = await Promise.allSettled(all);
+    const codes = new Set(settled.map(({ reason }) => reason?.code));
+    await root.promises.cp('tree', 'copy', { recursive: true });
+    await root.promises.writeFile('new', ['x', 'y']);
+    return [
+      settled.length,
+      [...codes].every((code) => [undefined, null, 'ECANCELED'].includes(code)),
+      root.readdir('.').sort(),
+    ];
+  };
+  assert.deepStrictEqual(await inChild(t, body, [dir], { timeout: 20_000 }), [
+    100,
+    true,
+    ['copy', 'new', 'tree'],
+  ]);
+});

@@ -216,3 +216,49 @@ test('A write that is given up, and collected, removes what it made on another t
     await eventually(() => fs.readdirSync(source).length === 0);
   }
 });
+
+test('a filter of cp that answers at once leaves turns of the event loop to others, and an abort ends it', async () => {
+  const dir = folder('filtered');
+  for (let i = 0; i < 150; i++) fs.writeFileSync(path.join(dir, `${i}`), '');
+  fs.mkdirSync(path.join(dir, 'src'));
+  for (let i = 0; i < 150; i++) fs.renameSync(path.join(dir, `${i}`), path.join(dir, 'src', `${i}`));
+  const root = new SandboxRoot(dir);
+  let asked = 0;
+  const filter = () => {
+    asked += 1;
+    const began = performance.now();
+    while (performance.now() - began < 1);
+    return true;
+  };
+  let turns = 0;
+  let isOver = false;
+  const count = () => {
+    turns += 1;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  let before = 0;
+  const counting = () => {
+    if (asked === 1) before = turns;
+    return filter();
+  };
+  let during = 0;
+  const countingAll = (src) => {
+    const answer = counting();
+    if (asked === 151) during = turns - before;
+    return typeof src === 'string' && answer;
+  };
+  await root.promises.cp('src', 'copy', { recursive: true, filter: countingAll });
+  assert.ok(during >= 5, `${during} turns of the event loop while the filter was asked`);
+  assert.strictEqual(root.readdir('copy').length, 150);
+  asked = 0;
+  const controller = new AbortController();
+  const { signal } = controller;
+  const copying = root.promises.cp('src', 'none', { recursive: true, filter, signal });
+  const aborting = () => (asked > 0 ? controller.abort() : setImmediate(aborting));
+  aborting();
+  await assert.rejects(copying, { name: 'AbortError' });
+  isOver = true;
+  assert.ok(asked < 150, `${asked} of 151 were asked about`);
+  root.close();
+});

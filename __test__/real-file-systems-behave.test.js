@@ -714,3 +714,37 @@ test('where times are whole seconds, a version of a file of this second matches 
   assert.strictEqual(write(root.stat('file', { version: true }).version), undefined);
   assert.strictEqual(fs.readFileSync(path.join(dir, 'file'), 'utf8'), 'CCCC');
 });
+
+for (const [way, call] of WAYS) {
+  test(`${way}: where times are whole seconds, the moment of a stat counts, and not when its result is made`, async (t) => {
+    const dir = folder('whole seconds');
+    disk(dir, 16, ['mkfs.ext4', '-q', '-I', '128', '-m', '0']);
+    const root = new SandboxRoot(dir);
+    t.after(() => root.close());
+    const file = path.join(dir, 'file');
+    const { now } = Date;
+    t.after(() => {
+      Date.now = now;
+    });
+    for (const method of ['stat', 'lstat']) {
+      for (const clock of [() => 0, () => now() + 3_600_000]) {
+        fs.writeFileSync(file, 'AAAA');
+        Date.now = clock;
+        const { version } = await call(root, method, 'file', { version: true });
+        Date.now = now;
+        fs.writeFileSync(file, 'BBBB');
+        const { code } = await came(
+          call(root, 'writeFile', 'file', 'CCCC', { atomic: true, ifMatch: version }),
+        );
+        assert.deepStrictEqual([code, fs.readFileSync(file, 'utf8')], ['ESTALE', 'BBBB']);
+      }
+    }
+    // A time of modification that somebody has set to the future is not recent.
+    const later = now() / 1000 + 3600;
+    fs.utimesSync(file, Math.floor(later), Math.floor(later));
+    await sleep(2100);
+    const { version } = await call(root, 'stat', 'file', { version: true });
+    await call(root, 'writeFile', 'file', 'CCCC', { atomic: true, ifMatch: version });
+    assert.strictEqual(fs.readFileSync(file, 'utf8'), 'CCCC');
+  });
+}

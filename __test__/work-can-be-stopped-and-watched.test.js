@@ -305,19 +305,46 @@ for (const [method, call] of Object.entries(WATCHED)) {
     assert.strictEqual(told.at(-1).entries, total);
   });
 
-  bothWays(`${method}: what onProgress throws is what comes out`, async (t, of) => {
-    const { root, at } = bigSandbox(t);
-    grow(at('tree'), MANY);
-    const thrown = new Error('enough');
+  bothWays(`${method} that is done has not failed, whatever onProgress throws then`, async (t, of) => {
+    const { root, at } = sandbox(t, { tree: TREE });
     let told = 0;
     const onProgress = () => {
       told += 1;
-      throw thrown;
+      throw new Error('too late');
     };
-    await assert.rejects(call(of(root), 'tree', { onProgress }), (error) => error === thrown);
-    assert.strictEqual(told, 1, 'it is not asked again');
+    assert.strictEqual(await call(of(root), 'tree', { onProgress }), undefined);
+    assert.strictEqual(told, 1);
+    assert.strictEqual(fs.existsSync(at('tree')), method === 'cp');
   });
 }
+
+/** Copies a tree that is large enough for `onProgress` to be called before it is copied: what it is rejected with. */
+async function stoppedBy(root, at, onProgress) {
+  for (let files = 40_000; ; files *= 2) {
+    if (!fs.existsSync(at('large'))) grow(at('large'), files);
+    const outcome = await root.promises.cp('large', 'copy', { ...RECURSIVE, onProgress }).then(
+      () => undefined,
+      (error) => ({ error }),
+    );
+    root.rm('copy', true, true);
+    if (outcome !== undefined) return outcome.error;
+    assert.ok(files < 640_000, 'it was never stopped');
+    root.rm('large', true);
+  }
+}
+
+test('what onProgress throws is what comes out', async (t) => {
+  const { root, at } = bigSandbox(t);
+  const thrown = new Error('enough');
+  let told = 0;
+  const onProgress = () => {
+    told += 1;
+    throw thrown;
+  };
+  const error = await stoppedBy(root, at, onProgress);
+  assert.strictEqual(error, thrown);
+  assert.strictEqual(told, 1, 'it is not asked again');
+});
 
 test('an onProgress that throws stops the work', async (t) => {
   const { root, at } = bigSandbox(t);
@@ -351,28 +378,46 @@ async function withoutUnhandled(body) {
   assert.deepStrictEqual(unhandled, []);
 }
 
+/** What an `onProgress` can return that is rejected. */
+const REJECTING = {
+  'at once': (thrown) => Promise.reject(thrown),
+  'when the work is done': (thrown) => new Promise((_, reject) => setTimeout(() => reject(thrown), 30)),
+  'an async function': async (thrown) => {
+    throw thrown;
+  },
+  // biome-ignore lint/suspicious/noThenProperty: what is awaited may have one
+  'a thenable': (thrown) => ({ then: (_, reject) => reject(thrown) }),
+  'a thenable whose then throws': (thrown) => ({
+    // biome-ignore lint/suspicious/noThenProperty: what is awaited may have one
+    get then() {
+      throw thrown;
+    },
+  }),
+};
+
+test('the reason of a promise that onProgress returns is what comes out', async (t) => {
+  const { root, at } = bigSandbox(t);
+  const thrown = new Error('enough');
+  for (const [what, rejecting] of Object.entries(REJECTING)) {
+    if (what === 'when the work is done') continue;
+    await withoutUnhandled(async () => {
+      const error = await stoppedBy(root, at, () => rejecting(thrown));
+      assert.strictEqual(error, thrown, what);
+    });
+  }
+});
+
 for (const [method, call] of Object.entries(WATCHED)) {
-  test(`${method}: the reason of a promise that onProgress returns is what comes out`, async (t) => {
-    const thrown = new Error('enough');
-    for (const [what, onProgress] of Object.entries({
-      'at once': () => Promise.reject(thrown),
-      'when the work is done': () => new Promise((_, reject) => setTimeout(() => reject(thrown), 30)),
-      'an async function': async () => {
-        throw thrown;
-      },
-      // biome-ignore lint/suspicious/noThenProperty: what is awaited may have one
-      'a thenable': () => ({ then: (_, reject) => reject(thrown) }),
-      'a thenable whose then throws': () => ({
-        // biome-ignore lint/suspicious/noThenProperty: what is awaited may have one
-        get then() {
-          throw thrown;
-        },
-      }),
-    })) {
-      const { root } = sandbox(t, { tree: TREE });
+  test(`${method} that is done has not failed, whatever becomes of a promise that onProgress returned`, async (t) => {
+    for (const [what, onProgress] of Object.entries(REJECTING)) {
+      const { root, at } = sandbox(t, { tree: TREE });
       await withoutUnhandled(async () => {
-        await assert.rejects(call(root.promises, 'tree', { onProgress }), (error) => error === thrown, what);
+        const done = await call(root.promises, 'tree', {
+          onProgress: () => onProgress(new Error('too late')),
+        });
+        assert.strictEqual(done, undefined, what);
       });
+      assert.strictEqual(fs.existsSync(at('tree')), method === 'cp');
     }
   });
 
@@ -579,20 +624,12 @@ test('a worker that is terminated does not take the work of others with it', asy
 });
 
 test('what onProgress throws is the error of a promise, whatever it is', async (t) => {
-  const { root } = sandbox(t, { a: { f: 'content' } });
+  const { root, at } = bigSandbox(t);
   for (const thrown of ['enough', 'EACCES\0open', 5, null, undefined, { code: 'ENOENT' }]) {
-    for (const onProgress of [
-      () => {
-        throw thrown;
-      },
-      () => Promise.reject(thrown),
-    ]) {
-      let came = 'nothing';
-      await root.promises.cp('a', 'b', { recursive: true, onProgress }).catch((error) => {
-        came = error;
-      });
-      assert.strictEqual(came, thrown);
-      root.rm('b', true, true);
-    }
+    const throwing = () => {
+      throw thrown;
+    };
+    for (const onProgress of [throwing, () => Promise.reject(thrown)])
+      assert.strictEqual(await stoppedBy(root, at, onProgress), thrown);
   }
 });

@@ -12,7 +12,8 @@ const { isInteger, MAX_SAFE_INTEGER } = Number;
 const { subarray, includes } = Object.getPrototypeOf(Uint8Array).prototype;
 const { getTime } = Date.prototype;
 const { apply } = Reflect;
-const { keys } = Object;
+const { getPrototypeOf, keys, prototype: OF_ALL } = Object;
+const { hasOwnProperty: hasOwn } = OF_ALL;
 
 /** What no path has: a NUL, or a surrogate without its other half, which no bytes stand for. */
 const UNSPELLABLE = /[\0\ud800-\udfff]/u;
@@ -216,14 +217,15 @@ function openFlags(value, name, byDefault) {
   return flags;
 }
 
-/** Options of a caller: own ones alone, since what is inherited may be somebody else's. */
+/** Options of a caller: own ones alone, since what all objects inherit may be somebody else's. */
 class Options {}
 Object.setPrototypeOf(Options.prototype, null);
 /** @type {Record<string, unknown>} */
 const NONE = Object.freeze(new Options());
 
 /**
- * The options of a caller, each read once: a getter may give something else the next time.
+ * The options of a caller, each read once: a getter may give something else the next time. One that would not be read,
+ * since it is inherited or not enumerable, is refused: it may be a limit.
  *
  * @param {unknown} value
  * @param {readonly string[]} known those that the call has: another one is refused, since it may be a misspelt limit
@@ -245,7 +247,26 @@ function options(value, known, harmless) {
     }
     own[name] = given[name];
   }
+  for (let i = 0; i < known.length; i++) {
+    const name = /** @type {string} */ (known[i]);
+    if (name in given && !(name in own) && !isOfAll(given, name)) {
+      throw invalidValue('options', 'has a key that is inherited or not enumerable', name);
+    }
+  }
   return own;
+}
+
+/**
+ * Whether an object has a key as all do, from `Object.prototype`, where anybody may have put it.
+ *
+ * @param {object} object
+ * @param {string} name
+ */
+function isOfAll(object, name) {
+  /** @type {object | null} */
+  let holder = object;
+  while (holder !== null && !apply(hasOwn, holder, [name])) holder = getPrototypeOf(holder);
+  return holder === null || holder === OF_ALL;
 }
 
 /**

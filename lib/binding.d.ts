@@ -47,6 +47,7 @@ export interface Operations {
     follows: boolean,
     bigint: boolean,
     throws: boolean,
+    version?: boolean,
   ): Answer;
   statx(
     root: Handle,
@@ -122,7 +123,7 @@ export interface Operations {
     reflink: number,
     keep: number,
     reportVanished: boolean,
-    only: Uint8Array[] | undefined,
+    only: Uint8Array | undefined,
     atomic: boolean,
     watch: Handle | undefined,
   ): Answer;

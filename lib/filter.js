@@ -4,21 +4,32 @@
 const { REJECT } = require('./arguments.js');
 const { invalidReturnValue } = require('./errors.js');
 const { native } = require('./native.js');
-const { entries } = require('./results.js');
+const { entriesIn } = require('./results.js');
 const { stopIfAborted, unlessAborted } = require('./watch.js');
 
 const { Buffer } = globalThis;
 const SLASH = Buffer.from('/');
 /** The longest path that is certainly no longer than the kernel takes, in bytes. */
 const LONGEST = 4000;
+/** How much room for ways is made at a time, in bytes. */
+const BLOCK = 64 << 10;
+const NOTHING = Buffer.alloc(0);
+/** The way to the top. */
+const TOP = Buffer.alloc(0);
+const DIRECTORY = 'directory';
+/** Not of a program's mocked timers. */
+const { max } = Math;
+const { setImmediate } = globalThis;
+const now = performance.now.bind(performance);
 
+/** @typedef {{ name: Buffer, type: string | undefined }} Found */
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {import('./call.js').How['perform']} Perform */
 
 /**
- * Copies all of a tree, or `only` what is at the end of these ways from its top.
+ * Copies all of a tree, or `only` what is at the end of these ways from its top, each with a NUL behind it.
  *
- * @typedef {(call: import('./call.js').Call, watch: Handle | undefined, only?: Uint8Array[]) => any} Copy
+ * @typedef {(call: import('./call.js').Call, watch: Handle | undefined, only?: Uint8Array) => any} Copy
  */
 
 /**
@@ -51,7 +62,7 @@ const copyFiltered =
 function* steps(perform, copy, tree) {
   // Copies nothing: before the filter is asked, the call as such must be possible.
   const signal = tree.watching?.signal;
-  yield perform((call) => copy(call, call.follow(signal && { signal }), []));
+  yield perform((call) => copy(call, call.follow(signal && { signal }), NOTHING));
   const only = yield* asked(perform, tree);
   yield perform((call) => copy(call, call.follow(tree.watching), only));
 }
@@ -59,30 +70,80 @@ function* steps(perform, copy, tree) {
 /**
  * @param {Perform} perform
  * @param {Filtered} tree
- * @returns {Generator<any, Buffer[], any>} it yields what may have to be awaited, and returns the ways from the top
+ * @returns {Generator<any, Buffer, any>} it yields what may have to be awaited, and returns the ways from the top
  *   to what is copied
  */
 function* asked(perform, { from, at: dest, filter, recursive, watching, policy, isSync }) {
   const signal = watching?.signal;
-  const allowed = [];
-  /** @type {[way: Buffer, isDirectory: boolean][]} */
-  const ahead = [[Buffer.alloc(0), recursive]];
-  for (let next = ahead.pop(); next !== undefined; next = ahead.pop()) {
-    stopIfAborted(signal);
-    const [way, isDirectory] = next;
-    const at = joined(from, way);
-    const answer = filter(at.toString(), joined(dest, way).toString());
-    if (isSync) refusePromise(answer);
-    if (!(yield isSync ? answer : unlessAborted(answer, signal))) continue;
-    const inside = isDirectory ? yield* listed(perform, at, policy) : undefined;
-    // Behind the way to a directory that was listed stands a slash.
-    allowed.push(inside === undefined ? way : Buffer.concat([way, SLASH]));
-    if (inside === undefined) continue;
-    for (const { name, type } of inside.reverse()) {
-      ahead.push([way.length === 0 ? name : joined(way, name), type === 'directory']);
+  const allowed = new Ways();
+  let turn = now();
+  /**
+   * What is not asked about yet, the deepest last: the way to a directory, and the rest of what is in it.
+   *
+   * @type {{ above: Buffer | undefined, inside: Iterator<Found> }[]}
+   */
+  const ahead = [
+    { above: undefined, inside: [{ name: TOP, type: recursive ? DIRECTORY : 'file' }].values() },
+  ];
+  for (let level = ahead.at(-1); level !== undefined; level = ahead.at(-1)) {
+    const { done, value } = level.inside.next();
+    if (done) {
+      ahead.pop();
+      continue;
     }
+    if (!isSync && now() - turn > AT_ONCE) {
+      yield new Promise((resolve) => setImmediate(resolve));
+      turn = now();
+    }
+    stopIfAborted(signal);
+    const { above } = level;
+    const way = above === undefined || above.length === 0 ? value.name : joined(above, value.name);
+    const at = joined(from, way);
+    let answer = filter(at.toString(), joined(dest, way).toString());
+    if (typeof answer?.then === 'function') {
+      if (isSync) refusePromise();
+      answer = yield unlessAborted(answer, signal);
+      turn = now();
+    }
+    if (!answer) continue;
+    const inside = value.type === DIRECTORY ? yield* listed(perform, at, policy) : undefined;
+    // Behind the way to a directory that was listed stands a slash.
+    allowed.add(way, inside !== undefined);
+    if (inside !== undefined) ahead.push({ above: way, inside });
   }
-  return allowed;
+  return allowed.all();
+}
+
+/** How long a promise asks without a turn of the event loop, in milliseconds. */
+const AT_ONCE = 5;
+
+/** Ways in one Buffer, with a NUL behind each: the native side copies them at once. */
+class Ways {
+  /** @type {Buffer[]} */
+  #full = [];
+  #last = Buffer.alloc(BLOCK);
+  #length = 0;
+
+  /**
+   * @param {Buffer} way
+   * @param {boolean} isListed
+   */
+  add(way, isListed) {
+    const length = way.length + (isListed ? 2 : 1);
+    if (this.#length + length > this.#last.length) {
+      this.#full.push(this.#last.subarray(0, this.#length));
+      this.#last = Buffer.alloc(max(BLOCK, length));
+      this.#length = 0;
+    }
+    way.copy(this.#last, this.#length);
+    // The rest of it is zeros.
+    if (isListed) this.#last[this.#length + way.length] = /** @type {number} */ (SLASH[0]);
+    this.#length += length;
+  }
+
+  all() {
+    return Buffer.concat([...this.#full, this.#last.subarray(0, this.#length)]);
+  }
 }
 
 /**
@@ -100,9 +161,7 @@ function joined(top, way) {
   return isHere ? way : Buffer.concat([above.subarray(0, end), SLASH, way]);
 }
 
-/** @param {any} answer */
-function refusePromise(answer) {
-  if (typeof answer?.then !== 'function') return;
+function refusePromise() {
   throw invalidReturnValue('Expected a boolean to be returned from the "filter" function of cp');
 }
 
@@ -113,7 +172,7 @@ function refusePromise(answer) {
  * @param {Perform} perform
  * @param {Buffer} at
  * @param {import('./arguments.js').Policy} policy
- * @returns {Generator<any, { name: Buffer, type: string }[] | undefined, any>}
+ * @returns {Generator<any, Iterator<Found> | undefined, any>}
  */
 function* listed(perform, at, { symlinks, mounts, hardlinks, readonly }) {
   const pieces = piecesOf(at);
@@ -142,10 +201,10 @@ function* listed(perform, at, { symlinks, mounts, hardlinks, readonly }) {
       ({ native, root }) => native.readdir(root, last, true, false, true, undefined),
       here,
     );
-    return /** @type {any} */ (entries(joined, true));
+    return entriesIn(joined);
   } catch (error) {
     const { code, reason } = /** @type {import('..').SystemError} */ (error);
-    if (reason === 'mount') return [];
+    if (reason === 'mount') return [].values();
     if (['EACCES', 'ELOOP', 'ENOENT', 'ENOTDIR'].includes(code)) return undefined;
     throw error;
   } finally {

@@ -183,7 +183,7 @@ const describe = (follows) => (call, path, options) => {
     if (version) return results.versioned(answer, bigint);
     return bigint ? results.bigStats(answer) : results.stats(answer);
   };
-  return call.native.stat(call.root, results.shared, at, follows, bigint || version, throws);
+  return call.native.stat(call.root, results.shared, at, follows, bigint || version, throws, version);
 };
 
 /**

@@ -10,12 +10,20 @@ const { Thrown, follow } = require('./watch.js');
 
 /** @typedef {import('./call.js').How} How */
 
+/** What the listener has: one serves all copies of these scripts. */
+const ENDS_ALL = Symbol.for(`@cocalc/openat2 ${__filename}`);
 let isEnding = false;
-/** The process waits for libuv's pool when it exits, and runs no hook before that could stop its work. */
+/**
+ * Ends all work before the program's own listeners clean up behind it. What these start, and all work if one before
+ * ours ends the process, the native side ends. The listener is a native function: it keeps no copy of these scripts.
+ */
 function endWithProcess() {
-  // Before the program's own, which may end the process at once.
-  if (!isEnding) process.prependListener('exit', () => native.end());
+  if (isEnding) return;
   isEnding = true;
+  for (const listener of process.listeners('exit')) if (ENDS_ALL in listener) return;
+  // @ts-expect-error: nothing of the descriptor is inherited
+  Object.defineProperty(native.end, ENDS_ALL, { __proto__: null, value: true });
+  process.prependListener('exit', native.end);
 }
 
 /**

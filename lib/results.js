@@ -86,6 +86,8 @@ function bigStats(answer) {
 
 /** Where in these words is what makes a version: device, inode, size, and the times of both kinds of changes. */
 const OF_VERSION = [0, 1, 7, 12, 13, 14, 15];
+/** Whether a change that came behind the `stat` may have left all of them as they are. */
+const MAY_CHANGE_UNSEEN = 16;
 
 /**
  * The version that a `stat` is of, as a string: what it is made of is nobody's business.
@@ -99,28 +101,11 @@ function versionOf(answer) {
     const word = /** @type {bigint} */ (words[/** @type {number} */ (OF_VERSION[i])]);
     text += (i === 0 ? '' : '-') + word.toString(16);
   }
-  return mayChangeUnseen(words) ? text.replace(/[^-]*$/, MATCHES_NOTHING) : text;
+  return words[MAY_CHANGE_UNSEEN] === 0n ? text : text.replace(/[^-]*$/, MATCHES_NOTHING);
 }
 
 /** No time has so many nanoseconds. */
 const MATCHES_NOTHING = 'f'.repeat(16);
-/** The longest tick of the times of a file system, in milliseconds: two seconds of FAT, and a tick of the kernel. */
-const COARSEST = 2010;
-
-/**
- * Whether a change at this moment may leave the times as they are: those of this file system are whole seconds.
- *
- * @param {ArrayLike<bigint>} words
- */
-function mayChangeUnseen(words) {
-  if (words[13] !== 0n || words[15] !== 0n) return false;
-  const now = Date.now();
-  return [12, 14].some((at) => {
-    const since = now - Number(asIntN(64, /** @type {bigint} */ (words[at]))) * 1000;
-    return since >= 0 && since < COARSEST;
-  });
-}
-
 /**
  * The result of `stat` with its version, which comes exact.
  *
@@ -326,6 +311,22 @@ function entriesOf(items, first, asBuffers) {
 }
 
 /**
+ * The entries of one directory, in Buffers, made one by one: there may be very many.
+ *
+ * @param {Buffer} joined
+ * @returns {Generator<{ name: Buffer, type: string | undefined }, void, void>}
+ */
+function* entriesIn(joined) {
+  let start = 0;
+  for (let end = joined.indexOf(0); end !== -1; end = joined.indexOf(0, start)) {
+    const letter = String.fromCharCode(/** @type {number} */ (joined[start]));
+    // With a slash it is the directory itself.
+    if (letter !== '/') yield { name: joined.subarray(start + 1, end), type: TYPES[letter] };
+    start = end + 1;
+  }
+}
+
+/**
  * A batch of `walk`, as `Output::Batch` of src/node/output.rs puts it together.
  *
  * @param {string | Buffer} joined
@@ -349,4 +350,4 @@ function batchOf(joined, asBuffers) {
   };
 }
 
-module.exports = { batchOf, bigStats, entries, identity, names, shared, statfs, stats, versioned };
+module.exports = { batchOf, bigStats, entries, entriesIn, identity, names, shared, statfs, stats, versioned };

@@ -81,13 +81,24 @@ async function settle(answer, onError) {
   }
 }
 
-/** Tells how far work is that is done: nothing can be stopped, and nothing waits for a promise. */
-const tellAtEnd = (/** @type {Watched} */ watched, /** @type {import('./binding').Handle} */ watch) =>
-  void settle(tell(watched, watch), () => {});
+/**
+ * Tells how far work is that is done: nothing can be stopped, nothing waits for a promise, and whatever comes of it, the
+ * work did not fail.
+ *
+ * @param {Watched} watched
+ * @param {import('./binding').Handle} watch
+ */
+function tellAtEnd(watched, watch) {
+  try {
+    void settle(tell(watched, watch), () => {});
+  } catch {
+    // See above.
+  }
+}
 
 /**
  * Waits for work that was started: its signal stops it, and so does an `onProgress` that throws, or whose promise is
- * rejected.
+ * rejected. Work that is done has not failed, whatever comes of these then.
  *
  * @template T
  * @param {Promise<T>} promise
@@ -126,16 +137,16 @@ async function follow(promise, watched, watch) {
     timer = onProgress && setInterval(tellOnce, INTERVAL);
     const value = await promise;
     tellOnce();
-    for (const waiting of awaited) await unlessAborted(waiting, signal);
-    if (thrown === undefined) return value;
+    // A program may write down how far it is: whoever aborts does not wait for that.
+    for (const waiting of awaited) await unlessAborted(waiting, signal).catch(() => {});
+    return value;
   } catch (failed) {
     stop();
-    if (thrown === undefined) throw failed;
+    throw thrown === undefined ? failed : new Thrown(thrown.error);
   } finally {
     clearInterval(timer);
     if (signal) listenNoMore(signal, stop);
   }
-  throw new Thrown(thrown.error);
 }
 
 /**
@@ -153,7 +164,12 @@ function listen(signal, stop) {
   let entry = stopped.get(signal);
   if (entry === undefined) {
     const stops = new Set();
-    entry = { stops, onAbort: () => stops.forEach((stop) => stop()) };
+    const onAbort = () => {
+      if (signal.aborted) stops.forEach((stop) => stop());
+      // An event that somebody has dispatched, and a listener for one alone.
+      else if (stops.size > 0) onceAborted(signal, onAbort);
+    };
+    entry = { stops, onAbort };
     stopped.set(signal, entry);
   }
   // It may have been aborted since the work was started.

@@ -203,6 +203,13 @@ pub fn close(fd: OwnedFd) -> Result<()> {
     }
 }
 
+/// Has `end` called when the process exits by exit(3), or when this library is unloaded. Without memory for that it is
+/// not.
+pub fn at_exit(end: extern "C" fn()) {
+    // SAFETY: the function is of this library: the C library calls it no later than it unloads that.
+    unsafe { libc::atexit(end) };
+}
+
 fn checked(done: libc::c_long) -> Result<()> {
     match done {
         0 => Ok(()),

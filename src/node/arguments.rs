@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
+use super::endings::Ending;
 use super::kept::Kept;
 use super::output::As;
-use super::writers::Writers;
 use super::{Native, State};
 use crate::error;
 use crate::memory::with_room;
@@ -73,12 +73,12 @@ impl<'a, 's> Arguments<'a, 's> {
         let bytes = self.state.weight_of_descriptor * OPEN_LEVELS as i64;
         let weight = self.state.weights.add(self.call.env, bytes);
         let cursor = Arc::new(Mutex::new(Some(cursor)));
-        Native::Cursor(Kept::new(cursor, weight, &self.state.dropper))
+        Native::Cursor(Kept::new(cursor, weight, &self.state.ending))
     }
 
-    /// The files that this environment writes in parts.
-    pub fn writers(&self) -> Arc<Writers> {
-        Arc::clone(&self.state.writers)
+    /// What this environment has to end.
+    pub fn ending(&self) -> Arc<Ending> {
+        Arc::clone(&self.state.ending)
     }
 
     /// Another root, if one is passed.
@@ -142,18 +142,9 @@ impl<'a, 's> Arguments<'a, 's> {
         copied.ok_or(NONSENSE.into())
     }
 
-    /// Names relative to the top of a tree, as bytes, if they are passed.
-    pub fn names(&self, index: usize) -> Checked<Option<Vec<Vec<u8>>>> {
-        let Some(value) = self.passed(index) else {
-            return Ok(None);
-        };
-        let env = self.call.env;
-        let list = env.as_array(value).ok_or(NONSENSE)?;
-        let name = |value| {
-            let name = env.copy_bytes(value, |length| with_room(length).map_err(not_written))?;
-            name.ok_or(NONSENSE.into())
-        };
-        list.into_iter().map(name).collect::<Checked<_>>().map(Some)
+    /// Bytes, if they are passed.
+    pub fn bytes_if_any(&self, index: usize) -> Checked<Option<Vec<u8>>> {
+        self.passed(index).map(|_| self.bytes(index)).transpose()
     }
 
     /// The version of a file, if one is passed.
@@ -177,6 +168,14 @@ impl<'a, 's> Arguments<'a, 's> {
     pub fn flag(&self, index: usize) -> Checked<bool> {
         let value = self.call.env.as_boolean(self.value(index)?);
         value.ok_or(NONSENSE.into())
+    }
+
+    /// A boolean; `false`, if it was not passed.
+    pub fn flag_if_any(&self, index: usize) -> Checked<bool> {
+        match self.call.get(index) {
+            None => Ok(false),
+            Some(_) => self.flag(index),
+        }
     }
 
     /// The form of a text: whether it is a Buffer.

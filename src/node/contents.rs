@@ -140,11 +140,11 @@ fn open_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         flush: args.flag(5)?,
         version: args.version(6)?,
     };
-    let writers = args.writers();
-    let era = writers.era();
+    let ending = args.ending();
+    let era = ending.writers.era();
     Ok(pool(move |root: &Root| {
         let place = resolve::Place { root, path: &path };
-        let writer = writers.add(Writer::open(place, options)?, era);
+        let writer = ending.writers.add(Writer::open(place, options)?, era);
         let writer = writer.ok_or_else(|| Error::of_descriptor(Errno::CANCELED, "open"))?;
         Ok(Output::Writer(writer))
     }))

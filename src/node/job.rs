@@ -217,7 +217,7 @@ pub fn start<'s, J: Job>(
     let (deferred, promise) = call.env.promise()?;
     match execution {
         Execution::Pool | Execution::PoolFirst(_) => on_pool(call.env, deferred, task)?,
-        Execution::Thread(watch) => state.threads.start(call.env, deferred, task, watch),
+        Execution::Thread(watch) => state.ending.threads.start(call.env, deferred, task, watch),
     }
     Ok(Some(promise))
 }
@@ -318,7 +318,7 @@ impl<J: Job> Task for Work<J> {
     fn settle<'s>(&mut self, env: Env<'s>) -> Result<Settled<'s>> {
         let state = env.kept::<State>()?;
         if self.runs == Runs::Thread {
-            state.threads.one_is_free(env);
+            state.ending.threads.one_is_free(env);
         }
         match &mut self.outcome {
             Outcome::Done(Ok(output)) => {
@@ -350,7 +350,7 @@ impl<J: Job> Task for Work<J> {
         self.outcome = Outcome::None;
         let execution = self.job.as_ref().map(Job::execution);
         if let (Some(Execution::PoolFirst(watch)), Ok(state)) = (execution, env.kept::<State>()) {
-            state.threads.start(env, promise, self, watch);
+            state.ending.threads.start(env, promise, self, watch);
         }
     }
 }

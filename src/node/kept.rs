@@ -1,14 +1,16 @@
 //! What handles own that has files open. A handle is collected on the thread of the event loop, and to close or remove a
 //! file may wait for a file system: what is collected is dropped on another thread.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 
+use super::endings::Ending;
 use super::threads::STACK;
+use super::writers::locked;
 use crate::ops::content::Writer;
 use crate::ops::tree::cursor::Cursor;
 use crate::sys::node_api::Weight;
@@ -35,16 +37,16 @@ impl Holds for Cursor {
 pub struct Kept<T: Holds> {
     value: Arc<Mutex<Option<T>>>,
     weight: Cell<Option<Weight>>,
-    dropper: Rc<Dropper>,
+    ending: Arc<Ending>,
 }
 
 impl<T: Holds> Kept<T> {
     /// Of this `weight`, as long as it is not given up.
-    pub fn new(value: Arc<Mutex<Option<T>>>, weight: Weight, dropper: &Rc<Dropper>) -> Self {
+    pub fn new(value: Arc<Mutex<Option<T>>>, weight: Weight, ending: &Arc<Ending>) -> Self {
         Self {
             value,
             weight: Cell::new(Some(weight)),
-            dropper: Rc::clone(dropper),
+            ending: Arc::clone(ending),
         }
     }
 
@@ -59,7 +61,7 @@ impl<T: Holds> Kept<T> {
             && let Some(value) = value.take()
         {
             self.weighs_nothing();
-            self.dropper.take(value);
+            self.ending.dropper.take(value);
         }
     }
 
@@ -75,7 +77,7 @@ impl<T: Holds> Drop for Kept<T> {
         if let Some(value) = Arc::into_inner(std::mem::take(&mut self.value))
             && let Ok(Some(value)) = value.into_inner()
         {
-            self.dropper.take(value);
+            self.ending.dropper.take(value);
         }
     }
 }
@@ -86,18 +88,18 @@ type Dropping = (Sender<Box<dyn Holds>>, JoinHandle<()>);
 /// A thread that drops things. It begins with the first.
 #[derive(Default)]
 pub struct Dropper {
-    thread: RefCell<Option<Dropping>>,
+    thread: Mutex<Option<Dropping>>,
     /// The environment has ended: there is no event loop to be held up, and the library may be unloaded.
-    is_over: Cell<bool>,
+    is_over: AtomicBool,
 }
 
 impl Dropper {
     /// Has `value` dropped: here, if it holds nothing, or where no thread is to be had.
     fn take(&self, value: impl Holds) {
-        if self.is_over.get() || !value.holds_files() {
+        if self.is_over.load(Ordering::SeqCst) || !value.holds_files() {
             return;
         }
-        let mut thread = self.thread.borrow_mut();
+        let mut thread = locked(&self.thread);
         if thread.is_none() {
             let (sender, values) = mpsc::channel::<Box<dyn Holds>>();
             let builder = Builder::new().name("openat2".to_owned()).stack_size(STACK);
@@ -114,12 +116,18 @@ impl Dropper {
         }
     }
 
-    /// Returns when all is dropped. What comes later is dropped where it comes.
-    pub fn end(&self) {
-        self.is_over.set(true);
-        if let Some((sender, thread)) = self.thread.take() {
+    /// Returns when all is dropped.
+    pub fn finish(&self) {
+        let mut thread = locked(&self.thread);
+        if let Some((sender, thread)) = thread.take() {
             drop(sender);
             let _ = thread.join();
         }
+    }
+
+    /// The same. What comes later is dropped where it comes.
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.finish();
     }
 }

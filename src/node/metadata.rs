@@ -6,7 +6,7 @@ use super::arguments::{Arguments, Checked};
 use super::job::{Job, Lookup, Operation, operations, pool};
 use super::output::{Output, Words};
 use crate::error;
-use crate::ops::metadata::{self, Description, Owner};
+use crate::ops::metadata::{self, Description, Nanoseconds, Owner};
 use crate::ops::realpath;
 use crate::path::UserPath;
 use crate::resolve::Root;
@@ -28,39 +28,50 @@ pub const OPERATIONS: &[Operation] = operations! {
 const BEHIND_WORDS: usize = 2;
 
 fn stat(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
-    describe::<Stat>(args, Words::of_stat)
+    let is_versioned = args.flag_if_any(BEHIND_WORDS + 4)?;
+    describe::<Stat>(args, is_versioned, Words::of_stat)
 }
 
 fn statx(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
-    describe::<Statx>(args, |statx, _| Words::of_statx(statx))
+    describe::<Statx>(args, false, |statx, _, _| Words::of_statx(statx))
 }
 
 fn describe<D: Description + 'static>(
     args: &Arguments<'_, '_>,
-    words: fn(&D, exact: bool) -> Output,
+    is_versioned: bool,
+    words: fn(&D, exact: bool, asked: Option<Nanoseconds>) -> Output,
 ) -> Checked<impl Job + use<D>> {
     let (path, follow) = (args.path(BEHIND_WORDS)?, args.flag(BEHIND_WORDS + 1)?);
     let (exact, throws) = (args.flag(BEHIND_WORDS + 2)?, args.flag(BEHIND_WORDS + 3)?);
-    let output = move |found: error::Result<D>| match found {
-        Ok(found) => Ok(words(&found, exact)),
-        // No entry.
-        Err(error) if error.errno == libc::ENOENT && !throws => Ok(Output::Flag(false)),
+    // Before the file is described: scripts may read the clock long after that, or another one.
+    let asked = move || is_versioned.then(metadata::now);
+    let output = move |found: error::Result<D>, asked| match found {
+        Ok(found) => Ok(words(&found, exact, asked)),
+        Err(error) if is_no_entry(&error, follow) && !throws => Ok(Output::Flag(false)),
         Err(error) => Err(error),
     };
     let ask = move |root: &Root, path: &UserPath| {
-        metadata::stat_if_cached(root, path, follow).map(output)
+        let asked = asked();
+        metadata::stat_if_cached(root, path, follow).map(|found| output(found, asked))
     };
     let ask_and_wait = move |root: &Root, path: &UserPath| {
-        output(match follow {
+        let asked = asked();
+        let found = match follow {
             true => metadata::stat(root, path),
             false => metadata::lstat(root, path),
-        })
+        };
+        output(found, asked)
     };
     Ok(Lookup {
         path,
         ask,
         ask_and_wait,
     })
+}
+
+/// Whether there is nothing, for `throwIfNoEntry`: as Node since 22, for `stat` also where the way leads through a file.
+fn is_no_entry(error: &error::Error, follow: bool) -> bool {
+    error.errno == libc::ENOENT || (follow && error.errno == libc::ENOTDIR)
 }
 
 fn statfs(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {

@@ -5,12 +5,14 @@
 //! - [`arguments`]: from the values of a call to the types of the operations;
 //! - [`output`]: from what an operation returns to a value, or to the parts of an error;
 //! - [`threads`]: the threads of long work;
+//! - [`endings`]: how work ends with its environment, and with the process;
 //! - [`kept`]: what handles own that has files open;
 //! - [`writers`]: the files that are being written in parts;
 //! - the others: the functions, by subject.
 
 mod arguments;
 mod contents;
+mod endings;
 mod entries;
 mod job;
 mod kept;
@@ -30,31 +32,18 @@ use crate::ops::tree::cursor::Cursor;
 use crate::resolve::Root;
 use crate::sys::node_api::{Env, Handles, Result, Value, Weight, Weights};
 use crate::watch::Watch;
-use kept::{Dropper, Kept};
-use threads::Threads;
-use writers::Writers;
+use endings::Ending;
+use kept::Kept;
 
 /// What an environment has of this library.
-#[derive(Default)]
 pub struct State {
     handles: Handles<Native>,
-    threads: Threads,
-    dropper: Rc<Dropper>,
-    writers: Arc<Writers>,
+    ending: Arc<Ending>,
     weights: Rc<Weights>,
     /// That of one descriptor.
     weight_of_descriptor: i64,
     /// The parts of the error of the last call that failed: see [`output::parts`].
     failure: RefCell<Vec<u8>>,
-}
-
-impl State {
-    /// Ends all work: no thread runs any more, and no file is left that is not complete.
-    fn end(&self) {
-        self.threads.end();
-        self.dropper.end();
-        self.writers.end();
-    }
 }
 
 /// What a handle of a script stands for.
@@ -79,11 +68,14 @@ struct OpenRoot {
 /// given without waiting; the rest is beside them.
 pub fn fill(env: Env<'_>, exports: Value<'_>) -> Result<()> {
     let state = Rc::new(State {
+        handles: Handles::default(),
+        ending: Ending::new(),
+        weights: Rc::default(),
         weight_of_descriptor: roots::weight(),
-        ..State::default()
+        failure: RefCell::default(),
     });
     env.keep(Rc::clone(&state))?;
-    env.at_end(&state, State::end)?;
+    env.at_end(&state, |state| state.ending.end())?;
     let operations = || {
         [
             roots::OPERATIONS,

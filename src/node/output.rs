@@ -10,7 +10,7 @@ use super::{Native, State, writers};
 use crate::error;
 use crate::memory::with_room;
 use crate::ops::identity::Identity;
-use crate::ops::metadata::Nanoseconds;
+use crate::ops::metadata::{Nanoseconds, may_change_unseen};
 use crate::ops::tree::cursor::{Batch, Truncated};
 use crate::ops::tree::list::Names;
 use crate::resolve::Root;
@@ -111,7 +111,7 @@ impl Output {
             Self::Root(root) => state.handles.add(env, Native::root(env, state, root)),
             Self::Writer(writer) => {
                 let weight = state.weights.add(env, state.weight_of_descriptor);
-                let writer = Native::Writer(Kept::new(writer, weight, &state.dropper));
+                let writer = Native::Writer(Kept::new(writer, weight, &state.ending));
                 state.handles.add(env, writer)
             }
         };
@@ -171,8 +171,9 @@ impl Words {
         &self.list[..self.count]
     }
 
-    /// The fields of `stat`: as doubles, times in nanoseconds; or exact, times in seconds and nanoseconds.
-    pub fn of_stat(stat: &Stat, exact: bool) -> Output {
+    /// The fields of `stat`: as doubles, times in nanoseconds; or exact, times in seconds and nanoseconds. For a version,
+    /// which was `asked` for at this moment, whether it [may change unseen](may_change_unseen).
+    pub fn of_stat(stat: &Stat, exact: bool, asked: Option<Nanoseconds>) -> Output {
         let fields = [
             i128::from(stat.st_dev),
             stat.st_ino.into(),
@@ -201,6 +202,9 @@ impl Words {
             } else {
                 words.push(double(Nanoseconds::of(seconds, fraction).get()));
             }
+        }
+        if let Some(asked) = asked {
+            words.push(may_change_unseen(stat, asked).into());
         }
         Output::Words(Box::new(words))
     }

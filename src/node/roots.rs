@@ -8,7 +8,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::arguments::{Arguments, Checked, NONSENSE, Unchecked};
 use super::job::{Job, Operation, operations, pool};
-use super::{Native, OpenRoot, State};
+use super::{Native, OpenRoot, State, endings};
 use crate::error::Call;
 use crate::ops::identity;
 use crate::ops::tree::cursor::{Cursor, Entered, Limits};
@@ -75,7 +75,7 @@ pub const FUNCTIONS: &[Function] = &[
             let state = call.env.kept::<State>()?;
             let watch = watch_of(call, &state)?;
             watch.stop();
-            state.threads.give_up(call.env, &watch);
+            state.ending.threads.give_up(call.env, &watch);
             Ok(None)
         },
     },
@@ -90,11 +90,11 @@ pub const FUNCTIONS: &[Function] = &[
             Ok(None)
         },
     },
-    // The process waits for libuv's pool when it exits, and runs no cleanup hook before.
+    // Ends all work of the scripts of this thread, that of other copies too. It refers to none of them.
     Function {
         name: "end",
-        body: |call| {
-            call.env.kept::<State>()?.end();
+        body: |_| {
+            endings::stop_here();
             Ok(None)
         },
     },

@@ -1,11 +1,12 @@
 //! The threads of long work: what takes long must not hold libuv's pool, whose few threads are shared with
 //! `fs.promises`. An environment that ends waits for its pool before it runs any hook that could stop work there.
 
-use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use super::writers::locked;
 use crate::sys::node_api::{Deferred, Env, Task, on_pool, on_thread};
 use crate::watch::Watch;
 
@@ -15,14 +16,16 @@ const MOST: usize = 32;
 /// The stack of a thread, in bytes: what the work needs of it is constant, whatever the tree.
 pub const STACK: usize = 512 << 10;
 
-/// The threads of one environment.
+/// The threads of one environment. No lock is held while Node-API is called: hooks of a script may call us again.
 #[derive(Default)]
 pub struct Threads {
     /// Each with the watch that stops it.
-    running: RefCell<Vec<(JoinHandle<()>, Arc<Watch>)>>,
+    running: Mutex<Vec<(JoinHandle<()>, Arc<Watch>)>>,
     /// How many tasks have a thread.
-    count: Cell<usize>,
-    waiting: RefCell<VecDeque<Waiting>>,
+    count: AtomicUsize,
+    waiting: Mutex<VecDeque<Waiting>>,
+    /// No thread is started any more.
+    is_over: AtomicBool,
 }
 
 /// A task that waits for a thread.
@@ -50,18 +53,20 @@ impl Threads {
             task,
             watch,
         };
-        if self.count.get() < MOST {
+        if self.is_over() {
+            waiting.give_up(env);
+        } else if self.count.load(Ordering::Relaxed) < MOST {
             self.begin(env, waiting);
         } else if waiting.watch.check().is_err() {
             waiting.give_up(env);
         } else {
-            self.waiting.borrow_mut().push_back(waiting);
+            locked(&self.waiting).push_back(waiting);
         }
     }
 
     /// What waits and is stopped by `watch` does not wait for a thread to say so.
     pub fn give_up(&self, env: Env<'_>, watch: &Arc<Watch>) {
-        let mut waiting = self.waiting.borrow_mut();
+        let mut waiting = locked(&self.waiting);
         let at = waiting
             .iter()
             .position(|task| Arc::ptr_eq(&task.watch, watch));
@@ -72,19 +77,25 @@ impl Threads {
         }
     }
 
-    /// A task that had a thread is done: the next one begins.
+    /// A task that had a thread is done: the next one begins that is not stopped.
     pub fn one_is_free(&self, env: Env<'_>) {
-        self.count.set(self.count.get().saturating_sub(1));
-        let (finished, running) = self
-            .running
-            .take()
-            .into_iter()
-            .partition(|(thread, _)| thread.is_finished());
-        self.running.replace(running);
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        let finished: Vec<_> = {
+            let mut running = locked(&self.running);
+            let (finished, others) = std::mem::take(&mut *running)
+                .into_iter()
+                .partition(|(thread, _)| thread.is_finished());
+            *running = others;
+            finished
+        };
         join(finished);
-        let next = self.waiting.borrow_mut().pop_front();
-        if let Some(next) = next {
-            self.begin(env, next);
+        loop {
+            let next = locked(&self.waiting).pop_front();
+            match next {
+                Some(next) if next.watch.check().is_err() => next.give_up(env),
+                Some(next) => return self.begin(env, next),
+                None => return,
+            }
         }
     }
 
@@ -94,27 +105,45 @@ impl Threads {
             task,
             watch,
         } = next;
-        self.count.set(self.count.get() + 1);
-        // Hooks of a script may run in here, and call us again: nothing is borrowed.
+        self.count.fetch_add(1, Ordering::Relaxed);
         match on_thread(env, promise, task, STACK) {
-            Ok(thread) => self.running.borrow_mut().push((thread, watch)),
+            Ok(thread) => locked(&self.running).push((thread, watch)),
             // Where no thread is to be had, the pool does it. If that fails, too, there is no memory.
             Err((promise, task)) => drop(on_pool(env, promise, task)),
         }
+        // Another thread may have ended the process meanwhile.
+        if self.is_over() {
+            self.stop();
+        }
     }
 
-    /// Stops the work, and returns when no thread runs any more: the library may be unloaded then.
-    pub fn end(&self) {
-        drop(self.waiting.take());
-        let running = self.running.take();
-        for (_, watch) in &running {
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
+    }
+
+    /// Stops the work, that which waits as well, and returns when no thread runs any more. What is stopped is told so
+    /// if there is another turn of the event loop.
+    pub fn stop(&self) {
+        for task in &*locked(&self.waiting) {
+            task.watch.stop();
+        }
+        // Whoever else stops them waits for the same.
+        let mut running = locked(&self.running);
+        for (_, watch) in &*running {
             watch.stop();
         }
-        join(running);
+        join(running.drain(..));
+    }
+
+    /// The same, and starts nothing any more: the library may be unloaded then.
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        drop(std::mem::take(&mut *locked(&self.waiting)));
+        self.stop();
     }
 }
 
-fn join(threads: Vec<(JoinHandle<()>, Arc<Watch>)>) {
+fn join(threads: impl IntoIterator<Item = (JoinHandle<()>, Arc<Watch>)>) {
     for (thread, _) in threads {
         // A panic was caught where the work was done.
         let _ = thread.join();

@@ -12,6 +12,7 @@ use crate::ops::tree::copy::{CopyTreeOptions, copy_tree};
 use crate::ops::tree::copy_entry::Keep;
 use crate::ops::tree::list::{self, ListOptions};
 use crate::ops::tree::move_tree::{self, MoveOptions};
+use crate::ops::tree::only::Only;
 use crate::ops::tree::remove;
 use crate::resolve::{self, Root};
 use crate::watch::Watch;
@@ -81,11 +82,10 @@ fn cp(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         reflink: args.one_of(6, &REFLINKS)?,
         keep: keep(args.number(7)?),
         report_vanished: args.flag(8)?,
-        only: args
-            .names(9)?
-            .map(|names| Arc::new(names.into_iter().collect())),
+        only: None,
         atomic: args.flag(10)?,
     };
+    let ways = args.bytes_if_any(9)?;
     let watch = args.watch(11)?;
     // One file may be long, too.
     let execution = match options.recursive {
@@ -94,8 +94,19 @@ fn cp(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     };
     Ok(run(execution, move |root: &Root, most| {
         let (from, to) = resolve::Place::pair(root, &src, to.as_deref(), &dest);
+        // There may be very many: they are taken apart here.
+        let only = ways.as_deref().map(|ways| Arc::new(only(ways)));
+        let options = CopyTreeOptions { only, ..options };
         copy_tree(from, to, &options, most, &watch)
     }))
+}
+
+/// The ways from the top of a tree, each with a NUL behind it.
+fn only(ways: &[u8]) -> Only {
+    let ways = ways
+        .strip_suffix(b"\0")
+        .map(|ways| ways.split(|&byte| byte == 0));
+    ways.into_iter().flatten().map(<[u8]>::to_vec).collect()
 }
 
 /// What a copy keeps, by the bits that `lib/methods.js` has for it.

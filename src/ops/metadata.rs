@@ -12,6 +12,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::path::DecInt;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::at::At;
 use crate::error::{Call, Failure, Result};
@@ -118,6 +119,28 @@ impl Description for Statx {
     fn is_removed(&self) -> bool {
         self.stx_nlink == 0
     }
+}
+
+/// This moment, by the clock that file systems take their times from.
+pub fn now() -> Nanoseconds {
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    Nanoseconds(i128::from(now.tv_sec) * PER_SECOND + i128::from(now.tv_nsec))
+}
+
+/// The longest tick of the times of a file system, in nanoseconds: two seconds of FAT, and a tick of the kernel.
+const COARSEST: i128 = 2_010_000_000;
+
+/// Whether a change behind `asked`, a moment before the file was described, may leave its times as they are: those of
+/// its file system are whole seconds, and the last change is no older than one of its ticks.
+pub fn may_change_unseen(found: &Stat, asked: Nanoseconds) -> bool {
+    if found.st_mtime_nsec != 0 || found.st_ctime_nsec != 0 {
+        return false;
+    }
+    let is_recent = |time: Nanoseconds| time.get() > asked.get() - COARSEST;
+    let modified = Nanoseconds::of(found.st_mtime, 0);
+    // A time of modification in the future was set by somebody. The next change sets the other one too.
+    is_recent(Nanoseconds::of(found.st_ctime, 0))
+        || (is_recent(modified) && modified.get() <= now().get())
 }
 
 /// stat(2); a symlink is `ELOOP`, unless the root follows them.

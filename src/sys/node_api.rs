@@ -15,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 use std::slice;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
 
@@ -535,22 +536,6 @@ impl<'s> Env<'s> {
         Ok(())
     }
 
-    /// The elements of the array that `value` is.
-    pub fn as_array(self, value: Value<'_>) -> Option<Vec<Value<'s>>> {
-        let mut length = 0;
-        // SAFETY: `value` is of this environment, and the out-pointer outlives the call.
-        let status =
-            unsafe { napi_sys::napi_get_array_length(self.raw, value.raw, &raw mut length) };
-        if status != Status::napi_ok {
-            return None;
-        }
-        let element = |index| {
-            // SAFETY: as above.
-            self.made(|env, out| unsafe { napi_sys::napi_get_element(env, value.raw, index, out) })
-        };
-        (0..length).map(|index| element(index).ok()).collect()
-    }
-
     /// Whether `value` is `undefined`.
     pub fn is_undefined(self, value: Value<'_>) -> bool {
         let mut kind = 0;
@@ -891,6 +876,14 @@ struct Returned {
     promise: Deferred,
 }
 
+/// The process exits: no thread may come back to an environment any more.
+static IS_EXITING: AtomicBool = AtomicBool::new(false);
+
+/// From now on no thread calls Node-API: the process exits, and what that needs may be gone.
+pub fn leave_environments() {
+    IS_EXITING.store(true, Ordering::SeqCst);
+}
+
 /// The way back to the thread of an environment.
 struct WayBack(napi_threadsafe_function);
 
@@ -922,6 +915,10 @@ impl WayBack {
 
     /// Brings `returned` back.
     fn bring(self, returned: Returned) {
+        if IS_EXITING.load(Ordering::SeqCst) {
+            std::mem::forget((self, returned));
+            return;
+        }
         let data = Box::into_raw(Box::new(returned));
         let (function, mode) = (self.0, napi_sys::ThreadsafeFunctionCallMode::nonblocking);
         // SAFETY: this thread has not released it yet. `come_back` takes what is passed.
