@@ -20,7 +20,7 @@ import type { FileChangeInfo, FileHandle } from 'node:fs/promises';
 export type RootPath = string | Uint8Array;
 
 /**
- * What a root allows. A key or a value that is not one of these, `null` too, is refused
+ * What a root allows. A key or a value that is not one of these, `null` too, and a key that is inherited, is refused
  * (`ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE`): a misspelt policy must not silently be the weaker one.
  */
 export interface SandboxOptions {
@@ -188,7 +188,10 @@ export interface SystemError extends Error {
   errno: number;
   /** libuv's name of the call that failed, such as `'open'`, `'copyfile'` or `'utime'`. */
   syscall: string;
-  /** The path that was passed; inside a tree: that path and the way down. */
+  /**
+   * The path that was passed; inside a tree: that path and the way down. Of a path of more than 65,000 bytes, which no
+   * call takes, the beginning.
+   */
   path?: string;
   /** The second path that was passed, for a call that takes two. */
   dest?: string;
@@ -219,7 +222,10 @@ export interface StatOptions<Big extends boolean = boolean, Throws extends boole
   extends Stoppable {
   /** Whether every field is to be an exact bigint. Default `false`. */
   bigint?: Big | null | undefined;
-  /** Whether nothing there (`ENOENT`) is an error, and not `undefined`. Default `true`. */
+  /**
+   * Whether nothing there (`ENOENT`; for `stat` also `ENOTDIR`, as in Node since 22) is an error, and not `undefined`.
+   * Default `true`.
+   */
   throwIfNoEntry?: Throws | null | undefined;
   /** Whether the result has a {@link Versioned.version} too. Default `false`. */
   version?: boolean | null | undefined;
@@ -287,11 +293,20 @@ export interface Stoppable {
 export interface Watchable extends Stoppable {
   /**
    * Is told how far the work is: from a promise at most twenty times a second and once at the end, from
-   * the synchronous method once at the end. If it throws, the work stops, and that is the error. So it is with a
-   * promise: if it is rejected, the work stops, and its reason is the error; work that is done waits for it. The
-   * synchronous method does not, and ignores what becomes of it.
+   * the synchronous method once at the end. If it throws while the work is under way, the work stops, and that is the
+   * error. So it is with a promise: if it is rejected, the work stops, and its reason is the error. Work that is done
+   * has not failed: what `onProgress` throws then is ignored, and so is an abort. A promise waits for what `onProgress`
+   * returned, until an abort; the synchronous method does not.
    */
   onProgress?: ((progress: Progress) => void) | null | undefined;
+}
+
+/** Options of {@link SandboxRoot.rm}. */
+export interface RmOptions extends Watchable {
+  /** Accepted and ignored. */
+  maxRetries?: number | null | undefined;
+  /** Accepted and ignored. */
+  retryDelay?: number | null | undefined;
 }
 
 /** Options of {@link SandboxRoot.symlink}. */
@@ -326,7 +341,7 @@ export interface Reflink {
 
 /** Options of {@link SandboxRoot.readdir}. */
 export interface ReaddirOptions<Typed extends boolean = boolean, Encoding extends NameEncoding = NameEncoding>
-  extends Stoppable {
+  extends Watchable {
   /** Whether to give {@link DirectoryEntry} objects, not names. Default `false`. */
   withFileTypes?: Typed | null | undefined;
   /** Whether to list the directories in it too, at any depth. Default `false`. */
@@ -379,6 +394,8 @@ export interface ReadFileOptions<Encoding extends BufferEncoding = BufferEncodin
   encoding?: Encoding | null | undefined;
   /** The longest content to read, in bytes. Default 2^31 − 1. */
   maxBytes?: number | null | undefined;
+  /** As in `node:fs`; no other one. */
+  flag?: 'r' | null | undefined;
 }
 
 /**
@@ -426,7 +443,7 @@ export interface WriteFileOptions extends AppendFileOptions {
 }
 
 /** Options of {@link SandboxRoot.copyFile}. */
-export interface CopyFileOptions extends Stoppable, IntoAnother, Reflink {
+export interface CopyFileOptions extends Watchable, IntoAnother, Reflink {
   /** Whether something at `dest` is `EEXIST`. Default `false`. */
   exclusive?: boolean | null | undefined;
 }
@@ -442,6 +459,10 @@ export interface CpOptions<Async extends boolean = boolean> extends Watchable, I
   force?: boolean | null | undefined;
   /** Whether, without `force`, a file that is there is `EEXIST`. Default `false`. */
   errorOnExist?: boolean | null | undefined;
+  /** As in `node:fs`; symlinks are copied as symlinks. */
+  dereference?: false | null | undefined;
+  /** Accepted and ignored. */
+  mode?: number | null | undefined;
   /** Whether copies have the times of their originals. Default `false`. */
   preserveTimestamps?: boolean | null | undefined;
   /**
@@ -887,7 +908,8 @@ interface Operations<Async extends boolean> {
   ): Reply<Async, number>;
 
   /**
-   * Reads a file. One that says it is empty, as those of `/proc` do, is read to its end.
+   * Reads a file. One that says it is empty, as those of `/proc` do, is read to its end. A Buffer of more than 64 KiB
+   * from a promise cannot be transferred to another thread; a copy of it can.
    *
    * @param path the file
    * @param options the encoding, the longest content, and `signal`
@@ -1026,7 +1048,7 @@ interface Operations<Async extends boolean> {
     path: RootPath,
     recursive?: boolean | null,
     force?: boolean | null,
-    options?: Watchable | null,
+    options?: RmOptions | null,
   ): Reply<Async, undefined>;
 
   /**

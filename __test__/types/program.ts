@@ -271,6 +271,12 @@ class Counting extends SandboxRoot {
 root.unlink = () => undefined;
 SandboxRoot.prototype.openRead = () => 3;
 
+root.rm(path, true, true, { maxRetries: 3, retryDelay: 1 });
+root.cp(path, path, { mode: 0, dereference: false });
+root.readFile(path, { flag: 'r' });
+root.copyFile(path, path, null, { onProgress: ({ bytes }) => bytes });
+root.readdir(path, { recursive: true, onProgress: ({ entries }) => entries });
+
 // @ts-expect-error the root is missing
 new SandboxRoot();
 // @ts-expect-error a root is a path
