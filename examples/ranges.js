@@ -5,7 +5,6 @@
 //
 //   cd files && node ranges.js     then: curl -r 0-99 http://localhost:8080/name
 
-const fs = require('node:fs');
 const { Server } = require('node:http');
 const { pipeline } = require('node:stream');
 const { SandboxRoot } = require('..');
@@ -29,13 +28,13 @@ function decide({ method, headers }, stat) {
 }
 
 async function send(root, req, res) {
-  const fd = await root.promises.openRead(decodeURIComponent(req.url.slice(1).split('?')[0]));
-  const [status, headers, start, end] = decide(req, fs.fstatSync(fd));
-  if (req.method === 'HEAD' || !(start <= end)) return res.writeHead(status, headers).end(fs.closeSync(fd));
-  const file = fs.createReadStream(null, { fd, start, end });
+  const file = await root.promises.openHandle(decodeURIComponent(req.url.slice(1).split('?')[0]));
+  const [status, headers, start, end] = decide(req, await file.stat());
+  if (req.method === 'HEAD' || !(start <= end)) return res.writeHead(status, headers).end(await file.close());
+  const content = file.createReadStream({ start, end });
   // The file became shorter: the rest of the answer will not come.
-  file.once('end', () => file.bytesRead > end - start || res.destroy());
-  pipeline(file, res.writeHead(status, headers), () => {});
+  content.once('end', () => content.bytesRead > end - start || res.destroy());
+  pipeline(content, res.writeHead(status, headers), () => {});
 }
 
 module.exports = (root) => (req, res) =>
