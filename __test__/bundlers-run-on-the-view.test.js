@@ -111,6 +111,12 @@ const KEPT_IN = { target: 'web', uniqueName: 'work', minimize: false };
 /** Runs webpack with its file systems on the view, and gives its statistics. */
 async function packed(view, { target, uniqueName, minimize } = KEPT_IN) {
   const webpack = (await load('webpack')).default;
+  // By a plugin: what is set later comes too late for some, such as a cache on the disk.
+  const setFileSystems = (compiler) => {
+    compiler.inputFileSystem = view;
+    compiler.outputFileSystem = view;
+    compiler.intermediateFileSystem = view;
+  };
   const compiler = webpack({
     mode: 'production',
     context: '/work',
@@ -118,11 +124,9 @@ async function packed(view, { target, uniqueName, minimize } = KEPT_IN) {
     output: { path: '/work/dist', filename: '[name].js', clean: true, uniqueName },
     target,
     optimization: { minimize },
+    plugins: [{ apply: setFileSystems }],
     devtool: 'source-map',
   });
-  compiler.inputFileSystem = view;
-  compiler.outputFileSystem = view;
-  compiler.intermediateFileSystem = view;
   const stats = await promisify(compiler.run).call(compiler);
   await promisify(compiler.close).call(compiler);
   return stats.toJson({ all: false, errors: true, assets: true });
