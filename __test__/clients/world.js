@@ -6,6 +6,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
+const { AsyncLocalStorage } = require('node:async_hooks');
 const { syncBuiltinESMExports } = require('node:module');
 const { SandboxRoot } = require('../..');
 const { createFs } = require('../../fs');
@@ -20,6 +21,7 @@ const NODE = Number(process.versions.node.split('.', 1));
 
 /** What clients have asked `node:fs` for, by a path. */
 let asked = [];
+const onPurpose = new AsyncLocalStorage();
 
 /** Records calls with a path that come from a client, and are not those that load a module. */
 function spyOn(real) {
@@ -38,7 +40,7 @@ function spyOn(real) {
 }
 
 function note(key, where) {
-  if (typeof where === 'number' || where == null) return;
+  if (typeof where === 'number' || where == null || onPurpose.getStore()) return;
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 30;
   const { stack } = new Error();
@@ -50,15 +52,8 @@ spyOn(fs);
 spyOn(fs.promises);
 syncBuiltinESMExports();
 
-/** What a client does on `node:fs` on purpose. */
-async function onNodeFs(action) {
-  const already = asked.length;
-  try {
-    return await action();
-  } finally {
-    asked.splice(already);
-  }
-}
+/** Runs what uses `node:fs` on purpose, also with what it leaves under way. */
+const onNodeFs = (action) => onPurpose.run(true, action);
 
 /** A folder with a root, and one beside it that nobody inside may know of. */
 function makePlace(t, tree) {
