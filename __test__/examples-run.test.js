@@ -16,7 +16,7 @@ const README = fs.readFileSync(path.join(__dirname, '../README.md'), 'utf8');
 
 /** How many lines of code each may have. */
 const MOST_LINES = {
-  'upload.js': 14,
+  'upload.js': 12,
   'ranges.js': 25,
   'copy-between-roots.js': 50,
   'extract-archive.js': 45,

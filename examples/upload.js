@@ -11,13 +11,11 @@ const { SandboxRoot } = require('..');
 const HTTP = { EACCES: 403, ELOOP: 403, ENOENT: 404, EISDIR: 409, ENOTDIR: 409, ENAMETOOLONG: 414 };
 HTTP.ERR_FS_FILE_TOO_LARGE = 413;
 
-async function put(root, maxBytes, req) {
+async function put(root, maxBytes, req, [path] = req.url.slice(1).split('?')) {
   if (req.method !== 'PUT') return 405;
-  const path = decodeURIComponent(req.url.slice(1).split('?')[0]);
-  const file = root.createWriteStream(path, { atomic: true, maxBytes });
+  const file = root.createWriteStream(decodeURIComponent(path), { atomic: true, maxBytes });
   // Not a pipeline: that would destroy the request, and with it the answer.
-  req.once('error', (error) => file.destroy(error)).pipe(file);
-  await finished(file);
+  await finished(req.once('error', (error) => file.destroy(error)).pipe(file));
 }
 
 module.exports = (root, maxBytes) => async (req, res) => {
