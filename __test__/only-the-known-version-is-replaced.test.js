@@ -10,6 +10,7 @@ const { once } = require('node:events');
 const { spawn, spawnSync } = require('node:child_process');
 const { SandboxRoot } = require('..');
 const { start } = require('./child');
+const { atAnyPace, attacked } = require('./races/slow');
 const { FULL } = require('./sizes');
 const {
   NOBODY,
@@ -25,6 +26,7 @@ const {
   snapshot,
   unprivileged,
 } = require('./support');
+const { withoutAttaching } = require('./syscalls/strace');
 
 const read = (at) => fs.readFileSync(at, 'utf8');
 
@@ -197,6 +199,93 @@ test('what somebody writes without a condition is never lost', async (t) => {
   assert.deepStrictEqual(Object.keys(codes).sort(), ['ESTALE', 'written']);
   assert.deepStrictEqual(fs.readdirSync(dir), ['file']);
   assert.match(read(at('file')), /^\d+( mine)?$/);
+});
+
+/** What is in a directory: the content of each name, and of each hidden one in a list. */
+function contents(dir) {
+  const names = fs.readdirSync(dir).map((name) => [name, read(path.join(dir, name))]);
+  const isHidden = ([name]) => name.startsWith('.');
+  return { ...Object.fromEntries(names.filter((entry) => !isHidden(entry))), hidden: names.filter(isHidden) };
+}
+
+/**
+ * Has `x` written conditionally while another process, once the new file has a hidden name, exchanges `x` and `y`, and
+ * does `then(root)` when `x` is the new file. What is there afterwards, and the error.
+ */
+async function disturbed(t, faults, then) {
+  const { dir, root } = sandbox(t, { x: 'first x', y: 'first y', z: 'first z', away: {} }, memory);
+  const { version } = root.lstat('x', { version: true });
+  const attack = `(dir) => {
+    const root = new SandboxRoot(dir);
+    until(() => hidden(dir, exists));
+    // It has compared the file by then.
+    rest(20);
+    root.exchange('x', 'y');
+    until(() => root.readFile('x', 'utf8') === 'new');
+    (${then})(root, rest);
+  }`;
+  let error;
+  await attacked(t, faults, attack, [dir], () => {
+    try {
+      root.writeFile('x', 'new', { atomic: true, ifMatch: version });
+    } catch (thrown) {
+      error = thrown;
+    }
+  });
+  fs.rmSync(path.join(dir, 'away'), { recursive: true });
+  return { error, ...contents(dir) };
+}
+
+const cannotAttach = withoutAttaching();
+
+for (const [when, faults, pause] of [
+  ['before it is compared', ['renameat2:delay_enter=100000:delay_exit=100000'], 0],
+  ['before it is withdrawn', ['renameat2:delay_enter=100000'], 20],
+])
+  test(
+    `a new file that others move elsewhere ${when} takes nobody's file along`,
+    { skip: cannotAttach },
+    async (t) => {
+      await atAnyPace(async () => {
+        const then = `(root, rest) => { rest(${pause}); root.exchange('x', 'z'); }`;
+        const { error, hidden, ...rest } = await disturbed(t, faults, then);
+        assert.deepStrictEqual([error?.code, error?.reason], ['ESTALE', 'version']);
+        assert.deepStrictEqual(rest, { x: 'first z', y: 'first x', z: 'new' });
+        // It has no name that is known: that of the new file was for it.
+        assert.deepStrictEqual(hidden, [[error.entries?.[0], 'first y']]);
+      });
+    },
+  );
+
+test('a file whose place the new one lost gets a name that is free', { skip: cannotAttach }, async (t) => {
+  await atAnyPace(async () => {
+    const then = `(root) => root.rename('x', 'w')`;
+    const faults = ['renameat2:delay_enter=100000:delay_exit=100000'];
+    const { error, ...rest } = await disturbed(t, faults, then);
+    assert.deepStrictEqual([error?.code, error?.entries], ['ESTALE', undefined]);
+    assert.deepStrictEqual(rest, { x: 'first y', y: 'first x', z: 'first z', w: 'new', hidden: [] });
+  });
+});
+
+test('what replaced the new file replaces what had its name', { skip: cannotAttach }, async (t) => {
+  await atAnyPace(async () => {
+    const then = `(root) => root.rename('z', 'x')`;
+    const faults = ['renameat2:delay_enter=100000:delay_exit=100000'];
+    const { error, ...rest } = await disturbed(t, faults, then);
+    assert.deepStrictEqual([error?.code, error?.entries], ['ESTALE', undefined]);
+    assert.deepStrictEqual(rest, { x: 'first z', y: 'first x', hidden: [] });
+  });
+});
+
+test('what others wrote to a new file that is withdrawn stays', { skip: cannotAttach }, async (t) => {
+  await atAnyPace(async () => {
+    const then = `(root) => root.appendFile('x', ' and more')`;
+    const faults = ['renameat2:delay_enter=100000:delay_exit=100000'];
+    const { error, hidden, ...rest } = await disturbed(t, faults, then);
+    assert.strictEqual(error?.code, 'ESTALE');
+    assert.deepStrictEqual(rest, { x: 'first y', y: 'first x', z: 'first z' });
+    assert.deepStrictEqual(hidden, [[error.entries?.[0], 'new and more']]);
+  });
 });
 
 const skip = spawnSync('flock', ['--version']).status !== 0 && 'needs flock';

@@ -91,7 +91,7 @@ const REAL = 'openat2 close newfstatat';
 const ATOMIC = {
   new: 'newfstatat openat2 write fcntl close linkat close',
   over: `openat2 newfstatat openat2 ${SOURCE} close openat2 write fstat( fchown fstat)? ${GIVEN} fsync fcntl close ${REPLACED} close close fsync close`,
-  overVersion: `newfstatat newfstatat openat2 ${SOURCE} close openat2 write fstat ${GIVEN} flock fcntl close fstat statx linkat newfstatat renameat2 newfstatat unlinkat close close`,
+  overVersion: `newfstatat newfstatat openat2 ${SOURCE} close openat2 write fstat ${GIVEN} flock fcntl close statx linkat fstat newfstatat renameat2 newfstatat unlinkat close close`,
 };
 
 /**

@@ -46,6 +46,8 @@ struct Name<N: Named> {
     named: N,
     /// The name that it has meanwhile, where the file system has no files without names.
     temporary: Option<Leaf<'static>>,
+    /// Whether that is to be removed: whoever lists the directory can give it to something else.
+    is_unfinished: bool,
 }
 
 impl<N: Named> Draft<N> {
@@ -60,15 +62,21 @@ impl<N: Named> Draft<N> {
                 ..
             }) => {}
             created => {
-                let temporary = None;
-                let name = Name { named, temporary };
+                let name = Name {
+                    named,
+                    temporary: None,
+                    is_unfinished: false,
+                };
                 return created.map(|fd| Self { fd, name });
             }
         }
         let create = |at: At<'_>| root.create_at(at, OFlags::WRONLY, mode);
         let (fd, leaf) = with_temporary_name(at, create)?;
-        let temporary = Some(leaf);
-        let name = Name { named, temporary };
+        let name = Name {
+            named,
+            temporary: Some(leaf),
+            is_unfinished: false,
+        };
         Ok(Self { fd, name })
     }
 
@@ -134,8 +142,8 @@ impl<N: Named> Draft<N> {
     /// [`Reason::NotThatVersion`]. `kept`: the hidden name of a file that could not be given its own again.
     ///
     /// The kernel has no rename with a condition. The file is compared, exchanged with this one, and compared again
-    /// under its hidden name: another one that came in between is given the name again. `_lock`, that of the directory,
-    /// is held until all of this is done.
+    /// under its hidden name: another one that came in between is given the name again, by [`give_back`]. `_lock`, that
+    /// of the directory, is held until all of this is done.
     pub fn publish_over(
         mut self,
         _lock: Lock,
@@ -143,78 +151,118 @@ impl<N: Named> Draft<N> {
         kept: &mut Option<Leaf<'static>>,
     ) -> Result<(), Failure> {
         sys::close(rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)?)?;
-        let ours = rustix::fs::fstat(&self.fd)?;
         if self.name.temporary.is_none() {
             let link = |at: At<'_>| at.link_open_file(self.fd.as_fd());
             let leaf = with_temporary_name(self.name.named.at(), link)?.1;
             self.name.temporary = Some(leaf);
         }
+        let ours = rustix::fs::fstat(&self.fd)?;
         let is_version = |stat: rustix::io::Result<Stat>| match stat {
             Err(Errno::NOENT) => Err(not_that_version()),
             stat if version.is(&stat?) => Ok(()),
             _ => Err(not_that_version()),
         };
         is_version(self.name.named.at().lstat())?;
-        // From here on, what has the hidden name may be somebody's: it is not removed unseen.
-        let Some(leaf) = self.name.temporary.take() else {
+        let Some(leaf) = &self.name.temporary else {
             return Err(not_that_version());
         };
         let at = self.name.named.at();
-        let temporary = at.beside(&leaf);
-        if let Err(errno) = temporary.rename(at, RenameFlags::EXCHANGE) {
-            let _ = temporary.unlink();
+        if let Err(errno) = at.beside(leaf).rename(at, RenameFlags::EXCHANGE) {
             return Err(match errno {
                 Errno::NOENT => not_that_version(),
                 _ => Failure::from(errno).at("rename"),
             });
         }
-        let came = temporary.lstat();
-        if came.is_ok_and(|came| version.is_renamed(&came)) {
-            return Ok(temporary.unlink()?);
-        }
-        if give_back(at, temporary, came, &ours).is_err() {
+        // From here on, what has the hidden name may be somebody's: it is not removed unseen.
+        let Some(leaf) = self.name.temporary.take() else {
+            return Err(not_that_version());
+        };
+        let at = self.name.named.at();
+        let hidden = at.beside(&leaf);
+        let came = hidden.lstat();
+        let (published, done) = match came {
+            Ok(came) if version.is_renamed(&came) => (Ok(()), hidden.unlink()),
+            came => {
+                let given = came.and_then(|came| give_back(at, hidden, &came, &self.fd, &ours));
+                (Err(not_that_version()), given)
+            }
+        };
+        if done.is_err() && !hidden.is_gone() {
             *kept = Some(leaf);
         }
-        Err(not_that_version())
+        published.and(done.map_err(Into::into))
     }
 }
 
-/// Gives the file `came`, which is `temporary`, the name `at` again, and removes what has it: `ours`. Where that was
-/// replaced meanwhile, what came last gets the name.
+/// Gives the file `came`, which is called `hidden`, the name `at` again, and removes the new file `ours`, which is open
+/// as `fd` and stands there for it. An error: what is called `hidden` may be somebody's and stays.
+///
+/// Others may have moved the new file instead of replacing it, so that what has the name is no news of `came`: it is
+/// left there. No file is removed but the new one, as it was written, and `came` where others have removed or replaced
+/// the new one in its stead.
 fn give_back(
     at: At<'_>,
-    temporary: At<'_>,
-    came: rustix::io::Result<Stat>,
+    hidden: At<'_>,
+    came: &Stat,
+    fd: &OwnedFd,
     ours: &Stat,
 ) -> rustix::io::Result<()> {
-    let mut came = came?;
-    let mut there = *ours;
+    // What this call put at the name, and the file that it was put there for.
+    let (mut put, mut held) = (*ours, *came);
     for _ in 0..TRIES {
-        match temporary.rename(at, RenameFlags::EXCHANGE) {
-            // Somebody removed it: nothing is lost but what this call wrote.
-            Err(Errno::NOENT) => match temporary.rename(at, RenameFlags::NOREPLACE) {
+        match at.lstat() {
+            // Somebody removed it, or moved it away.
+            Err(Errno::NOENT) => match hidden.rename(at, RenameFlags::NOREPLACE) {
                 Err(Errno::EXIST) => continue,
                 done => return done,
             },
+            there if is_same_file(&there?, &put) => {}
+            _ => break,
+        }
+        match hidden.rename(at, RenameFlags::EXCHANGE) {
+            Err(Errno::NOENT) => continue,
             exchanged => exchanged?,
         }
-        let out = temporary.lstat()?;
-        if is_same_file(&out, &there) {
-            return temporary.unlink();
+        let out = hidden.lstat()?;
+        if is_same_file(&out, ours) {
+            return match Version::from(ours).is_renamed(&out) {
+                true => hidden.unlink(),
+                // Somebody has written to it.
+                false => Err(Errno::BUSY),
+            };
         }
-        (there, came) = (came, out);
+        if is_same_file(&out, &put) {
+            // What came in between has its name again.
+            break;
+        }
+        // It came in between, and is given the name again in the same way.
+        (put, held) = (held, out);
     }
-    let _ = came;
-    Err(Errno::BUSY)
+    let is_replaced = ours.st_nlink > 0 && rustix::fs::fstat(fd)?.st_nlink == 0;
+    match is_replaced && Version::from(came).is_renamed(&hidden.lstat()?) {
+        true => hidden.unlink(),
+        false => Err(Errno::BUSY),
+    }
 }
 
 fn not_that_version() -> Failure {
     Failure::because(Errno::STALE, Reason::NotThatVersion)
 }
 
+impl<N: Named> Drop for Draft<N> {
+    fn drop(&mut self) {
+        if let Some(leaf) = &self.name.temporary {
+            let now = self.name.named.at().beside(leaf).lstat();
+            let is_this =
+                |now: &Stat| rustix::fs::fstat(&self.fd).is_ok_and(|this| is_same_file(now, &this));
+            self.name.is_unfinished = now.is_ok_and(|now| is_this(&now));
+        }
+    }
+}
+
 impl<N: Named> Drop for Name<N> {
     fn drop(&mut self) {
-        if let Some(leaf) = &self.temporary {
+        if let (Some(leaf), true) = (&self.temporary, self.is_unfinished) {
             // Nothing can be done where it cannot be removed, and the error that led here is returned.
             let _ = self.named.at().beside(leaf).unlink();
         }
