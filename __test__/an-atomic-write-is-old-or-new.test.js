@@ -111,6 +111,71 @@ bothWays('the owner of an existing file stays', { skip: noOthers }, async (t, of
   assert.deepStrictEqual([uid, gid, modeOf(at('file')), read(at('file'))], [1234, 4321, '640', 'new']);
 });
 
+for (const flush of [false, true])
+  test(`a file that is shut or given away while it is written stays so${flush ? ', on the disk' : ''}`, async (t) => {
+    const umask = process.umask(0o022);
+    t.after(() => process.umask(umask));
+    const { dir, root, at } = sandbox(t, { 'given.txt': file('old', 0o604) });
+    const permitted = (name) => [modeOf(at(name)), fs.statSync(at(name)).uid, read(at(name))];
+    const uid = isRoot ? 1234 : process.getuid();
+    const change = {
+      'is shut': [0o666, (name) => fs.chmodSync(name, 0o600), {}, '600'],
+      'is opened': [0o640, (name) => fs.chmodSync(name, 0o666), {}, '640'],
+      'is shut to some': [0o664, (name) => fs.chmodSync(name, 0o606), {}, '604'],
+      'is given away': [0o640, (name) => fs.chownSync(name, uid, -1), {}, '640', uid],
+      'is shut, which a mode overrules': [0o666, (name) => fs.chmodSync(name, 0o600), { mode: 0o644 }, '644'],
+      'comes while it is written': [
+        null,
+        (name) => fs.writeFileSync(name, 'shut', { mode: 0o600 }),
+        {},
+        '600',
+      ],
+      'comes while it is written with a mode': [
+        null,
+        (name) => fs.writeFileSync(name, 'shut', { mode: 0o600 }),
+        { mode: 0o640 },
+        '640',
+      ],
+      'is replaced': [0o666, (name) => fs.renameSync(at('given.txt'), name), {}, '604'],
+      'is removed': [0o640, (name) => fs.unlinkSync(name), {}, '640'],
+    };
+    for (const [name, [mode, meanwhile, options, expected, owner = process.getuid()]] of Object.entries(
+      change,
+    )) {
+      if (mode !== null) {
+        fs.writeFileSync(at(name), 'old');
+        fs.chmodSync(at(name), mode);
+      }
+      const parts = async function* () {
+        yield 'new ';
+        meanwhile(at(name));
+        yield 'content';
+      };
+      await root.promises.writeFile(name, parts(), { ...ATOMIC, ...options, flush });
+      assert.deepStrictEqual(permitted(name), [expected, owner, 'new content'], name);
+    }
+    assert.deepStrictEqual(fs.readdirSync(dir).sort(), Object.keys(change).sort());
+  });
+
+test('who may give files away and not change those of others still writes them', {
+  skip: noOthers,
+}, async (t) => {
+  const { dir, at } = sandbox(t, { file: file('old', 0o640) });
+  fs.chownSync(at('file'), 1234, 4321);
+  const wrap = ['setpriv', '--bounding-set', '-fowner', '--inh-caps', '-fowner'];
+  const body = (dir) => {
+    const root = new SandboxRoot(dir);
+    root.writeFile('file', 'new', { atomic: true });
+    root.chown('file', 0, 0);
+    root.chmod('file', 0o640);
+    root.chown('file', 1234, 4321);
+    root.writeFile('file', 'newer', { atomic: true, mode: 0o604 });
+  };
+  await inChild(t, body, [dir], { wrap });
+  const { uid, gid } = fs.statSync(at('file'));
+  assert.deepStrictEqual([uid, gid, modeOf(at('file')), read(at('file'))], [1234, 4321, '604', 'newer']);
+});
+
 test('who may not give a file away still writes it, as their own', { skip: noOthers }, async (t) => {
   const { dir, at } = sandbox(t, { file: file('old', 0o666) });
   fs.chmodSync(path.dirname(dir), 0o755);

@@ -291,3 +291,62 @@ async function shutMeanwhile(
   }
   throw new Error('the secret was never copied');
 }
+
+test('who may give files away and not change those of others keeps owner, mode and times', (t) => {
+  const [source, dest] = [folder('source'), folder('dest')];
+  run('mount', '-t', 'tmpfs', 'tmpfs', dest);
+  t.after(() => run('umount', '--lazy', dest));
+  for (const name of ['copied', 'moved']) {
+    const dir = path.join(source, name);
+    fs.mkdirSync(dir);
+    fs.writeFileSync(path.join(dir, 'file'), 'content');
+    fs.symlinkSync('file', path.join(dir, 'link'));
+    execFileSync('mkfifo', [path.join(dir, 'pipe')]);
+    for (const at of ['file', 'pipe', '.']) fs.chmodSync(path.join(dir, at), 0o751);
+    for (const at of ['file', 'link', 'pipe', '.']) {
+      fs.lchownSync(path.join(dir, at), 1234, 4321);
+      fs.lutimesSync(path.join(dir, at), 1000, 2000);
+    }
+  }
+  const program = `
+    const { SandboxRoot } = require(${JSON.stringify(path.join(__dirname, '..'))});
+    const [from, to] = ${JSON.stringify([source, dest])}.map((dir) => new SandboxRoot(dir));
+    from.cp('copied', 'copied', { to, recursive: true, preserve: true });
+    from.move('moved', 'moved', { to });
+  `;
+  const limits = ['--bounding-set', '-fowner', '--inh-caps', '-fowner'];
+  const { status, stderr } = spawnSync('setpriv', [...limits, process.execPath, '-e', program], {
+    encoding: 'utf8',
+  });
+  assert.deepStrictEqual([status, stderr], [0, '']);
+  for (const name of ['copied', 'moved'])
+    for (const at of ['file', 'pipe', 'link', '.']) {
+      const { uid, gid, mode, mtimeMs } = fs.lstatSync(path.join(dest, name, at));
+      const bits = at === 'link' ? '777' : '751';
+      assert.deepStrictEqual(
+        [uid, gid, (mode & 0o777).toString(8), mtimeMs],
+        [1234, 4321, bits, 2_000_000],
+        at,
+      );
+    }
+});
+
+test('where a mount has no number for the owner, a copy belongs to whoever makes it', async (t) => {
+  if (noStrace) return t.skip(noStrace);
+  const [source, dest] = [folder('source'), folder('dest')];
+  run('mount', '-t', 'tmpfs', 'tmpfs', dest);
+  t.after(() => run('umount', '--lazy', dest));
+  fs.writeFileSync(path.join(source, 'file'), 'content');
+  fs.chmodSync(path.join(source, 'file'), 0o654);
+  fs.chownSync(path.join(source, 'file'), NOBODY, NOBODY);
+  const body = (source, dest) => {
+    const [from, to] = [source, dest].map((dir) => new SandboxRoot(dir));
+    from.cp('file', 'copied', { to, preserve: true });
+    from.move('file', 'moved', { to });
+  };
+  await hindered(t, ['fchown:error=EOVERFLOW'], body, [source, dest]);
+  for (const name of ['copied', 'moved']) {
+    const { uid, mode } = fs.statSync(path.join(dest, name));
+    assert.deepStrictEqual([uid, (mode & 0o777).toString(8)], [0, '644'], name);
+  }
+});

@@ -89,8 +89,8 @@ const REAL = 'openat2 close newfstatat';
 
 // Looked at, written without a name, and given the owner and the permissions of what is there.
 const ATOMIC = {
-  new: 'newfstatat openat2 write fcntl close linkat close',
-  over: `openat2 newfstatat openat2 ${SOURCE} close openat2 write fstat( fchown fstat)? ${GIVEN} fsync fcntl close ${REPLACED} close close fsync close`,
+  new: 'newfstatat openat2 write newfstatat fcntl close linkat close',
+  over: `openat2 newfstatat openat2 ${SOURCE} close openat2 write newfstatat fstat( fchown fstat)? ${GIVEN}( fchown fstat)? fsync newfstatat fcntl close ${REPLACED} close close fsync close`,
   overVersion: `newfstatat newfstatat openat2 ${SOURCE} close openat2 write fstat ${GIVEN} flock fcntl close statx linkat fstat newfstatat renameat2 newfstatat unlinkat close close`,
 };
 
@@ -553,7 +553,7 @@ const WAYS = {
     [
       'a new file in one step, bit by bit',
       ofRoot((root) => root.promises.writeFile('new', ['a', 'b'], { atomic: true })),
-      'fcntl newfstatat openat2 write write fcntl close linkat close close',
+      'fcntl newfstatat openat2 write write newfstatat fcntl close linkat close close',
     ],
     [
       'that fails bit by bit',

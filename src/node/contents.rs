@@ -160,20 +160,23 @@ fn write_chunk(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
 
 fn finish_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let (writer, watch) = (ended(args)?, args.watch(2)?);
-    Ok(run(Execution::PoolFirst(watch), move |_: &Root, most| {
-        let mut writer = locked(&writer);
-        // To wait for the disk may take long.
-        if most < u64::MAX && writer.as_ref().is_some_and(Writer::flushes) {
-            return Err(Error {
-                reason: Some(Reason::TakesLong),
-                ..Error::of_descriptor(Errno::FBIG, "fsync")
-            });
-        }
-        match writer.take() {
-            Some(writer) => writer.finish(),
-            None => Err(Error::of_descriptor(Errno::BADF, "write")),
-        }
-    }))
+    Ok(run(
+        Execution::PoolFirst(watch),
+        move |root: &Root, most| {
+            let mut writer = locked(&writer);
+            // To wait for the disk may take long.
+            if most < u64::MAX && writer.as_ref().is_some_and(Writer::flushes) {
+                return Err(Error {
+                    reason: Some(Reason::TakesLong),
+                    ..Error::of_descriptor(Errno::FBIG, "fsync")
+                });
+            }
+            match writer.take() {
+                Some(writer) => writer.finish(root),
+                None => Err(Error::of_descriptor(Errno::BADF, "write")),
+            }
+        },
+    ))
 }
 
 fn abort_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {

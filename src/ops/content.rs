@@ -11,7 +11,7 @@ use crate::at::At;
 use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::Existing;
 use crate::ops::draft::{Draft, Lock, Named};
-use crate::ops::permissions::{Permissions, take_owner};
+use crate::ops::permissions::{Permissions, set_special, take_group, take_owner};
 use crate::ops::target::{Detached, Presence, Target};
 use crate::ops::version::Version;
 use crate::path::{Leaf, UserPath};
@@ -250,7 +250,7 @@ pub fn write_file(
             let entry = replaced(place, options)?;
             let replacement = Replacement::begin(place.root, entry, options)?;
             write_all(replacement.fd(), data, watch)?;
-            replacement.finish(&mut kept)
+            replacement.finish(place.root, &mut kept)
         }
         false => write_in_place(place, data, options, watch),
     });
@@ -313,11 +313,11 @@ impl Writer {
     }
 
     /// All is written.
-    pub fn finish(self) -> Result<()> {
+    pub fn finish(self, root: &Root) -> Result<()> {
         let Self { path, sink, flush } = self;
         let mut kept = None;
         let done = Call::on("open", &path).run(|| match sink {
-            Sink::Replacement(replacement) => replacement.finish(&mut kept),
+            Sink::Replacement(replacement) => replacement.finish(root, &mut kept),
             Sink::InPlace(file) => {
                 if flush {
                     self::flush(file.fd())?;
@@ -366,6 +366,9 @@ fn replaced(place: Place<'_>, options: WriteOptions) -> Result<Entry<'_, '_>, Fa
     }
 }
 
+/// The file that is replaced; the permissions that the new one gets, and its bits beside the nine.
+type Finished = (Old, (Permissions, Mode));
+
 /// Old or new, never a part: a new file is written without a name, and gets that of the old one.
 struct Replacement<N: Named> {
     draft: Draft<N>,
@@ -374,7 +377,7 @@ struct Replacement<N: Named> {
     /// What it has to replace, and the same directory, which is locked then.
     condition: Option<(Version, OwnedFd)>,
     /// What it replaces, and what it is to have in the end.
-    finished: Option<(Old, (Permissions, Mode))>,
+    finished: Option<Finished>,
     options: WriteOptions,
 }
 
@@ -437,24 +440,24 @@ impl<N: Named> Replacement<N> {
     }
 
     /// Gives it its name. `kept`: see [`Draft::publish_over`].
-    fn finish(self, kept: &mut Option<Leaf<'static>>) -> Result<(), Failure> {
+    fn finish(mut self, root: &Root, kept: &mut Option<Leaf<'static>>) -> Result<(), Failure> {
+        self.ask_again(root)?;
+        self.give()?;
+        if self.options.flush {
+            flush(self.fd())?;
+            // That may have taken long.
+            if self.ask_again(root)? {
+                self.give()?;
+                flush(self.fd())?;
+            }
+        }
         let Self {
             draft,
             directory,
             condition,
-            finished,
             options,
+            ..
         } = self;
-        if let Some((old, (permissions, more))) = finished {
-            let now = take_owner(draft.fd(), &old.stat)?;
-            match now.st_gid == old.stat.st_gid || options.mode.is_some() {
-                true => permissions.apply(draft.fd(), more)?,
-                false => permissions.of_another_group().apply(draft.fd(), more)?,
-            }
-        }
-        if options.flush {
-            flush(draft.fd())?;
-        }
         let taken = match options.presence() {
             Presence::New => Existing::Refuse,
             _ => Existing::Replace,
@@ -473,6 +476,68 @@ impl<N: Named> Replacement<N> {
         }
         Ok(())
     }
+
+    /// Looks at what is to be replaced now that the content is there: its owner may have shut it, or somebody may have
+    /// put another file there. What the new one is to have gives nobody more than that does then. Whether that is news.
+    fn ask_again(&mut self, root: &Root) -> Result<bool, Failure> {
+        // What replaces a version, or nothing, fails where something has changed.
+        if self.condition.is_some() || self.options.presence() == Presence::New {
+            return Ok(false);
+        }
+        let at = self.draft.at();
+        match at.lstat() {
+            Ok(now) if FileType::from_raw_mode(now.st_mode) != FileType::RegularFile => {
+                return Ok(false);
+            }
+            Ok(now) if self.finished.as_ref().is_some_and(|(old, _)| old.is(&now)) => {
+                return Ok(false);
+            }
+            Err(Errno::NOENT) => return Ok(false),
+            now => now?,
+        };
+        let Some(old) = Old::of(root, at)? else {
+            return Ok(false);
+        };
+        let (permissions, more) = match self.finished.take() {
+            Some((_, given)) => given,
+            None => {
+                let stat = rustix::fs::fstat(self.fd())?;
+                let permissions = Permissions::of(self.fd(), &stat)?;
+                // Until it has its owner and its group, it is no more open than one that replaces a file from the start.
+                on_intr(|| rustix::fs::fchmod(self.fd(), permissions.narrow()))?;
+                (permissions, Mode::from_raw_mode(stat.st_mode & 0o7000))
+            }
+        };
+        let permissions = match self.options.mode {
+            Some(_) => permissions,
+            None => permissions.shared_with(&old.permissions),
+        };
+        self.finished = Some((old, (permissions, more)));
+        Ok(true)
+    }
+
+    /// Gives the new file what it is to have of the old one.
+    fn give(&self) -> Result<(), Failure> {
+        let Some((old, (permissions, more))) = &self.finished else {
+            return Ok(());
+        };
+        let now = take_group(self.fd(), &old.stat)?;
+        let is_given = now.st_uid == old.stat.st_uid;
+        // Nothing is setuid for one who is not going to have it.
+        let first = if is_given { *more } else { Mode::empty() };
+        match now.st_gid == old.stat.st_gid || self.options.mode.is_some() {
+            true => permissions.apply(self.fd(), first)?,
+            false => permissions.of_another_group().apply(self.fd(), first)?,
+        }
+        if is_given {
+            return Ok(());
+        }
+        take_owner(self.fd(), now, &old.stat)?;
+        match more.is_empty() {
+            true => Ok(()),
+            false => set_special(self.fd(), *more),
+        }
+    }
 }
 
 /// What a file has that is made beside `at` with `mode`: what the umask, or a default ACL, leaves of that.
@@ -490,6 +555,22 @@ struct Old {
 }
 
 impl Old {
+    /// Whether `now` is of this file as it was.
+    fn is(&self, now: &Stat) -> bool {
+        let of = |stat: &Stat| {
+            let changed = (stat.st_ctime, stat.st_ctime_nsec);
+            (
+                stat.st_dev,
+                stat.st_ino,
+                stat.st_mode,
+                stat.st_uid,
+                stat.st_gid,
+                changed,
+            )
+        };
+        of(&self.stat) == of(now)
+    }
+
     /// The file called `at`, which may be unreadable; `None` if it is gone by now.
     fn of(root: &Root, at: At<'_>) -> Result<Option<Self>, Failure> {
         if let Ok(content) = root.content_at(at) {

@@ -85,6 +85,11 @@ impl<N: Named> Draft<N> {
         self.fd.as_fd()
     }
 
+    /// The name that it is to get.
+    pub fn at(&self) -> At<'_> {
+        self.name.named.at()
+    }
+
     /// Gives it its name.
     pub fn publish(mut self, existing: Existing) -> rustix::io::Result<()> {
         // A file system may say only at the end that what was written does not fit.

@@ -56,7 +56,7 @@ impl Permissions {
     }
 
     /// What these and `other` give.
-    fn shared_with(&self, other: &Self) -> Self {
+    pub fn shared_with(&self, other: &Self) -> Self {
         if self.acl == other.acl {
             let bits = self.bits & other.bits;
             let acl = self.acl.clone();
@@ -121,26 +121,45 @@ impl Permissions {
     }
 }
 
-/// Gives the file `fd` the owner and the group of another, as far as this process may, and says what it has
-/// then: the ids of `wanted`, or some of its own.
-pub fn take_owner(fd: BorrowedFd<'_>, wanted: &Stat) -> Result<Stat, Failure> {
+/// Gives the file `fd` the group of another, as far as this process may, and says what it has then: the group of
+/// `wanted`, or one of its own. Before its permissions: they are for that group.
+pub fn take_group(fd: BorrowedFd<'_>, wanted: &Stat) -> Result<Stat, Failure> {
     let now = rustix::fs::fstat(fd)?;
-    let (user, group) = (wanted.st_uid, wanted.st_gid);
-    if (now.st_uid, now.st_gid) == (user, group) {
-        return Ok(now);
+    match now.st_gid == wanted.st_gid {
+        true => Ok(now),
+        false => chown(fd, now, None, Some(Gid::from_raw(wanted.st_gid))),
     }
-    let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
-    // Only root may give a file away; to one of its groups, its owner may. In some places nobody may.
+}
+
+/// Gives the file `fd`, which is `now`, the owner of another, as far as this process may, and says what it has then.
+/// After its permissions and times: whoever may give it away may not set those of a file of others.
+pub fn take_owner(fd: BorrowedFd<'_>, now: Stat, wanted: &Stat) -> Result<Stat, Failure> {
+    match now.st_uid == wanted.st_uid {
+        true => Ok(now),
+        false => chown(fd, now, Some(Uid::from_raw(wanted.st_uid)), None),
+    }
+}
+
+/// Only root may give a file away; to one of its groups, its owner may. In some places nobody may.
+fn chown(
+    fd: BorrowedFd<'_>,
+    now: Stat,
+    user: Option<Uid>,
+    group: Option<Gid>,
+) -> Result<Stat, Failure> {
     match on_intr(|| rustix::fs::fchown(fd, user, group)) {
-        Err(errno) if is_not_ours_to_give(errno) => {
-            match on_intr(|| rustix::fs::fchown(fd, None, group)) {
-                Err(errno) if is_not_ours_to_give(errno) => {}
-                done => done?,
-            }
-        }
-        done => done?,
+        Err(errno) if is_not_ours_to_give(errno) => Ok(now),
+        done => Ok(done.and_then(|()| rustix::fs::fstat(fd))?),
     }
-    Ok(rustix::fs::fstat(fd)?)
+}
+
+/// Gives the file `fd` the bits `more` beside the nine, which a change of owner takes away: as far as this process may.
+pub fn set_special(fd: BorrowedFd<'_>, more: Mode) -> Result<(), Failure> {
+    let mode = permissions(&rustix::fs::fstat(fd)?) | more;
+    match on_intr(|| rustix::fs::fchmod(fd, mode)) {
+        Err(Errno::PERM) => Ok(()),
+        done => Ok(done?),
+    }
 }
 
 /// What chown(2) says to whoever may not, of an id that this user namespace has not, and where files have
@@ -148,7 +167,8 @@ pub fn take_owner(fd: BorrowedFd<'_>, wanted: &Stat) -> Result<Stat, Failure> {
 fn is_not_ours_to_give(errno: Errno) -> bool {
     matches!(
         errno,
-        Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS
+        // On a mount with ids of its own, which does not have this one: the last.
+        Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::OVERFLOW
     )
 }
 

@@ -19,7 +19,7 @@ use crate::ops::copy::{ContentCopier, Reflink, is_longer};
 use crate::ops::draft::{Draft, with_temporary_name};
 use crate::ops::listing;
 use crate::ops::metadata::{chown_fd, utimes_fd};
-use crate::ops::permissions::{Permissions, take_owner};
+use crate::ops::permissions::{Permissions, set_special, take_group, take_owner};
 use crate::ops::target::is_same_file;
 use crate::ops::tree::levels::Id;
 use crate::ops::tree::record::{FirstCopy, Identity, Listed, MadeId, Record, State};
@@ -661,32 +661,49 @@ impl<'a> EntryCopier<'a> {
     ) -> Result<(), Failure> {
         let Original { stat, permissions } = original;
         let now = match self.keep.owner {
-            true => take_owner(fd, stat)?,
+            true => take_group(fd, stat)?,
             false => rustix::fs::fstat(fd)?,
         };
-        let is_owners = (now.st_uid, now.st_gid) == (stat.st_uid, stat.st_gid);
-        let more = match kind_of(stat) {
-            // What is not its old owner's is not setuid either.
-            _ if self.keep.mode && is_owners => Mode::from_raw_mode(stat.st_mode) & SPECIAL,
-            // What a directory has of the one that it is in.
+        // What a directory has of the one that it is in.
+        let inherited = match kind_of(stat) {
             FileType::Directory => Mode::from_raw_mode(now.st_mode) & Mode::SGID,
             _ => Mode::empty(),
         };
-        if let Some(content) = source
-            && kind_of(stat) == FileType::RegularFile
-            && self.keep.xattr
-            && is_owners
-        {
-            attributes::copy(content, fd, Which::OfThisOwner)?;
-        }
+        let is_owners = |now: &Stat| (now.st_uid, now.st_gid) == (stat.st_uid, stat.st_gid);
+        // What is not its old owner's is not setuid either.
+        let more_of = |now: &Stat| match self.keep.mode && is_owners(now) {
+            true => Mode::from_raw_mode(stat.st_mode) & SPECIAL,
+            false => inherited,
+        };
+        let attributes = |now: &Stat| match source {
+            Some(content)
+                if kind_of(stat) == FileType::RegularFile && self.keep.xattr && is_owners(now) =>
+            {
+                attributes::copy(content, fd, Which::OfThisOwner)
+            }
+            _ => Ok(()),
+        };
+        attributes(&now)?;
+        let more = more_of(&now);
         match self.keep.owner && now.st_gid != stat.st_gid {
             true => permissions.of_another_group().apply(fd, more)?,
             false => permissions.apply(fd, more)?,
         }
-        match self.keep.times {
-            true => utimes_fd(fd, &times(stat)),
-            false => Ok(()),
+        if self.keep.times {
+            utimes_fd(fd, &times(stat))?;
         }
+        if !self.keep.owner || now.st_uid == stat.st_uid {
+            return Ok(());
+        }
+        let given = take_owner(fd, now, stat)?;
+        if given.st_uid == stat.st_uid {
+            attributes(&given)?;
+            let more = more_of(&given);
+            if more != inherited {
+                set_special(fd, more)?;
+            }
+        }
+        Ok(())
     }
 
     /// The same for a FIFO that was made this moment.
@@ -723,16 +740,16 @@ impl<'a> EntryCopier<'a> {
             return Ok(Made::default());
         }
         let symlink = self.to.made_at(at, FileType::Symlink, before)?;
-        if self.keep.owner {
-            let (user, group) = (original.st_uid, original.st_gid);
-            let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
-            // Only root may.
-            let _ = chown_fd(symlink.as_fd(), Some(user), Some(group));
-        }
         let finished = match self.keep.times {
             true => utimes_fd(symlink.as_fd(), &times(original)),
             false => Ok(()),
         };
+        if self.keep.owner {
+            let (user, group) = (original.st_uid, original.st_gid);
+            let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+            // Only root may. It comes last: not everybody who may can set the times of what is not theirs.
+            let _ = chown_fd(symlink.as_fd(), Some(user), Some(group));
+        }
         let made = self.made(symlink.as_fd(), is_first)?;
         self.discard_unless(finished, at, made.id)?;
         if self.top.is_none() {
