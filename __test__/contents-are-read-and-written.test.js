@@ -655,3 +655,17 @@ test("hardlinks: 'reject' refuses the content of a file with a second name, read
   for (const call of calls) assert.strictEqual(codeOf(call), 'EMLINK');
   assert.strictEqual(fs.readFileSync(at('one'), 'utf8'), 'one');
 });
+
+const SYSFS = '/sys/kernel/mm/transparent_hugepage';
+const noSysfs = !fs.existsSync(`${SYSFS}/enabled`) && 'needs a file of sysfs';
+
+bothWays('a bound is for what a file has, not for what it says', { skip: noSysfs }, async (_t, of) => {
+  const content = fs.readFileSync(`${SYSFS}/enabled`);
+  const root = new SandboxRoot(SYSFS);
+  assert.ok(fs.statSync(`${SYSFS}/enabled`).size > content.length);
+  for (const maxBytes of [content.length, content.length + 1])
+    assert.deepStrictEqual(await of(root).readFile('enabled', { maxBytes }), content);
+  const short = async () => of(root).readFile('enabled', { maxBytes: content.length - 1 });
+  await assert.rejects(short(), { code: 'ERR_FS_FILE_TOO_LARGE' });
+  root.close();
+});

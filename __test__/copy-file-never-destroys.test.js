@@ -26,6 +26,7 @@ const {
   tempDir,
   unprivileged,
 } = require('./support');
+const { hindered, withoutStrace } = require('./syscalls/strace');
 
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
@@ -471,4 +472,39 @@ bothWays('reflink decides whether blocks may or must be shared', async (t, of) =
     error.code,
   );
   assert.deepStrictEqual([fs.readdirSync(dir).sort(), read(path.join(dir, 'old'))], [['old', 'src'], 'old']);
+});
+
+test('a new copy that others have written to stays when it is stopped', {
+  skip: withoutStrace(),
+}, async (t) => {
+  const { dir, root, at } = sandbox(t, { source: 'x'.repeat(400 << 10) });
+  const body = async (dir) => {
+    const root = new SandboxRoot(dir);
+    const left = {};
+    for (const who of ['others', 'nobody'])
+      for (const method of ['copyFile', 'cp']) {
+        const dest = `${dir}/${method}-${who}`;
+        const aborted = new AbortController();
+        const options = { reflink: 'never', signal: aborted.signal };
+        const args = method === 'cp' ? [options] : [null, options];
+        const copied = root.promises[method]('source', `${method}-${who}`, ...args);
+        // The first part is written, and the call still rests.
+        while (!fs.existsSync(dest) || fs.statSync(dest).size === 0) await new Promise(setImmediate);
+        if (who === 'others') fs.writeFileSync(dest, 'others');
+        aborted.abort();
+        const { name } = await copied.catch((error) => error);
+        left[`${method}-${who}`] = [name, fs.existsSync(dest) ? fs.readFileSync(dest, 'utf8') : null];
+      }
+    return left;
+  };
+  const left = await hindered(t, ['pwrite64:delay_exit=300000'], body, [dir]);
+  const [kept, removed] = [
+    ['AbortError', 'others'],
+    ['AbortError', null],
+  ];
+  assert.deepStrictEqual(left, {
+    'copyFile-others': kept, 'cp-others': kept, 'copyFile-nobody': removed, 'cp-nobody': removed,
+  }); // biome-ignore format: a table
+  assert.strictEqual(fs.readFileSync(at('source')).length, 400 << 10);
+  root.close();
 });

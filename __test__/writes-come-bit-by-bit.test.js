@@ -282,3 +282,38 @@ for (const [what, path] of Object.entries({ 'is aborted': 'file', fails: 'missin
     );
   });
 }
+
+test('a new file that others have written to stays when its writer fails', async (t) => {
+  const { dir, root, at } = sandbox(t, {});
+  const changes = {
+    appended: [() => fs.appendFileSync(at('appended'), 'others'), 'begin others'],
+    replaced: [() => fs.writeFileSync(at('replaced'), 'others'), 'others'],
+    'of the same length': [() => fs.writeFileSync(at('of the same length'), 'others'), 'others', 'begin '],
+    'before anything is written': [
+      () => fs.writeFileSync(at('before anything is written'), 'others'),
+      'others',
+      '',
+    ],
+  };
+  for (const method of ['writeFile', 'appendFile'])
+    for (const [name, [change, expected, begin = 'begin ']] of Object.entries(changes)) {
+      const parts = async function* () {
+        if (begin) yield begin;
+        // Times have the grain of the clock of the kernel.
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        change();
+        throw new Error('the source fails');
+      };
+      await assert.rejects(root.promises[method](name, parts()), { message: 'the source fails' });
+      assert.strictEqual(fs.readFileSync(at(name), 'utf8'), expected, `${method}: ${name}`);
+      fs.rmSync(at(name));
+    }
+  const alone = async function* () {
+    yield 'begin';
+    yield ' and more';
+    throw new Error('the source fails');
+  };
+  for (const method of ['writeFile', 'appendFile'])
+    await assert.rejects(root.promises[method]('alone', alone()), { message: 'the source fails' });
+  assert.deepStrictEqual(fs.readdirSync(dir), []);
+});

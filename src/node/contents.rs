@@ -94,7 +94,7 @@ impl Job for ReadFile {
             Err(error) => return answer(call, state, Err(error)),
         };
         let size = usize::try_from(reading.size()).unwrap_or(usize::MAX);
-        if self.form == As::String || size <= COPIED {
+        if self.form == As::String || size <= COPIED || reading.size() > self.most {
             let all = reading.all(&self.watch);
             return answer(call, state, all.map(|all| (all, self.form).into()));
         }

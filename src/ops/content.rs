@@ -12,7 +12,7 @@ use crate::error::{Call, Error, Failure, Reason, Result};
 use crate::ops::Existing;
 use crate::ops::draft::{Draft, Lock, Named};
 use crate::ops::permissions::{Permissions, set_special, take_group, take_owner};
-use crate::ops::target::{Detached, Presence, Target};
+use crate::ops::target::{Detached, Own, Presence, Target};
 use crate::ops::version::Version;
 use crate::path::{Leaf, UserPath};
 use crate::resolve::{Content, Entry, Place, Root};
@@ -27,6 +27,10 @@ const AT_ONCE: usize = 16 << 20;
 
 /// What one read of a file of unknown length is asked for, in bytes.
 const READ_AT_ONCE: usize = 64 << 10;
+
+/// A file that says it is longer than it may be is read up to this length, in bytes, before it is refused: those of sysfs
+/// say that they are a page long.
+const READ_ANYWAY: u64 = 64 << 10;
 
 /// open(2), with the flags of open(2). A directory can be opened too, as with Node; a FIFO, socket or
 /// device cannot (`ENXIO`), unless with `O_PATH`, which opens no content.
@@ -108,7 +112,7 @@ impl<'a> Reading<'a> {
                 return Err(Failure::from(Errno::ISDIR).at_descriptor("read"));
             }
             match file.stat().st_size as u64 {
-                size if size > options.most => Err(too_large(size, options.most)),
+                size if size > options.most.max(READ_ANYWAY) => Err(too_large(size, options.most)),
                 size if size > options.short => Err(takes_long()),
                 _ => Ok(file),
             }
@@ -249,7 +253,7 @@ pub fn write_file(
         true => {
             let entry = replaced(place, options)?;
             let replacement = Replacement::begin(place.root, entry, options)?;
-            write_all(replacement.fd(), data, watch)?;
+            write_all(replacement.fd(), data, None, watch)?;
             replacement.finish(place.root, &mut kept)
         }
         false => write_in_place(place, data, options, watch),
@@ -266,7 +270,7 @@ pub struct Writer {
 }
 
 enum Sink {
-    InPlace(Detached),
+    InPlace(Box<Detached>),
     Replacement(Box<Replacement<Entry<'static, 'static>>>),
 }
 
@@ -288,7 +292,7 @@ impl Writer {
             let file = target.detached()?;
             match is_directory(&stat) {
                 true => Err(Errno::ISDIR.into()),
-                false => Ok(Sink::InPlace(file)),
+                false => Ok(Sink::InPlace(Box::new(file))),
             }
         })?;
         Ok(Self {
@@ -305,11 +309,19 @@ impl Writer {
 
     /// Writes the next part.
     pub fn write(&self, data: &[u8], watch: &Watch) -> Result<()> {
-        let fd = match &self.sink {
-            Sink::InPlace(file) => file.fd(),
-            Sink::Replacement(replacement) => replacement.fd(),
+        let (fd, own) = match &self.sink {
+            Sink::InPlace(file) => (file.fd(), file.own()),
+            Sink::Replacement(replacement) => (replacement.fd(), None),
         };
-        Call::on("open", &self.path).run(|| write_all(fd, data, watch))
+        Call::on("open", &self.path).run(|| {
+            let written = write_all(fd, data, own, watch);
+            if let Some(own) = own
+                && written.is_ok()
+            {
+                own.wrote(fd, Some(own.appended(0)))?;
+            }
+            written
+        })
     }
 
     /// All is written.
@@ -347,7 +359,16 @@ fn write_in_place(
         if options.flags.contains(OFlags::TRUNC) {
             target.empty()?;
         }
-        write_all(fd, data, watch)?;
+        let own = target.own();
+        let written = write_all(fd, data, own, watch);
+        if let Some(own) = own {
+            match written {
+                Err(_) => own.expect_no_hole(fd, u64::MAX),
+                Ok(()) if options.flush => own.wrote(fd, Some(own.appended(0)))?,
+                Ok(()) => {}
+            }
+        }
+        written?;
         match options.flush {
             true => flush(fd),
             false => Ok(()),
@@ -588,9 +609,19 @@ impl Old {
     }
 }
 
-fn write_all(fd: BorrowedFd<'_>, mut data: &[u8], watch: &Watch) -> Result<(), Failure> {
+/// Writes `data` to `fd`. `own`: one that was made for it.
+fn write_all(
+    fd: BorrowedFd<'_>,
+    mut data: &[u8],
+    own: Option<&Own>,
+    watch: &Watch,
+) -> Result<(), Failure> {
     while !data.is_empty() {
         watch.check()?;
+        if let Some(own) = own {
+            own.expect(fd)?;
+            own.writes();
+        }
         let part = data.get(..AT_ONCE).unwrap_or(data);
         let written = on_intr(|| match rustix::io::write(fd, part) {
             // Only a strange file system takes nothing, and then for ever.
@@ -599,6 +630,12 @@ fn write_all(fd: BorrowedFd<'_>, mut data: &[u8], watch: &Watch) -> Result<(), F
         });
         let written = written.map_err(|errno| Failure::from(errno).at_descriptor("write"))?;
         data = data.get(written..).unwrap_or_default();
+        if let Some(own) = own {
+            let length = own.appended(written as u64);
+            if !data.is_empty() {
+                own.wrote(fd, Some(length))?;
+            }
+        }
     }
     Ok(())
 }

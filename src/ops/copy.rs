@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use crate::error::{Call, Failure, Reason, Result};
 use crate::ops::permissions::Permissions;
-use crate::ops::target::{Presence, Target, is_same_file};
+use crate::ops::target::{Own, Presence, Target, is_same_file};
 use crate::resolve::{Content, Place};
 use crate::retry::on_intr;
 use crate::sys;
@@ -81,7 +81,7 @@ pub fn copy_file(
         target.fill(|target, fd| {
             let copier = ContentCopier::new(options.reflink, watch);
             if target.is_new() {
-                copier.copy(&source, fd)?;
+                copier.copy(&source, fd, target.own())?;
                 let (permissions, _) = permissions.still(source.fd(), source.stat())?;
                 return permissions.apply(fd, Mode::empty());
             }
@@ -130,7 +130,7 @@ fn overwrite(
         }
         return Err(failure);
     }
-    let copied = copier.copy(source, fd);
+    let copied = copier.copy(source, fd, None);
     // What was copied by then is of the source, too.
     let still = permissions
         .still(source.fd(), source.stat())
@@ -165,8 +165,33 @@ impl<'a> ContentCopier<'a> {
         Self::new(self.reflink, self.watch)
     }
 
-    /// Copies the content of `source` to the empty file `to`, holes kept.
-    pub fn copy(&self, source: &Content, to: BorrowedFd<'_>) -> Result<(), Failure> {
+    /// Copies the content of `source` to the empty file `to`, holes kept. `own`: one that was made for it.
+    pub fn copy(
+        &self,
+        source: &Content,
+        to: BorrowedFd<'_>,
+        own: Option<&Own>,
+    ) -> Result<(), Failure> {
+        let copied = self.copy_content(source, to, own);
+        if let Some(own) = own
+            && copied.is_err()
+        {
+            let (size, blocks) = (source.stat().st_size as u64, source.stat().st_blocks as u64);
+            let hole = rustix::fs::seek(source.fd(), SeekFrom::Hole(0)).unwrap_or(0);
+            // One that does not say where its holes are has some that it does not tell of.
+            if hole < size || blocks.saturating_mul(512) >= size {
+                own.expect_no_hole(to, hole);
+            }
+        }
+        copied
+    }
+
+    fn copy_content(
+        &self,
+        source: &Content,
+        to: BorrowedFd<'_>,
+        own: Option<&Own>,
+    ) -> Result<(), Failure> {
         self.watch.check()?;
         let device = Some(source.stat().st_dev);
         if self.reflink != Reflink::Never && self.shares_none.get() != device {
@@ -190,6 +215,7 @@ impl<'a> ContentCopier<'a> {
             by_kernel,
             zeros: Zeros::Written,
             room: &mut room,
+            own,
             watch,
         };
         copy_stretches(copier, source.stat())
@@ -326,6 +352,8 @@ struct Copier<'a> {
     by_kernel: bool,
     zeros: Zeros,
     room: &'a mut [u8],
+    /// The file that content gets to, if it was made for it.
+    own: Option<&'a Own>,
     watch: &'a Watch,
 }
 
@@ -341,6 +369,18 @@ impl Copier<'_> {
         self
     }
 
+    /// A part is done, and another one follows.
+    fn end_part(&self, position: u64) -> Result<(), Errno> {
+        if let Some(own) = self.own {
+            let length = match self.zeros {
+                Zeros::Written => Some(position),
+                Zeros::LeftOut => None,
+            };
+            own.wrote(self.to, length)?;
+        }
+        Ok(())
+    }
+
     /// Copies from `start` up to `end` and says how far it got: less than `end` where the file ends.
     fn copy(&mut self, start: u64, end: u64) -> Result<u64, Failure> {
         if !self.by_kernel || end - start <= READ_AT_ONCE as u64 {
@@ -349,6 +389,7 @@ impl Copier<'_> {
         let (mut read_at, mut write_at) = (start, start);
         while read_at < end {
             self.watch.check()?;
+            begin_part(self.own, self.to)?;
             let wanted = usize::try_from(end - read_at).unwrap_or(usize::MAX);
             let wanted = wanted.min(COPY_AT_ONCE);
             let copied = on_intr(|| {
@@ -364,6 +405,9 @@ impl Copier<'_> {
                 }
                 Err(errno) => return Err(errno.into()),
             }
+            if read_at < end {
+                self.end_part(write_at)?;
+            }
         }
         Ok(read_at)
     }
@@ -376,6 +420,9 @@ impl Copier<'_> {
                 0 => break,
                 copied => position += copied,
             }
+            if position < end {
+                self.end_part(position)?;
+            }
         }
         Ok(position)
     }
@@ -387,6 +434,7 @@ impl Copier<'_> {
         let room = room.unwrap_or_default();
         let read = on_intr(|| rustix::io::pread(self.from, &mut *room, position))?;
         let read = room.get(..read).unwrap_or_default();
+        begin_part(self.own, self.to)?;
         match self.zeros {
             Zeros::Written => write_all(self.to, read, position)?,
             Zeros::LeftOut => write_but_zeros(self.to, read, position)?,
@@ -394,6 +442,15 @@ impl Copier<'_> {
         self.watch.bytes_done(read.len() as u64);
         Ok(read.len() as u64)
     }
+}
+
+/// The next part is written to `to` now: others may have written since the last one.
+fn begin_part(own: Option<&Own>, to: BorrowedFd<'_>) -> Result<(), Errno> {
+    if let Some(own) = own {
+        own.expect(to)?;
+        own.writes();
+    }
+    Ok(())
 }
 
 /// Writes `bytes` to `position`, but for blocks of zeros.

@@ -2,15 +2,18 @@
 //! is removed if the operation fails.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
+use crate::at::At;
 use crate::error::Failure;
 use crate::ops::realpath::MOST_SYMLINKS;
+use crate::ops::version::Version;
 use crate::path::UserPath;
-use crate::resolve::{Content, Entry, Moment, Place};
+use crate::resolve::{Content, Entry, Moment, Place, is_local};
 use crate::retry::{TRIES, on_intr, rest};
 use crate::sys;
 
@@ -50,7 +53,88 @@ enum File<'a> {
         entry: Entry<'a, 'static>,
         fd: OwnedFd,
         stat: Stat,
+        own: Own,
     },
+}
+
+/// What is known of a new file that only this operation should have written to: one that fails removes it then, and
+/// leaves it to whoever else has written to it.
+#[derive(Debug, Default)]
+pub struct Own {
+    /// What the last write of this operation left, where others had time for one since.
+    left: Cell<Option<Version>>,
+    is_shared: Cell<bool>,
+    /// What was appended to it.
+    length: Cell<u64>,
+}
+
+impl Own {
+    /// A file that was `made`.
+    fn of(made: &Stat) -> Self {
+        let left = Cell::new(Some(Version::from(made)));
+        Self {
+            left,
+            ..Self::default()
+        }
+    }
+
+    /// Before this operation writes again, after a while: the file `fd` is as it left it, or is shared.
+    pub fn expect(&self, fd: BorrowedFd<'_>) -> rustix::io::Result<()> {
+        if let Some(left) = self.left.take()
+            && !left.is_renamed(&rustix::fs::fstat(fd)?)
+        {
+            self.is_shared.set(true);
+        }
+        Ok(())
+    }
+
+    /// This operation writes to the file.
+    pub fn writes(&self) {
+        self.left.set(None);
+    }
+
+    /// This operation has written to the file `fd`, and may take a while until it does so again. `length`: what the file
+    /// is long then, if nobody else writes to it.
+    pub fn wrote(&self, fd: BorrowedFd<'_>, length: Option<u64>) -> rustix::io::Result<()> {
+        let now = rustix::fs::fstat(fd)?;
+        self.left.set(Some(Version::from(&now)));
+        if length.is_some_and(|length| now.st_size as u64 != length) {
+            self.is_shared.set(true);
+        }
+        Ok(())
+    }
+
+    /// So many bytes more were written, to the end of the file. How many that are in all.
+    pub fn appended(&self, bytes: u64) -> u64 {
+        self.length.set(self.length.get() + bytes);
+        self.length.get()
+    }
+
+    /// All was written one after the other to `fd`, up to the first hole that it may have: with one before that, somebody
+    /// has cut the file in between. Asked when the operation fails.
+    pub fn expect_no_hole(&self, fd: BorrowedFd<'_>, before: u64) {
+        let hole = || rustix::fs::seek(fd, SeekFrom::Hole(0));
+        let length = || rustix::fs::fstat(fd).map(|now| now.st_size as u64);
+        // Others may take zeros for holes.
+        if is_local(fd)
+            && let (Ok(hole), Ok(length)) = (hole(), length())
+            && hole < length.min(before)
+        {
+            self.is_shared.set(true);
+        }
+    }
+
+    /// Removes the file, which is called `at` if `is_it`, unless somebody else has written to it.
+    pub fn discard(&self, at: At<'_>, is_it: impl FnOnce(&Stat) -> bool) {
+        let is_own = |now: &Stat| {
+            let left = self.left.get();
+            !self.is_shared.get() && left.is_none_or(|left| left.is_renamed(now))
+        };
+        if at.lstat().is_ok_and(|now| is_it(&now) && is_own(&now)) {
+            // The operation has failed already: its error is what the caller gets.
+            let _ = at.unlink();
+        }
+    }
 }
 
 impl<'a> Target<'a> {
@@ -91,6 +175,14 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// What is known of one that was made by this operation.
+    pub fn own(&self) -> Option<&Own> {
+        match &self.file {
+            File::Old(_) => None,
+            File::New { own, .. } => Some(own),
+        }
+    }
+
     /// Whether it was made by this operation.
     pub fn is_new(&self) -> bool {
         matches!(self.file, File::New { .. })
@@ -121,14 +213,23 @@ impl<'a> Target<'a> {
         self,
         fill: impl FnOnce(&Self, BorrowedFd<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        if let Some(own) = self.own() {
+            // The first write comes at once.
+            own.writes();
+        }
         let done = fill(&self, self.fd());
         match self.file {
             // Some file systems say only at the end that what was written does not fit.
             File::Old(content) => done.and(sys::close(content.into_fd()).map_err(Into::into)),
-            File::New { entry, fd, stat } => {
+            File::New {
+                entry,
+                fd,
+                stat,
+                own,
+            } => {
                 let done = done.and(sys::close(fd).map_err(Into::into));
                 if done.is_err() {
-                    discard(&entry, &stat);
+                    discard(&entry, &stat, &own);
                 }
                 done
             }
@@ -142,13 +243,18 @@ impl<'a> Target<'a> {
                 fd: content.into_fd(),
                 made: None,
             }),
-            File::New { entry, fd, stat } => match entry.detached() {
+            File::New {
+                entry,
+                fd,
+                stat,
+                own,
+            } => match entry.detached() {
                 Ok(entry) => Ok(Detached {
                     fd,
-                    made: Some((entry, stat)),
+                    made: Some((entry, stat, own)),
                 }),
                 Err(errno) => {
-                    discard(&entry, &stat);
+                    discard(&entry, &stat, &own);
                     Err(errno.into())
                 }
             },
@@ -175,13 +281,18 @@ impl<'a> Target<'a> {
 /// is kept.
 pub struct Detached {
     fd: OwnedFd,
-    made: Option<(Entry<'static, 'static>, Stat)>,
+    made: Option<(Entry<'static, 'static>, Stat, Own)>,
 }
 
 impl Detached {
     /// The open file.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    /// What is known of one that was made.
+    pub fn own(&self) -> Option<&Own> {
+        self.made.as_ref().map(|(_, _, own)| own)
     }
 
     /// The file is complete.
@@ -195,8 +306,8 @@ impl Detached {
 
 impl Drop for Detached {
     fn drop(&mut self) {
-        if let Some((entry, made)) = &self.made {
-            discard(entry, made);
+        if let Some((entry, made, own)) = &self.made {
+            discard(entry, made, own);
         }
     }
 }
@@ -249,7 +360,7 @@ fn may_create(place: Place<'_>, flags: OFlags, found: &Stat) -> Result<bool, Fai
                     // What this call has made has no permissions at all, and was not there before.
                     let is_empty = stat.st_size == 0 && stat.st_mode & 0o7777 == 0;
                     if is_empty && is_ours(&stat) && !before.is_after_change(&stat) {
-                        discard(&entry, &stat);
+                        discard(&entry, &stat, &Own::of(&stat));
                     }
                     stat
                 })
@@ -314,7 +425,12 @@ fn create<'a>(
             Ok(fd) => {
                 let entry = entry.into_owned();
                 return match rustix::fs::fstat(&fd) {
-                    Ok(stat) => Ok(Some(File::New { entry, fd, stat })),
+                    Ok(stat) => Ok(Some(File::New {
+                        entry,
+                        fd,
+                        stat,
+                        own: Own::of(&stat),
+                    })),
                     Err(errno) => {
                         // It was made this moment. The error is what the caller gets.
                         let _ = entry.at().unlink();
@@ -352,12 +468,9 @@ fn is_missing(errno: Errno) -> bool {
     matches!(errno, Errno::NOENT | Errno::NOTDIR)
 }
 
-/// Removes the file that was made, if its name still leads to it.
-fn discard(entry: &Entry<'_, '_>, made: &Stat) {
-    if entry.at().lstat().is_ok_and(|now| is_same_file(&now, made)) {
-        // The operation has failed already: its error is what the caller gets.
-        let _ = entry.at().unlink();
-    }
+/// Removes the file that was made, if its name still leads to it, and nobody else has written to it.
+fn discard(entry: &Entry<'_, '_>, made: &Stat, own: &Own) {
+    own.discard(entry.at(), |now| is_same_file(now, made));
 }
 
 /// Whether the two are of one file.

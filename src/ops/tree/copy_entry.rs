@@ -20,7 +20,7 @@ use crate::ops::draft::{Draft, with_temporary_name};
 use crate::ops::listing;
 use crate::ops::metadata::{chown_fd, utimes_fd};
 use crate::ops::permissions::{Permissions, set_special, take_group, take_owner};
-use crate::ops::target::is_same_file;
+use crate::ops::target::{Own, is_same_file};
 use crate::ops::tree::levels::Id;
 use crate::ops::tree::record::{FirstCopy, Identity, Listed, MadeId, Record, State};
 use crate::ops::tree::walk::Down;
@@ -311,8 +311,12 @@ impl<'a> EntryCopier<'a> {
             true => Mode::RUSR | Mode::WUSR,
             false => original.permissions.narrow(),
         };
-        let fill = |fd: BorrowedFd<'_>| -> Result<Option<FirstCopy>, Failure> {
-            self.contents.copy(content, fd)?;
+        let fill = |fd: BorrowedFd<'_>, own: Option<&Own>| -> Result<Option<FirstCopy>, Failure> {
+            self.contents.copy(content, fd, own)?;
+            if let Some(own) = own {
+                // The rest takes no time, and sets times.
+                own.writes();
+            }
             if self.keep.xattr {
                 attributes::copy(content.fd(), fd, Which::OfAnyOwner)?;
             }
@@ -326,7 +330,7 @@ impl<'a> EntryCopier<'a> {
                     false => Ok(None),
                     true => {
                         let draft = Draft::new(self.to, dest, narrow)?;
-                        let first = fill(draft.fd())?;
+                        let first = fill(draft.fd(), None)?;
                         draft.publish(Existing::Replace)?;
                         Ok(Some(Made { id: None, first }))
                     }
@@ -336,12 +340,13 @@ impl<'a> EntryCopier<'a> {
         }
     }
 
-    /// Fills a file that was made for it. If that fails it is removed, where it still has its name.
+    /// Fills a file that was made for it. If that fails it is removed, where it still has its name and nobody else has
+    /// written to it.
     fn fill_new(
         &self,
         at: At<'_>,
         fd: OwnedFd,
-        fill: impl FnOnce(BorrowedFd<'_>) -> Result<Option<FirstCopy>, Failure>,
+        fill: impl FnOnce(BorrowedFd<'_>, Option<&Own>) -> Result<Option<FirstCopy>, Failure>,
     ) -> Result<Made, Failure> {
         let id = match self.record.made_id(fd.as_fd()) {
             Ok(id) => id,
@@ -351,15 +356,16 @@ impl<'a> EntryCopier<'a> {
                 return Err(errno.into());
             }
         };
-        let filled = fill(fd.as_fd()).and_then(|first| {
+        let own = Own::default();
+        let filled = fill(fd.as_fd(), Some(&own)).and_then(|first| {
             if self.top.is_none() {
                 self.record.hold(fd.as_fd())?;
             }
             sys::close(fd)?;
             Ok(first)
         });
-        if filled.is_err() && self.record.made_id_at(at) == Ok(id) {
-            let _ = at.unlink();
+        if filled.is_err() {
+            own.discard(at, |_| self.record.made_id_at(at) == Ok(id));
         }
         let first = filled?;
         self.record.made(id)?;
