@@ -1073,6 +1073,8 @@ interface Operations<Async extends boolean> {
    * `dest`; one rename puts the copy in place, and then `src` is removed. Whoever looks at `dest` sees
    * nothing or all of it.
    *
+   * Two names of one file stay as they are, with `overwrite` too: rename(2) does nothing then.
+   *
    * What others put into `src` or change there meanwhile is not removed: then it is `EBUSY`, and either nothing is
    * at `dest` and `src` is as they left it, or all that was copied is at `dest`, and `entries` of the error names
    * what is left of `src`. If others remove or rename `src` before the move has removed it, that is `EBUSY`, too.
