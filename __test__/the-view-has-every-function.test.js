@@ -80,6 +80,11 @@ test('what is not supported says so, by name', (t) => {
   }
 });
 
+test('a promise of what is not supported is rejected', async (t) => {
+  const { promises } = createFs(tempDir(t));
+  await assert.rejects(promises.lchmod('/file', 0), { code: 'ERR_METHOD_NOT_IMPLEMENTED' });
+});
+
 test('the streams of the view can be made with new and without, and are those of Node', async (t) => {
   const dir = tempDir(t);
   fs.writeFileSync(path.join(dir, 'file'), 'x');
@@ -88,6 +93,7 @@ test('the streams of the view can be made with new and without, and are those of
     new view.ReadStream('/file'),
     view.ReadStream('/file'),
     view.createReadStream('/file'),
+    new view.createReadStream('/file'),
   ]) {
     assert.ok(made instanceof fs.ReadStream);
     assert.ok(made instanceof view.ReadStream);

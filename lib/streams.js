@@ -6,6 +6,7 @@ const { coded, invalidValue } = require('./errors.js');
 const check = require('./arguments.js');
 
 const { ReadStream, WriteStream } = fs;
+const { hasOwn } = Object;
 
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {(error: unknown, fd?: number) => void} Opened */
@@ -25,16 +26,53 @@ function optionsOf(options) {
  * @param {Opener} opener
  * @param {any} path
  * @param {any} [options]
- * @param {object} [into] an object of a class that extends Node's
  * @returns {fs.ReadStream}
  */
-function readStream(opener, path, options, into) {
+function readStream(opener, path, options) {
   const given = optionsOf(options);
   // One that has its file already opens none.
-  if (given.fd != null) return streamOf(ReadStream, into, path, options);
+  if (given.fd != null) return newReadStream(path, options);
   const { read, close } = fs;
-  const file = { open: openOf(opener.at(path)), read, close };
-  return streamOf(ReadStream, into, path, { ...given, fs: file });
+  return newReadStream(path, { ...given, fs: { open: openOf(opener.at(path)), read, close } });
+}
+
+/**
+ * The options of a stream, with the functions that it is to call, unless the caller has passed some.
+ *
+ * @param {unknown} options those of the stream, or an encoding
+ * @param {Record<string, any>} functions
+ * @returns {any}
+ */
+function withFunctions(options, functions) {
+  if (options == null || typeof options === 'function') return { fs: functions };
+  if (typeof options === 'string') return { encoding: options, fs: functions };
+  // What is wrong with others is Node's to say.
+  if (typeof options !== 'object') return options;
+  /** @type {Record<string, any>} */
+  const given = {};
+  // As with Node, inherited ones count.
+  for (const key in options) given[key] = /** @type {Record<string, any>} */ (options)[key];
+  // But whoever can change `Object.prototype` must not say how files are opened.
+  if (!hasOwn(options, 'fs')) delete given.fs;
+  // A `FileHandle` has functions of its own.
+  if (typeof given.fd !== 'object' || given.fd === null) given.fs ||= functions;
+  return given;
+}
+
+/**
+ * Makes a stream of a view.
+ *
+ * @param {Opener} opener
+ * @param {Record<string, any>} view
+ * @param {any} path
+ * @param {any} options
+ * @param {(path: any, options: any) => fs.WriteStream} make
+ */
+function writeStreamOf(opener, view, path, options, make) {
+  const given = withFunctions(options, view);
+  if (given?.fs !== view || given.fd != null || !isDraft(given)) return make(path, given);
+  const { fs: _, ...others } = given;
+  return draftStream(opener.at(path), path, others, make);
 }
 
 /**
@@ -55,38 +93,30 @@ const openOf =
     perform(({ native, root }) => native.open(root, at, how, made)).then((fd) => opened(null, fd), opened);
   };
 
-/**
- * A stream of Node's class, or of one that extends it.
- *
- * @param {any} Stream
- * @param {object | undefined} into
- * @param {any} path
- * @param {any} options
- */
-function streamOf(Stream, into, path, options) {
-  if (into === undefined) return new Stream(path, options);
-  Reflect.apply(Stream, into, [path, options]);
-  return /** @type {any} */ (into);
-}
+/** @type {(path: any, options: any) => fs.ReadStream} */
+const newReadStream = (path, options) => Reflect.construct(ReadStream, [path, options]);
+/** @type {(path: any, options: any) => fs.WriteStream} */
+const newWriteStream = (path, options) => Reflect.construct(WriteStream, [path, options]);
 
 /**
  * @param {Opener} opener
  * @param {any} path
  * @param {any} [options]
- * @param {object} [into] an object of a class that extends Node's
  * @returns {fs.WriteStream}
  */
-function writeStream(opener, path, options, into) {
+function writeStream(opener, path, options) {
   const given = optionsOf(options);
-  if (given.fd != null) return streamOf(WriteStream, into, path, options);
-  const { atomic, flush, maxBytes } = given;
-  const isAtomic = check.flag(atomic, 'options.atomic');
-  const isDraft = isAtomic || check.flag(flush, 'options.flush') || maxBytes != null;
+  if (given.fd != null) return newWriteStream(path, options);
   const file = opener.at(path);
-  if (isDraft) return draftStream(file, path, given, into);
+  if (isDraft(given)) return draftStream(file, path, given, newWriteStream);
   const { write, writev, close, fsync } = fs;
-  const own = { open: openOf(file), write, writev, close, fsync };
-  return streamOf(WriteStream, into, path, { ...given, fs: own });
+  return newWriteStream(path, { ...given, fs: { open: openOf(file), write, writev, close, fsync } });
+}
+
+/** @param {Record<string, any>} options */
+function isDraft({ atomic, flush, maxBytes }) {
+  const isAtomic = check.flag(atomic, 'options.atomic');
+  return check.flag(flush, 'options.flush') || isAtomic || maxBytes != null;
 }
 
 /** What stands for the descriptor of a file that only its stream can write. */
@@ -98,10 +128,9 @@ const NO_DESCRIPTOR = -1;
  * @param {ReturnType<Opener['at']>} file
  * @param {any} path
  * @param {Record<string, any>} options
- * @param {object} [into]
- * @returns {fs.WriteStream}
+ * @param {(path: any, options: any) => fs.WriteStream} make
  */
-function draftStream({ perform, at }, path, options, into) {
+function draftStream({ perform, at }, path, options, make) {
   const { atomic, flush, maxBytes, ...others } = options;
   const most = maxBytes == null ? Infinity : check.length(maxBytes, 'options.maxBytes');
   const flags = check.openFlags(options.flags, 'options.flags', W);
@@ -153,8 +182,7 @@ function draftStream({ perform, at }, path, options, into) {
       ofWriter((call, writer) => call.native.abortWriter(call.root, writer)).then(() => done(), done);
     },
   };
-  /** @type {fs.WriteStream} */
-  const stream = streamOf(WriteStream, into, path, { ...others, fs: file });
+  const stream = make(path, { ...others, fs: file });
   // No class that extends it may open the file another way.
   /** @type {any} */ (stream).open = /** @type {any} */ (WriteStream.prototype).open;
   stream._final = (done) => {
@@ -173,4 +201,4 @@ const W = O_WRONLY | O_CREAT | O_TRUNC;
 const tooLarge = (most) =>
   coded(RangeError, 'ERR_FS_FILE_TOO_LARGE', `The file is longer than maxBytes, ${most} bytes`, tooLarge);
 
-module.exports = { readStream, writeStream };
+module.exports = { readStream, withFunctions, writeStream, writeStreamOf };

@@ -8,7 +8,7 @@ const { SandboxRoot } = require('../root.js');
 const { handleOf } = require('../handles.js');
 const { native } = require('../native.js');
 const { Opener } = require('../opener.js');
-const { readStream, writeStream } = require('../streams.js');
+const { withFunctions, writeStreamOf } = require('../streams.js');
 const { events, watch } = require('../file-watcher.js');
 const { functions, openHandle } = require('./functions.js');
 const { learn } = require('./genuine.js');
@@ -64,14 +64,14 @@ function createFs(root, options) {
  * @param {Root} root
  */
 function viewOf(root) {
-  const own = ownOf(root);
   /** @type {View} */
   const view = {};
+  const own = ownOf(root, view);
   for (const key of keys(fs)) view[key] = own[key] ?? takenFrom(/** @type {any} */ (fs), key, `fs.${key}`);
   view.promises = {};
   for (const key of keys(fs.promises)) {
     const name = `fs.promises.${key}`;
-    view.promises[key] = own.promises[key] ?? takenFrom(/** @type {any} */ (fs.promises), key, name);
+    view.promises[key] = own.promises[key] ?? takenFrom(/** @type {any} */ (fs.promises), key, name, refusal);
   }
   return view;
 }
@@ -82,13 +82,20 @@ function viewOf(root) {
  * @param {View} real
  * @param {string} key
  * @param {string} name
+ * @param {(name: string) => Function} [refuse] makes what stands for a function that there is none of
  */
-function takenFrom(real, key, name) {
+function takenFrom(real, key, name, refuse = refused) {
   const value = real[key];
   if (typeof value !== 'function') return value;
   const isOfDescriptors = OF_DESCRIPTORS.includes(key.replace(/Sync$/, '')) && real === fs;
-  return isOfDescriptors || CLASSES.includes(key) ? value : refused(name);
+  return isOfDescriptors || CLASSES.includes(key) ? value : refuse(name);
 }
+
+/** @param {string} name */
+const refusal = (name) => {
+  const refuse = refused(name);
+  return async () => refuse();
+};
 
 /** @param {string} name */
 function refused(name) {
@@ -102,9 +109,10 @@ function refused(name) {
  * What the view has of its own.
  *
  * @param {Root} root
+ * @param {View} view that it is for
  * @returns {View}
  */
-function ownOf(root) {
+function ownOf(root, view) {
   /** @type {View} */
   const own = {};
   /** @type {View} */
@@ -121,8 +129,10 @@ function ownOf(root) {
   }
   promises.open = promised(root, 'open', openHandle);
   promises.constants = fs.promises.constants;
+  // Node's refuses on Linux, too.
+  promises.lchmod = refusal('lchmod');
   Object.assign(own, existing(root, own), disposable(own, promises), globbing(own, promises));
-  Object.assign(own, watchersAndStreams(root, promises));
+  Object.assign(own, watchersAndStreams(root, view, promises));
   own.realpath.native = own.realpath;
   own.realpathSync.native = own.realpathSync;
   own.promises = promises;
@@ -221,25 +231,35 @@ function globbing(own, promises) {
  * What needs the view alone to open files, and is Node's beyond that.
  *
  * @param {Root} root
+ * @param {View} view
  * @param {View} promises
  */
-function watchersAndStreams(root, promises) {
+function watchersAndStreams(root, view, promises) {
   const opener = new Opener(
     (operations) => callOf(operations, root),
     (call, path) => /** @type {import('./styles.js').ViewCall} */ (call).shown.read(path),
   );
   promises.watch = (/** @type {any} */ path, /** @type {any} */ options) => events(opener, path, options);
-  const createReadStream = (/** @type {any} */ path, /** @type {any} */ options) =>
-    readStream(opener, path, options);
-  const createWriteStream = (/** @type {any} */ path, /** @type {any} */ options) =>
-    writeStream(opener, path, options);
-  const ReadStream = streamClass(fs.ReadStream, (...given) => readStream(opener, ...given));
-  const WriteStream = streamClass(fs.WriteStream, (...given) => writeStream(opener, ...given));
+  const ReadStream = streamClass(fs.ReadStream, (path, options, make) =>
+    make(path, withFunctions(options, view)),
+  );
+  const WriteStream = streamClass(fs.WriteStream, (path, options, make) =>
+    writeStreamOf(opener, view, path, options, make),
+  );
   return {
     watch: (/** @type {any} */ path, /** @type {any} */ options, /** @type {any} */ listener) =>
       watch(opener, path, options, listener),
-    createReadStream,
-    createWriteStream,
+    // Node's can be called with `new`, too.
+    createReadStream: /** @type {any} */ (
+      function createReadStream(/** @type {any} */ path, /** @type {any} */ options) {
+        return new ReadStream(path, options);
+      }
+    ),
+    createWriteStream: /** @type {any} */ (
+      function createWriteStream(/** @type {any} */ path, /** @type {any} */ options) {
+        return new WriteStream(path, options);
+      }
+    ),
     ReadStream,
     WriteStream,
     FileReadStream: ReadStream,
@@ -248,23 +268,27 @@ function watchersAndStreams(root, promises) {
 }
 
 /**
- * What is called with `new`, or without it, and what `instanceof` asks, as Node's class. Classes can extend it, also
- * the old way, which calls it on an object of their own.
+ * What is called with `new`, without it, or by a class made of it, and what `instanceof` asks, as Node's class.
  *
  * @param {any} real
- * @param {(path: any, options: any, into?: object) => object} create
+ * @param {(path: any, options: any, make: (path: any, options: any) => any) => object} create
  */
 function streamClass(real, create) {
   /** @type {any} */
   const made = {
     /** @this {any} @param {any} path @param {any} options */
     [real.name]: function stream(path, options) {
-      return create(path, options, this instanceof real ? this : undefined);
+      const isMade = this instanceof real;
+      return create(path, options, (...args) => {
+        if (!isMade) return Reflect.construct(real, args);
+        Reflect.apply(real, this, args);
+        return this;
+      });
     },
   }[real.name];
   Object.defineProperty(made, 'name', { value: real.name });
   made.prototype = real.prototype;
-  return made;
+  return Object.setPrototypeOf(made, real);
 }
 
 module.exports = { createFs };
