@@ -175,6 +175,6 @@ test('the error names the keys that there are', (t) => {
     message: 'The "options" argument must be of type object. Received an instance of SandboxRoot',
   });
   assert.throws(() => root.link('f', 'g', { to: undefined }), {
-    message: 'The "options.to" argument must be an instance of SandboxRoot. Received undefined',
+    message: 'The "options.to" property must be an instance of SandboxRoot. Received undefined',
   });
 });

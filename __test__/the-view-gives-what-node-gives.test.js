@@ -110,6 +110,114 @@ test('createReadStream reads what Node reads, with its options', async (t) => {
   assert.throws(() => view.createReadStream(5), { code: 'ERR_INVALID_ARG_TYPE' });
 });
 
+test('a stream calls the functions of the view as they are now, or those that it was passed', async (t) => {
+  const { view } = viewOf(t);
+  const { open, read } = view;
+  const calls = [];
+  Object.assign(view, {
+    open: (...args) => calls.push('open') && open(...args),
+    read: (...args) => calls.push('read') && read(...args),
+  });
+  for await (const chunk of view.createReadStream('/dir/one', 'utf8')) assert.strictEqual(chunk, '1');
+  assert.deepStrictEqual([...new Set(calls)], ['open', 'read']);
+  const passed = { ...view, open: (_path, ...args) => open('/dir/below/two', ...args) };
+  const stream = view.createReadStream('/dir/one', { encoding: 'utf8', fs: passed });
+  for await (const chunk of stream) assert.strictEqual(chunk, '2');
+  // Inherited options count, but functions.
+  const inherited = Object.create({ start: 2, end: 4, encoding: 'utf8', fs: passed });
+  for await (const chunk of view.createReadStream('/long', inherited)) assert.strictEqual(chunk, '234');
+});
+
+test('a class can be made of a stream of the view, as of that of Node', async (t) => {
+  const { view, at } = viewOf(t);
+  function Writer(...args) {
+    view.WriteStream.apply(this, args);
+  }
+  Object.setPrototypeOf(Writer.prototype, view.WriteStream.prototype);
+  Object.setPrototypeOf(Writer, view.WriteStream);
+  for (const options of [undefined, { atomic: true }]) {
+    const writer = new Writer('/new', options);
+    assert.ok(writer instanceof Writer);
+    writer.end('some text');
+    await closed(writer);
+    assert.strictEqual(fs.readFileSync(at('new'), 'utf8'), 'some text');
+    fs.unlinkSync(at('new'));
+  }
+});
+
+test('options of streams and watchers are checked as by Node', async (t) => {
+  const { view } = viewOf(t);
+  const outcomeOf = (call) => {
+    try {
+      return call();
+    } catch ({ code }) {
+      return code;
+    }
+  };
+  for (const name of ['createReadStream', 'createWriteStream']) {
+    for (const options of [
+      5,
+      true,
+      'nonsense',
+      { encoding: 'nonsense' },
+      { fs: { open: 5 } },
+      { start: 'x' },
+    ]) {
+      const expected = outcomeOf(() => fs[name]('/none/such', options));
+      assert.strictEqual(
+        outcomeOf(() => view[name]('/none/such', options)),
+        expected,
+      );
+      assert.match(expected, /^ERR_/);
+    }
+  }
+  for (const options of [5, 'nonsense', { encoding: 'nonsense' }]) {
+    const expected = outcomeOf(() => fs.watch('/none/such', options));
+    assert.strictEqual(
+      outcomeOf(() => view.watch('/none/such', options)),
+      expected,
+    );
+  }
+  for (const options of [5, { encoding: 5 }, { persistent: 5 }, { recursive: 5 }, { signal: 5 }]) {
+    const { code } = await fs.promises
+      .watch('/none/such', options)
+      .next()
+      .catch((error) => error);
+    await assert.rejects(view.promises.watch('/none/such', options).next(), { code });
+  }
+  const missing = { code: 'ENOENT', path: '/none/such', filename: '/none/such' };
+  assert.throws(() => view.watch('/none/such'), missing);
+  await assert.rejects(view.promises.watch('/none/such').next(), missing);
+});
+
+test('an abort in the turn of a call stops it', async (t) => {
+  const { view, at } = viewOf(t);
+  for (const [name, ...args] of [['readFile'], ['writeFile', 'x'], ['appendFile', 'x']]) {
+    const controller = new AbortController();
+    const promise = view.promises[name]('/dir/one', ...args, { signal: controller.signal });
+    process.nextTick(() => controller.abort());
+    await assert.rejects(promise, { name: 'AbortError' });
+  }
+  assert.strictEqual(fs.readFileSync(at('dir/one'), 'utf8'), '1');
+  const { signal } = new AbortController();
+  assert.strictEqual(await view.promises.readFile('/dir/one', { encoding: 'utf8', signal }), '1');
+  await assert.rejects(view.promises.readFile('/none', { signal }), { code: 'ENOENT', path: '/none' });
+});
+
+test('an error about an argument says its code, as those of Node', async (t) => {
+  const { view } = viewOf(t);
+  const messageOf = (call) => assert.throws(call, (error) => Boolean(calls.push(`${error}`)));
+  const calls = [];
+  for (const one of [fs, view]) {
+    messageOf(() => one.opendir('/dir'));
+    messageOf(() => one.mkdirSync('/none/such', { recursive: 'x' }));
+    messageOf(() => one.symlinkSync('a', '/none/such', 'x'));
+    messageOf(() => one.accessSync(new URL('file:///a%00b')));
+    messageOf(() => one.writeFileSync('/none/such', 5));
+  }
+  assert.deepStrictEqual(calls.slice(5), calls.slice(0, 5));
+});
+
 test('createWriteStream writes what Node writes, with its options', async (t) => {
   const { view, at } = viewOf(t);
   for (const options of [

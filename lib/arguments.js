@@ -313,6 +313,18 @@ function encoding(value, byDefault) {
 }
 
 /**
+ * The same, as `node:fs` takes it: what counts as false is none.
+ *
+ * @param {any} value
+ * @param {string} byDefault
+ * @returns {BufferEncoding | 'buffer'}
+ */
+function encodingOfNode(value, byDefault) {
+  if (value && typeof value !== 'string') throw invalidValue('encoding', 'is invalid encoding', value);
+  return /** @type {any} */ (encoding(value || undefined, byDefault));
+}
+
+/**
  * Whether names come back as Buffers.
  *
  * @param {unknown} value
@@ -388,6 +400,7 @@ function policyBeneath(value, above) {
 exports.DEFAULT_POLICY = DEFAULT_POLICY;
 exports.asBuffers = asBuffers;
 exports.encoding = encoding;
+exports.encodingOfNode = encodingOfNode;
 exports.flag = flag;
 exports.id = id;
 exports.integer = integer;

@@ -3,7 +3,7 @@
 
 const { native } = require('./native.js');
 
-const { keys } = Object;
+const { defineProperty, keys } = Object;
 /** Loaded with the first error. */
 const util = () => require('node:util');
 
@@ -217,6 +217,10 @@ function coded(Class, code, message, maker = checked) {
   const error = /** @type {E & { code: string }} */ (new Class(message));
   captureStackTrace(error, maker);
   error.code = code;
+  // As Node's errors of this kind.
+  const value = () => `${error.name} [${code}]: ${error.message}`;
+  // @ts-expect-error: nothing of the descriptor is inherited
+  defineProperty(error, 'toString', { __proto__: null, value, writable: true, configurable: true });
   return error;
 }
 
@@ -234,12 +238,19 @@ function received(value) {
 }
 
 /**
+ * What Node calls it.
+ *
+ * @param {string} name
+ */
+const kindOf = (name) => (indexOf(name, '.') === -1 ? 'argument' : 'property');
+
+/**
  * @param {string} name
  * @param {string} expected such as `of type string`
  * @param {unknown} value
  */
 function invalidType(name, expected, value) {
-  const message = `The "${name}" argument must be ${expected}.${received(value)}`;
+  const message = `The "${name}" ${kindOf(name)} must be ${expected}.${received(value)}`;
   return coded(TypeError, 'ERR_INVALID_ARG_TYPE', message);
 }
 
@@ -251,7 +262,7 @@ function invalidType(name, expected, value) {
 function invalidValue(name, reason, value) {
   let text = util().inspect(typeof value === 'string' ? value.slice(0, 1000) : value);
   if (text.length > 128) text = `${text.slice(0, 128)}...`;
-  const message = `The argument '${name}' ${reason}. Received ${text}`;
+  const message = `The ${kindOf(name)} '${name}' ${reason}. Received ${text}`;
   return coded(TypeError, 'ERR_INVALID_ARG_VALUE', message);
 }
 

@@ -3,9 +3,10 @@
 // nothing.
 
 const fs = require('node:fs');
-const { textOf } = require('./arguments.js');
-const { coded, errorOf } = require('./errors.js');
+const check = require('./arguments.js');
+const { coded, errorOf, invalidType } = require('./errors.js');
 const { close, hostPathOf } = require('./descriptors.js');
+const { watched } = require('./watch.js');
 
 const { Buffer } = globalThis;
 
@@ -24,8 +25,9 @@ const { O_RDONLY } = fs.constants;
  */
 function watch(opener, path, options, listener) {
   if (typeof options === 'function') return watch(opener, path, undefined, options);
-  refuseRecursive(options);
-  const fd = opener.openSync(path, O_RDONLY, 'watch');
+  const given = typeof options === 'string' ? { encoding: options } : (options ?? {});
+  checkOptions(given);
+  const fd = openAt(opener, path);
   const place = placeOf(fd);
   try {
     const watcher = fs.watch(place.path, options);
@@ -46,24 +48,28 @@ function watch(opener, path, options, listener) {
 }
 
 /**
+ * @param {Opener} opener
+ * @param {unknown} path
+ */
+function openAt(opener, path) {
+  try {
+    return opener.openSync(path, O_RDONLY, 'watch');
+  } catch (error) {
+    throw withFilename(error);
+  }
+}
+
+/**
  * The events of `watch`, as an iterator.
  *
  * @param {Opener} opener
  * @param {unknown} path
- * @param {any} options Node's
+ * @param {any} [options] Node's
  */
-function events(opener, path, options) {
-  refuseRecursive(options);
-  return eventsOf(opener, path, options);
-}
-
-/**
- * @param {Opener} opener
- * @param {unknown} path
- * @param {any} options
- */
-async function* eventsOf(opener, path, options) {
-  const fd = await opener.open(path, O_RDONLY, 'watch');
+async function* events(opener, path, options = {}) {
+  checkOptions(options);
+  watched({ signal: options.signal });
+  const fd = await opener.open(path, O_RDONLY, 'watch').catch((error) => Promise.reject(withFilename(error)));
   const place = placeOf(fd);
   try {
     for await (const event of fs.promises.watch(place.path, options)) {
@@ -94,7 +100,7 @@ function placeOf(fd) {
  */
 function named(filename, own, path) {
   if (filename == null || `${filename}` !== own) return filename ?? null;
-  const base = textOf(path).replace(/\/+$/, '').replace(/^.*\//s, '');
+  const base = check.textOf(path).replace(/\/+$/, '').replace(/^.*\//s, '');
   return typeof filename === 'string' ? base : Buffer.from(base);
 }
 
@@ -103,11 +109,28 @@ function named(filename, own, path) {
  * @param {unknown} path
  */
 const shown = (error, path) =>
-  error?.errno === undefined ? error : errorOf(`${error.errno}\0watch\0\0\x001\0${textOf(path)}`);
+  error?.errno === undefined
+    ? error
+    : withFilename(errorOf(`${error.errno}\0watch\0\0\x001\0${check.textOf(path)}`));
+
+/**
+ * As Node's errors of a watcher.
+ *
+ * @param {any} error
+ */
+const withFilename = (error) => {
+  if (error.path !== undefined) error.filename = error.path;
+  return error;
+};
 
 /** @param {any} options */
-function refuseRecursive(options) {
-  if (!options?.recursive) return;
+function checkOptions(options) {
+  if (typeof options !== 'object' || options === null) {
+    throw invalidType('options', 'of type string or an instance of Object', options);
+  }
+  check.flag(options.persistent, 'options.persistent');
+  check.encodingOfNode(options.encoding, 'utf8');
+  if (!check.flag(options.recursive, 'options.recursive')) return;
   throw coded(
     Error,
     'ERR_METHOD_NOT_IMPLEMENTED',

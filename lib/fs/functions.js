@@ -8,9 +8,10 @@ const { promisify } = require('node:util');
 const check = require('../arguments.js');
 const descriptors = require('../descriptors.js');
 const { openDirectory } = require('../directory.js');
-const { invalidType, invalidValue, outOfRange } = require('../errors.js');
+const { AbortError, coded, invalidType, invalidValue, isFailure } = require('../errors.js');
 /** @type {Record<string, any>} */
 const methods = require('../methods.js');
+const { native } = require('../native.js');
 const results = require('../results.js');
 const { watched } = require('../watch.js');
 const { direntOf, statfsOf, statsOf } = require('./genuine.js');
@@ -55,7 +56,7 @@ const only = (/** @type {Options} */ options, /** @type {string[]} */ known) =>
  * @param {Options} options
  * @returns {BufferEncoding | 'buffer'}
  */
-const encodingOf = ({ encoding }) => /** @type {any} */ (check.encoding(encoding || undefined, 'utf8'));
+const encodingOf = ({ encoding }) => check.encodingOfNode(encoding, 'utf8');
 
 /**
  * A name as the caller wants it.
@@ -70,8 +71,10 @@ const told = (name, encoding) => (encoding === 'buffer' ? name : name.toString(e
  * @param {string} key
  * @param {boolean} [byDefault]
  */
-const flag = (value, key, byDefault = false) =>
-  value === undefined ? byDefault : check.flag(value, `options.${key}`);
+function flag(value, key, byDefault = false) {
+  if (value === null) throw invalidType(`options.${key}`, 'of type boolean', value);
+  return check.flag(value, `options.${key}`, byDefault);
+}
 
 /** Node's own: seconds since the epoch. */
 const { _toUnixTimestamp: secondsOf } = /** @type {any} */ (fs);
@@ -125,11 +128,12 @@ const contents = {
 
   readFile(call, path, options) {
     const given = optionsOf(options);
-    const encoding = check.encoding(given.encoding || undefined, 'buffer');
+    const encoding = check.encodingOfNode(given.encoding, 'buffer');
     const at = call.shown.read(path);
     const flags = flagsOf(given.flag, 'options.flag');
     if (flags === O_RDONLY) {
       const known = only(given, ['maxBytes', 'signal']);
+      startLater(call, given.signal);
       return methods.readFile(call, at, { ...known, encoding });
     }
     const read = call.isSync ? fs.readFileSync : promisify(fs.readFile);
@@ -143,11 +147,8 @@ const contents = {
 
   truncate(call, path, len) {
     const at = call.shown.read(path);
-    if (len != null && typeof len === 'number' && !Number.isInteger(len)) {
-      throw outOfRange('len', 'an integer', len);
-    }
     const size =
-      len == null ? 0 : check.integer(len, 'len', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+      len === undefined ? 0 : check.integer(len, 'len', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
     return methods.truncate(call, at, Math.max(0, size));
   },
 
@@ -171,8 +172,35 @@ function write(call, method, path, data, options) {
   const at = call.shown.read(path);
   const known = only(given, ['encoding', 'flag', 'flush', 'signal', 'atomic', 'ifMatch']);
   const mode = given.mode == null ? undefined : check.modeOfNode(given.mode, 'mode');
+  check.encodingOfNode(given.encoding, 'utf8');
+  startLater(call, given.signal);
   return method(call, at, data, { ...known, mode });
 }
+
+/**
+ * Has the content be read or written in the next turn, if a signal can stop it: as with Node, which opens the file
+ * first, an abort in this turn stops it.
+ *
+ * @param {ViewCall} call
+ * @param {any} signal
+ */
+function startLater(call, signal) {
+  if (signal == null || call.isSync) return;
+  const { readFile, writeFile } = call.native;
+  call.native = { ...call.native, readFile: later(readFile, signal), writeFile: later(writeFile, signal) };
+}
+
+/** @param {any} start @param {AbortSignal} signal */
+const later =
+  (start, signal) =>
+  async (/** @type {unknown[]} */ ...args) => {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (signal.aborted) throw new AbortError(signal.reason);
+    const answer = start(...args);
+    // In the words of a rejection.
+    if (isFailure(answer)) throw native.failure();
+    return answer;
+  };
 
 /**
  * The mode of Node's `copyFile` and `cp` in our options.
@@ -268,6 +296,33 @@ const DOT = 0x2e;
 
 // ---- Names ----
 
+/**
+ * A warning that is given once.
+ *
+ * @param {[message: string, type?: string, code?: string]} warning
+ */
+function once(...warning) {
+  let isGiven = false;
+  return () => {
+    if (!isGiven) process.emitWarning(.../** @type {[string]} */ (/** @type {unknown} */ (warning)));
+    isGiven = true;
+  };
+}
+
+const warnOfX = once(
+  'mkdtemp() templates ending with X are not portable. For details see: https://nodejs.org/api/fs.html',
+);
+const warnOfRecursive = once(
+  'In future versions of Node.js, fs.rmdir(path, { recursive: true }) will be removed. ' +
+    'Use fs.rm(path, { recursive: true }) instead',
+  'DeprecationWarning',
+  'DEP0147',
+);
+
+const MAJOR = Number(process.versions.node.split('.', 1)[0]);
+/** Whether Node's `rmdir` removes trees. */
+const HAS_RECURSIVE_RMDIR = MAJOR < 26;
+
 /** @type {Record<string, Read>} */
 const names = {
   mkdir(call, path, options) {
@@ -286,6 +341,7 @@ const names = {
   mkdtemp(call, prefix, options) {
     const encoding = encodingOf(optionsOf(options));
     const at = call.shown.read(prefix, 'prefix');
+    if (call.shown.text(0).endsWith('X')) warnOfX();
     const above = call.shown.given(0);
     call.result = (/** @type {Buffer} */ own) => told(Buffer.concat([above, own.subarray(-6)]), encoding);
     return call.native.mkdtemp(call.root, at, true);
@@ -305,9 +361,7 @@ const names = {
 
   /** The target is stored as it is given. */
   symlink(call, target, path, type) {
-    if (type != null && !['dir', 'file', 'junction'].includes(type)) {
-      throw invalidValue('type', "must be one of: 'dir', 'file', 'junction', null, undefined", type);
-    }
+    if (type != null && !['dir', 'file', 'junction'].includes(type)) throw invalidLinkType(type);
     const text = call.shown.target(target);
     const at = call.shown.read(path);
     return methods.symlink(call, text, at);
@@ -325,13 +379,51 @@ const names = {
   },
 
   rmdir(call, path, options) {
-    const at = call.shown.read(path);
-    if (options?.recursive) {
-      throw invalidValue('options.recursive', 'is no longer supported: fs.rm() has it', options.recursive);
+    const { recursive } = objectOf(options);
+    if (!HAS_RECURSIVE_RMDIR && recursive !== undefined) {
+      throw invalidValue('options.recursive', 'is no longer supported', recursive);
     }
-    return methods.rmdir(call, at);
+    const isRecursive = flag(recursive, 'recursive');
+    const at = call.shown.read(path);
+    if (!isRecursive) return methods.rmdir(call, at);
+    warnOfRecursive();
+    return removeDirectory(call.shown, at);
   },
 };
+
+/**
+ * Removes a directory with all that is in it. Anything else is refused, as by Node.
+ *
+ * @param {ViewCall['shown']} shown
+ * @param {string | Uint8Array} at
+ * @returns {import('../call.js').Several}
+ */
+const removeDirectory =
+  (shown, at) =>
+  ({ perform, go }) =>
+    go(
+      (function* () {
+        shown.syscall = 'lstat';
+        const isDirectory = yield perform((call) => {
+          call.result = (answer) => statsOf(answer, false).isDirectory();
+          return call.native.statx(call.root, results.shared, at, false, true, true);
+        });
+        shown.syscall = 'rmdir';
+        return yield perform((call) =>
+          isDirectory ? methods.rm(call, at, true, false) : methods.rmdir(call, at),
+        );
+      })(),
+    );
+
+/** @param {unknown} type */
+const invalidLinkType = (type) =>
+  MAJOR < 24
+    ? coded(
+        Error,
+        'ERR_FS_INVALID_SYMLINK_TYPE',
+        `Symlink type must be one of "dir", "file", or "junction". Received "${type}"`,
+      )
+    : invalidValue('type', "must be one of: 'dir', 'file', 'junction', null, undefined", type);
 
 // ---- Trees ----
 
@@ -340,7 +432,7 @@ const trees = {
   readdir(call, path, options) {
     const given = optionsOf(options);
     const encoding = encodingOf(given);
-    const recursive = flag(given.recursive, 'recursive');
+    const recursive = flag(given.recursive ?? undefined, 'recursive');
     const at = call.shown.read(path);
     const typed = Boolean(given.withFileTypes);
     const list = call.native.readdir;
@@ -370,7 +462,7 @@ const trees = {
   opendir(call, path, options) {
     const given = optionsOf(options);
     const encoding = encodingOf(given);
-    const recursive = flag(given.recursive, 'recursive');
+    const recursive = flag(given.recursive ?? undefined, 'recursive');
     if (given.bufferSize !== undefined) check.integer(given.bufferSize, 'options.bufferSize', 1, 2 ** 32 - 1);
     const at = call.shown.read(path);
     call.shown.syscall = 'opendir';

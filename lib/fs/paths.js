@@ -10,6 +10,13 @@ const { Buffer } = globalThis;
 
 /** @typedef {string | Uint8Array} RootPath */
 
+const MAJOR = Number(process.versions.node.split('.', 1)[0]);
+/** As Node says it. */
+const NO_NUL =
+  MAJOR < 20
+    ? 'must be a string or Uint8Array without null bytes'
+    : 'must be a string, Uint8Array, or URL without null bytes';
+
 /** The policy under which an absolute path begins at the root, and `..` stays there: the kernel does both. */
 const IN_ROOT = 2;
 
@@ -155,7 +162,7 @@ function pathOf(value, name) {
     throw invalidType(name, 'of type string or an instance of Buffer or URL', value);
   }
   const hasNul = typeof path === 'string' ? path.includes('\0') : path.includes(0);
-  if (hasNul) throw invalidValue(name, 'must be a string, Uint8Array, or URL without null bytes', value);
+  if (hasNul) throw invalidValue(name, NO_NUL, path);
   return path;
 }
 

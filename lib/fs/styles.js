@@ -76,7 +76,7 @@ const withCallback = (root, name, read) =>
     /** @param {unknown[]} args */
     [name](...args) {
       endWithProcess();
-      const { callback, given } = checked(callbackOf, args);
+      const { callback, given } = checked(callbackOf, args, name === 'opendir' ? 'callback' : 'cb');
       const call = callOf(native.starts, root);
       let started;
       try {
@@ -94,11 +94,12 @@ const withCallback = (root, name, read) =>
  * The callback, which is the last argument of Node's functions, or stands where options may be left out.
  *
  * @param {unknown[]} args
+ * @param {string} [name] Node's, of the argument
  * @returns {{ callback: (...args: any[]) => void, given: [any, any, any, any] }}
  */
-function callbackOf(args) {
+function callbackOf(args, name = 'cb') {
   const at = args.findIndex((arg, i) => i > 0 && typeof arg === 'function');
-  if (at === -1) throw invalidType('cb', 'of type function', args.length > 1 ? args.at(-1) : undefined);
+  if (at === -1) throw invalidType(name, 'of type function', args.length > 1 ? args.at(-1) : undefined);
   const given = /** @type {any} */ (args.slice(0, at));
   return { callback: /** @type {any} */ (args[at]), given };
 }
