@@ -224,10 +224,13 @@ function coded(Class, code, message, maker = checked) {
   return error;
 }
 
+/** Node 18 describes a function without a name as another value. */
+const IS_18 = process.versions.node.startsWith('18.');
+
 /** @param {unknown} value */
 function received(value) {
   if (value == null) return ` Received ${value}`;
-  if (typeof value === 'function') return ` Received function ${value.name}`;
+  if (typeof value === 'function' && (value.name || !IS_18)) return ` Received function ${value.name}`;
   if (typeof value === 'object') {
     const name = value.constructor?.name;
     return name ? ` Received an instance of ${name}` : ` Received ${util().inspect(value, { depth: -1 })}`;
