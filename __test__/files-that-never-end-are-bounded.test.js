@@ -12,7 +12,8 @@ const { memory, sandbox, settled } = require('./support');
 
 const ENDLESS = 'pagemap';
 /** What a file of unknown length may give at the most. */
-const MOST = 2 ** 31 - 1;
+/** The part in which it is noticed is copied to its end. */
+const MOST = 2 ** 31;
 /** A copy that has come so far does not end by itself. */
 const TOO_FAR = MOST + (64 << 20);
 

@@ -217,12 +217,17 @@ const openDirectory =
         const cursor = native.cursor(at, recursive ? MAX_SAFE_INTEGER : 1, MAX_SAFE_INTEGER, false);
         /** @type {any} */
         let opened;
-        const first = yield perform((call) => {
-          opened = call;
-          return next(call, cursor);
-        });
-        const { root, shown, isSync } = opened;
-        return new Directory({ ...how, root, cursor, shown }, first, isSync);
+        try {
+          const first = yield perform((call) => {
+            opened = call;
+            return next(call, cursor);
+          });
+          const { root, shown, isSync } = opened;
+          return new Directory({ ...how, root, cursor, shown }, first, isSync);
+        } catch (error) {
+          native.closeCursor(cursor);
+          throw error;
+        }
       })(),
     );
 
