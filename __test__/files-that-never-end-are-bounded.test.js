@@ -11,7 +11,6 @@ const { FULL } = require('./sizes');
 const { memory, sandbox, settled } = require('./support');
 
 const ENDLESS = 'pagemap';
-/** What a file of unknown length may give at the most. */
 /** The part in which it is noticed is copied to its end. */
 const MOST = 2 ** 31;
 /** A copy that has come so far does not end by itself. */
