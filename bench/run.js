@@ -16,6 +16,7 @@ const anotherNode = require('./another-node');
 const { loading, reflinks, trees } = require('./trees');
 const { isTooOld, node } = require('./setup');
 const { timeBy } = require('./rounds');
+const { view } = require('./view');
 const { chartOf, json, meansOf, print, rowsOf, summaryOf } = require('./report');
 
 const { values: options } = parseArgs({
@@ -120,8 +121,8 @@ const BUSY = 0.3;
 
 /** What is measured where. For the bench's own file systems, `rows` of each are the tables and operations. */
 const MEASURED = {
-  tmpfs: [calls, trees, loading, growth],
-  disk: [calls, trees, reflinks, growth],
+  tmpfs: [calls, trees, view, loading, growth],
+  disk: [calls, trees, view, reflinks, growth],
   btrfs: [reflinks],
   xfs: [reflinks],
   ext4: [uncached],
