@@ -8,26 +8,6 @@ const { shared } = require('../results.js');
 const { asIntN } = BigInt;
 const { create, getPrototypeOf, hasOwn, keys } = Object;
 
-/** @typedef {{ prototype: object, hasDates: boolean }} Class */
-
-/** @type {Class | undefined} */
-let numbers;
-/** @type {Class | undefined} */
-let bigints;
-
-/** @param {object} made by Node */
-const classOf = (made) => ({ prototype: getPrototypeOf(made), hasDates: hasOwn(made, 'atime') });
-
-/**
- * Sees how Node describes a file.
- *
- * @param {number} fd any
- */
-function learn(fd) {
-  numbers ??= classOf(fs.fstatSync(fd));
-  bigints ??= classOf(fs.fstatSync(fd, { bigint: true }));
-}
-
 // Where in the words of `statx` each field is; times are seconds and nanoseconds.
 const [DEV, INO, MODE, NLINK, UID, GID, RDEV, SIZE, BLKSIZE, BLOCKS] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 const [ATIME, MTIME, CTIME, BIRTHTIME] = [10, 12, 14, 16];
@@ -35,72 +15,103 @@ const [ATIME, MTIME, CTIME, BIRTHTIME] = [10, 12, 14, 16];
 const TWO_TO_32 = 2 ** 32;
 
 /**
- * @param {ArrayBuffer | undefined} answer of `native.statx`: nothing, if that filled the shared memory
- * @param {boolean} bigint
+ * A number, of its halves: a bigint for each field would take longer than the call.
+ *
+ * @param {Uint32Array} halves
+ * @param {number} at
  */
-const statsOf = (answer = shared, bigint) => (bigint ? bigStatsOf(answer) : plainStatsOf(answer));
+const number = (halves, at) =>
+  /** @type {number} */ (halves[2 * at]) + /** @type {number} */ (halves[2 * at + 1]) * TWO_TO_32;
 
-/** @param {ArrayBuffer} answer */
-function plainStatsOf(answer) {
-  // In halves: a bigint for each would take longer than the call.
-  const halves = new Uint32Array(answer);
-  const number = (/** @type {number} */ at) =>
-    /** @type {number} */ (halves[2 * at]) + /** @type {number} */ (halves[2 * at + 1]) * TWO_TO_32;
-  const ms = (/** @type {number} */ at) => {
-    const signed = /** @type {number} */ (halves[2 * at + 1]) | 0;
-    const seconds = /** @type {number} */ (halves[2 * at]) + signed * TWO_TO_32;
-    return seconds * 1000 + number(at + 1) / 1e6;
-  };
-  const { prototype, hasDates } = /** @type {Class} */ (numbers);
-  const stats = {
-    __proto__: prototype,
-    dev: number(DEV),
-    mode: number(MODE),
-    nlink: number(NLINK),
-    uid: number(UID),
-    gid: number(GID),
-    rdev: number(RDEV),
-    blksize: number(BLKSIZE),
-    ino: number(INO),
-    size: number(SIZE),
-    blocks: number(BLOCKS),
-    atimeMs: ms(ATIME),
-    mtimeMs: ms(MTIME),
-    ctimeMs: ms(CTIME),
-    birthtimeMs: ms(BIRTHTIME),
-  };
-  return hasDates ? withDates(stats) : stats;
+/**
+ * @param {Uint32Array} halves
+ * @param {number} at
+ */
+function milliseconds(halves, at) {
+  const above = /** @type {number} */ (halves[2 * at + 1]) | 0;
+  const seconds = /** @type {number} */ (halves[2 * at]) + above * TWO_TO_32;
+  return seconds * 1000 + number(halves, at + 1) / 1e6;
 }
 
-/** @param {ArrayBuffer} answer */
-function bigStatsOf(answer) {
-  const words = /** @type {ArrayLike<bigint>} */ (new BigUint64Array(answer));
+/**
+ * Makes an object of Node's class: it gets the prototype of that, as does the next one. The fields are in Node's order.
+ *
+ * @this {any}
+ * @param {Uint32Array} halves
+ */
+function Numbers(halves) {
+  this.dev = number(halves, DEV);
+  this.mode = number(halves, MODE);
+  this.nlink = number(halves, NLINK);
+  this.uid = number(halves, UID);
+  this.gid = number(halves, GID);
+  this.rdev = number(halves, RDEV);
+  this.blksize = number(halves, BLKSIZE);
+  this.ino = number(halves, INO);
+  this.size = number(halves, SIZE);
+  this.blocks = number(halves, BLOCKS);
+  this.atimeMs = milliseconds(halves, ATIME);
+  this.mtimeMs = milliseconds(halves, MTIME);
+  this.ctimeMs = milliseconds(halves, CTIME);
+  this.birthtimeMs = milliseconds(halves, BIRTHTIME);
+}
+
+/**
+ * @this {any}
+ * @param {BigUint64Array} words
+ */
+function Bigints(words) {
   const word = (/** @type {number} */ at) => /** @type {bigint} */ (words[at]);
   const ns = (/** @type {number} */ at) => asIntN(64, word(at)) * 1_000_000_000n + word(at + 1);
   const [atimeNs, mtimeNs, ctimeNs, birthtimeNs] = [ns(ATIME), ns(MTIME), ns(CTIME), ns(BIRTHTIME)];
-  const { prototype, hasDates } = /** @type {Class} */ (bigints);
-  const stats = {
-    __proto__: prototype,
-    dev: word(DEV),
-    mode: word(MODE),
-    nlink: word(NLINK),
-    uid: word(UID),
-    gid: word(GID),
-    rdev: word(RDEV),
-    blksize: word(BLKSIZE),
-    ino: word(INO),
-    size: word(SIZE),
-    blocks: word(BLOCKS),
-    atimeMs: atimeNs / 1_000_000n,
-    mtimeMs: mtimeNs / 1_000_000n,
-    ctimeMs: ctimeNs / 1_000_000n,
-    birthtimeMs: birthtimeNs / 1_000_000n,
-    atimeNs,
-    mtimeNs,
-    ctimeNs,
-    birthtimeNs,
-  };
-  return hasDates ? withDates(stats) : stats;
+  this.dev = word(DEV);
+  this.mode = word(MODE);
+  this.nlink = word(NLINK);
+  this.uid = word(UID);
+  this.gid = word(GID);
+  this.rdev = word(RDEV);
+  this.blksize = word(BLKSIZE);
+  this.ino = word(INO);
+  this.size = word(SIZE);
+  this.blocks = word(BLOCKS);
+  this.atimeMs = atimeNs / 1_000_000n;
+  this.mtimeMs = mtimeNs / 1_000_000n;
+  this.ctimeMs = ctimeNs / 1_000_000n;
+  this.birthtimeMs = birthtimeNs / 1_000_000n;
+  this.atimeNs = atimeNs;
+  this.mtimeNs = mtimeNs;
+  this.ctimeNs = ctimeNs;
+  this.birthtimeNs = birthtimeNs;
+}
+
+let hasDates = false;
+let isLearnt = false;
+
+/**
+ * Sees how Node describes a file.
+ *
+ * @param {number} fd any
+ */
+function learn(fd) {
+  if (isLearnt) return;
+  const made = fs.fstatSync(fd);
+  hasDates = hasOwn(made, 'atime');
+  Numbers.prototype = getPrototypeOf(made);
+  Bigints.prototype = getPrototypeOf(fs.fstatSync(fd, { bigint: true }));
+  isLearnt = true;
+}
+
+const sharedHalves = new Uint32Array(shared);
+
+/**
+ * @param {ArrayBuffer | undefined} answer of `native.statx`: nothing, if that filled the shared memory
+ * @param {boolean} bigint
+ */
+function statsOf(answer, bigint) {
+  if (bigint) return withDates(new /** @type {any} */ (Bigints)(new BigUint64Array(answer ?? shared)));
+  return withDates(
+    new /** @type {any} */ (Numbers)(answer === undefined ? sharedHalves : new Uint32Array(answer)),
+  );
 }
 
 /**
@@ -109,6 +120,7 @@ function bigStatsOf(answer) {
  * @param {any} stats
  */
 function withDates(stats) {
+  if (!hasDates) return stats;
   for (const name of ['atime', 'mtime', 'ctime', 'birthtime']) {
     stats[name] = new Date(Math.round(Number(stats[`${name}Ms`])));
   }
