@@ -17,7 +17,7 @@ const NODES_OWN = new Set(
   ['close', 'fchmod', 'fchown', 'fdatasync', 'fstat', 'fsync', 'ftruncate', 'futimes']
     .concat(['read', 'readv', 'write', 'writev'])
     .flatMap((name) => [name, `${name}Sync`])
-    .concat(['Dir', 'Dirent', 'Stats', '_toUnixTimestamp']),
+    .concat(['Dirent', 'Stats', '_toUnixTimestamp']),
 );
 
 /** What the view refuses. */

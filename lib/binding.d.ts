@@ -66,6 +66,9 @@ export interface Operations {
   realpath(root: Handle, path: Path, asBuffer: boolean): Answer;
 
   open(root: Handle, path: Path, flags: number, mode: number): Answer;
+  /** The number of a descriptor that stays the binding's: `closeLent` closes it, or the end of the environment. */
+  openLent(root: Handle, path: Path, flags: number, mode: number): Answer;
+  closeLent(root: Handle, fd: number): Answer;
   readFile(root: Handle, path: Path, most: number, asBuffer: boolean, watch: Handle | undefined): Answer;
   writeFile(
     root: Handle,

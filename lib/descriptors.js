@@ -5,14 +5,14 @@ const fs = require('node:fs');
 const { promisify } = require('node:util');
 const { errorOf } = require('./errors.js');
 
-const { O_APPEND, O_DIRECT, O_DIRECTORY, O_DSYNC, O_NOATIME, O_SYNC } = fs.constants;
+const { O_APPEND, O_DIRECT, O_DIRECTORY, O_DSYNC, O_NOATIME, O_RDONLY, O_SYNC, O_TRUNC } = fs.constants;
 /** Node has no names for these. */
 const O_ACCMODE = 3;
+const O_PATH = 0o10000000;
 const O_TMPFILE = 0o20000000;
 /** What a descriptor that is opened again has to be asked for; what creates and truncates is done by then. */
 const OPENED_AGAIN = O_ACCMODE | O_APPEND | O_DIRECT | O_DIRECTORY | O_DSYNC | O_NOATIME | O_SYNC;
 
-const close = promisify(fs.close);
 const fstat = promisify(fs.fstat);
 
 /** @param {number} fd */
@@ -31,13 +31,47 @@ const hostPathOf = (fd) => `/proc/self/fd/${fd}`;
 const openHandle =
   ({ at, flags, mode, path }) =>
   async ({ perform }) => {
-    const fd = await perform(({ native, root }) => native.open(root, at, flags, mode));
-    return fileHandleOf(fd, flags, path);
+    const give = (/** @type {number} */ fd) => perform(({ native, root }) => native.closeLent(root, fd));
+    // The first time must change nothing if there is no descriptor left for the second: one is kept for that.
+    const spare = await perform(({ native, root }) => native.openLent(root, '.', O_PATH, 0)).catch(
+      () => undefined,
+    );
+    const isEmptied = (flags & O_TRUNC) !== 0 && (flags & O_ACCMODE) !== O_RDONLY;
+    const first = isEmptied ? flags & ~O_TRUNC : flags;
+    /** @type {number} */
+    let fd;
+    try {
+      fd = await perform(({ native, root }) => native.openLent(root, at, first, mode));
+    } finally {
+      if (spare !== undefined) await give(spare);
+    }
+    try {
+      const handle = await fileHandleOf(fd, flags, path);
+      if (isEmptied) await unlessFailing(handle, () => handle.truncate(0));
+      return handle;
+    } finally {
+      await give(fd);
+    }
   };
 
 /**
+ * Does something with a handle, which is closed if that fails.
+ *
+ * @param {fs.promises.FileHandle} handle
+ * @param {() => Promise<void>} action
+ */
+async function unlessFailing(handle, action) {
+  try {
+    await action();
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/**
  * Node's `FileHandle` of what `fd` has open. Node has no other way to it than to open the file again, by its entry in
- * `/proc`. `fd` is closed behind that: closed earlier, another file might get its number.
+ * `/proc`. `fd` must be open until then: another file might get its number.
  *
  * @param {number} fd
  * @param {number} flags those that it was opened with
@@ -46,20 +80,13 @@ const openHandle =
 async function fileHandleOf(fd, flags, path) {
   const isUnnamed = (flags & O_TMPFILE) !== 0;
   const again = flags & OPENED_AGAIN & ~(isUnnamed ? O_DIRECTORY : 0);
-  try {
-    const handle = await openAgain(hostPathOf(fd), again, path);
-    try {
-      const [own, other] = await Promise.all([fstat(fd, { bigint: true }), handle.stat({ bigint: true })]);
-      // What is mounted on /proc may be something else.
-      if (own.ino !== other.ino || own.dev !== other.dev) throw withoutProc(-2, path);
-      return handle;
-    } catch (error) {
-      await handle.close();
-      throw error;
-    }
-  } finally {
-    await close(fd);
-  }
+  const handle = await openAgain(hostPathOf(fd), again, path);
+  await unlessFailing(handle, async () => {
+    const [own, other] = await Promise.all([fstat(fd, { bigint: true }), handle.stat({ bigint: true })]);
+    // What is mounted on /proc may be something else.
+    if (own.ino !== other.ino || own.dev !== other.dev) throw withoutProc(-2, path);
+  });
+  return handle;
 }
 
 /**
@@ -83,4 +110,4 @@ async function openAgain(hostPath, flags, path) {
  */
 const withoutProc = (errno, path) => errorOf(`${errno}\0open\0\0/proc is not mounted\x001\0${path}`);
 
-module.exports = { close, hostPathOf, openHandle };
+module.exports = { hostPathOf, openHandle };

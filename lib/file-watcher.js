@@ -5,7 +5,7 @@
 const fs = require('node:fs');
 const check = require('./arguments.js');
 const { coded, errorOf, invalidType } = require('./errors.js');
-const { close, hostPathOf } = require('./descriptors.js');
+const { hostPathOf } = require('./descriptors.js');
 const { watched } = require('./watch.js');
 
 const { Buffer } = globalThis;
@@ -28,9 +28,9 @@ function watch(opener, path, options, listener) {
   const given = typeof options === 'string' ? { encoding: options } : (options ?? {});
   checkOptions(given);
   const fd = openAt(opener, path);
-  const place = placeOf(fd);
   try {
-    const watcher = fs.watch(place.path, options);
+    const place = placeOf(fd);
+    const watcher = fs.watch(place.path, { ...given, recursive: false });
     const { emit } = watcher;
     watcher.emit = (/** @type {string} */ event, /** @type {any[]} */ ...args) => {
       if (event === 'change') args[1] = named(args[1], place.name, path);
@@ -43,7 +43,7 @@ function watch(opener, path, options, listener) {
     throw shown(error, path);
   } finally {
     // The kernel watches the file, and not its descriptor.
-    fs.closeSync(fd);
+    opener.closeSync(fd);
   }
 }
 
@@ -70,15 +70,16 @@ async function* events(opener, path, options = {}) {
   checkOptions(options);
   watched({ signal: options.signal });
   const fd = await opener.open(path, O_RDONLY, 'watch').catch((error) => Promise.reject(withFilename(error)));
-  const place = placeOf(fd);
   try {
-    for await (const event of fs.promises.watch(place.path, options)) {
+    const place = placeOf(fd);
+    const given = typeof options === 'object' ? { ...options, recursive: false } : options;
+    for await (const event of fs.promises.watch(place.path, given)) {
       yield { ...event, filename: named(/** @type {any} */ (event.filename), place.name, path) };
     }
   } catch (error) {
     throw shown(error, path);
   } finally {
-    await close(fd);
+    await opener.close(fd);
   }
 }
 

@@ -19,7 +19,8 @@ const TOP = Buffer.alloc(0);
 const DIRECTORY = 'directory';
 /** Not of a program's mocked timers. */
 const { max } = Math;
-const { setImmediate } = globalThis;
+const { setImmediate } = require('node:timers');
+const { performance } = require('node:perf_hooks');
 const now = performance.now.bind(performance);
 
 /** @typedef {{ name: Buffer, type: string | undefined }} Found */

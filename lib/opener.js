@@ -37,7 +37,17 @@ class Opener {
     const call = this.#makeCall(native.calls);
     const at = this.#readPath(call, path);
     call.shown = named(call.shown, syscall);
-    return finished(call, call.native.open(call.root, at, flags, 0));
+    return finished(call, call.native.openLent(call.root, at, flags, 0));
+  }
+
+  /**
+   * Closes what was opened so.
+   *
+   * @param {number} fd
+   */
+  closeSync(fd) {
+    const call = this.#makeCall(native.calls);
+    finished(call, call.native.closeLent(call.root, fd));
   }
 
   /**
@@ -53,7 +63,18 @@ class Opener {
     const call = this.#makeCall(native.starts);
     const at = this.#readPath(call, path);
     call.shown = named(call.shown, syscall);
-    return settled(call, call.native.open(call.root, at, flags, 0));
+    return settled(call, call.native.openLent(call.root, at, flags, 0));
+  }
+
+  /**
+   * Closes what was opened so.
+   *
+   * @param {number} fd
+   * @returns {Promise<void>}
+   */
+  async close(fd) {
+    const call = this.#makeCall(native.starts);
+    return settled(call, call.native.closeLent(call.root, fd));
   }
 
   /**

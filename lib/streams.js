@@ -2,115 +2,136 @@
 // Node's own streams, on files that a root has opened.
 
 const fs = require('node:fs');
+const { Readable, Writable } = require('node:stream');
 const { coded, invalidValue } = require('./errors.js');
 const check = require('./arguments.js');
 
-const { ReadStream, WriteStream } = fs;
-const { hasOwn } = Object;
+const { getPrototypeOf, hasOwn } = Object;
 
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {(error: unknown, fd?: number) => void} Opened */
 /** @typedef {import('./opener.js').AnOpener} Opener */
+/**
+ * What makes a stream: Node's class, or one that is made of it.
+ *
+ * @typedef {(path: any, options: any) => any} Make
+ */
 
 /**
+ * Node's own class. A library may have put one of its own in its place, which opens files by paths.
+ *
+ * @param {any} Stream `fs.ReadStream` or `fs.WriteStream`
+ * @param {any} Above what Node's extends
+ */
+function classOfNode(Stream, Above) {
+  let prototype = Stream.prototype;
+  while (getPrototypeOf(prototype) !== Above.prototype) prototype = getPrototypeOf(prototype);
+  return prototype.constructor;
+}
+
+/** @type {typeof fs.ReadStream} */
+const ReadStream = classOfNode(fs.ReadStream, Readable);
+/** @type {typeof fs.WriteStream} */
+const WriteStream = classOfNode(fs.WriteStream, Writable);
+/** How Node's class opens its file: by the functions that it is given, and not by its path. */
+const { open: openOfNode } = /** @type {any} */ (WriteStream.prototype);
+
+/** @type {Make} */
+const makeReadStream = (path, options) => Reflect.construct(ReadStream, [path, options]);
+/** @type {Make} */
+const makeWriteStream = (path, options) => Reflect.construct(WriteStream, [path, options]);
+
+/**
+ * The options of a stream, read once: as with Node, inherited ones count, and others than enumerable ones do not. What
+ * is decided here about a descriptor is what Node sees.
+ *
  * @param {unknown} options those of the stream, or an encoding
  * @returns {Record<string, any>}
  */
 function optionsOf(options) {
   if (typeof options === 'string') return { encoding: options };
-  // What is wrong with others is Node's to say.
-  return typeof options === 'object' && options !== null ? options : /** @type {any} */ ({});
-}
-
-/**
- * @param {Opener} opener
- * @param {any} path
- * @param {any} [options]
- * @returns {fs.ReadStream}
- */
-function readStream(opener, path, options) {
-  const given = optionsOf(options);
-  // One that has its file already opens none.
-  if (given.fd != null) return newReadStream(path, options);
-  const { read, close } = fs;
-  return newReadStream(path, { ...given, fs: { open: openOf(opener.at(path)), read, close } });
-}
-
-/**
- * The options of a stream, with the functions that it is to call, unless the caller has passed some.
- *
- * @param {unknown} options those of the stream, or an encoding
- * @param {Record<string, any>} functions
- * @returns {any}
- */
-function withFunctions(options, functions) {
-  if (options == null || typeof options === 'function') return { fs: functions };
-  if (typeof options === 'string') return { encoding: options, fs: functions };
-  // What is wrong with others is Node's to say.
-  if (typeof options !== 'object') return options;
   /** @type {Record<string, any>} */
   const given = {};
-  // As with Node, inherited ones count.
-  for (const key in options) given[key] = /** @type {Record<string, any>} */ (options)[key];
-  // But whoever can change `Object.prototype` must not say how files are opened.
-  if (!hasOwn(options, 'fs')) delete given.fs;
-  // A `FileHandle` has functions of its own.
-  if (typeof given.fd !== 'object' || given.fd === null) given.fs ||= functions;
+  for (const key in /** @type {any} */ (options)) given[key] = /** @type {any} */ (options)[key];
+  // Whoever can change `Object.prototype` must not say how files are opened.
+  if (given.fs !== undefined && !hasOwn(/** @type {any} */ (options), 'fs')) delete given.fs;
   return given;
 }
 
 /**
- * Makes a stream of a view.
+ * What is wrong with other options is Node's to say.
  *
- * @param {Opener} opener
- * @param {Record<string, any>} view
- * @param {any} path
- * @param {any} options
- * @param {(path: any, options: any) => fs.WriteStream} make
+ * @param {unknown} options
  */
-function writeStreamOf(opener, view, path, options, make) {
-  const given = withFunctions(options, view);
-  if (given?.fs !== view || given.fd != null || !isDraft(given)) return make(path, given);
-  const { fs: _, ...others } = given;
-  return draftStream(opener.at(path), path, others, make);
-}
+const isWrong = (options) => options != null && !['object', 'string', 'function'].includes(typeof options);
 
 /**
- * How a stream opens its file.
+ * The functions of a stream whose file a root opens.
  *
  * @param {ReturnType<Opener['at']>} file
  */
-const openOf =
-  ({ at, perform }) =>
-  (
+const functionsOf = ({ at, perform }) => ({
+  open(
     /** @type {any} */ _path,
     /** @type {any} */ flags,
     /** @type {any} */ mode,
     /** @type {Opened} */ opened,
-  ) => {
+  ) {
     const how = check.openFlags(flags, 'options.flags', O_RDONLY);
     const made = check.modeOfNode(mode, 'options.mode', 0o666);
-    perform(({ native, root }) => native.open(root, at, how, made)).then((fd) => opened(null, fd), opened);
-  };
+    perform(({ native, root }) => native.openLent(root, at, how, made)).then(
+      (fd) => opened(null, fd),
+      opened,
+    );
+  },
+  close(/** @type {number} */ fd, /** @type {(error?: unknown) => void} */ done) {
+    perform(({ native, root }) => native.closeLent(root, fd)).then(() => done(null), done);
+  },
+});
 
-/** @type {(path: any, options: any) => fs.ReadStream} */
-const newReadStream = (path, options) => Reflect.construct(ReadStream, [path, options]);
-/** @type {(path: any, options: any) => fs.WriteStream} */
-const newWriteStream = (path, options) => Reflect.construct(WriteStream, [path, options]);
+/**
+ * What a stream of a view calls: its own functions, as those of Node call those of `fs`, if a program has put others in their
+ * place.
+ *
+ * @typedef {object} Own
+ * @property {Record<string, any>} view
+ * @property {() => boolean} isChanged
+ */
 
 /**
  * @param {Opener} opener
  * @param {any} path
  * @param {any} [options]
+ * @param {Make} [make]
+ * @param {Own} [own]
+ * @returns {fs.ReadStream}
+ */
+function readStream(opener, path, options, make = makeReadStream, own) {
+  if (isWrong(options)) return make(path, options);
+  const given = optionsOf(options);
+  // One that has its file already opens none.
+  if (given.fd != null || (own && given.fs !== undefined)) return make(path, given);
+  if (own?.isChanged()) return make(path, { ...given, fs: own.view });
+  const { read } = fs;
+  return make(path, { ...given, fs: { ...functionsOf(opener.at(path)), read } });
+}
+
+/**
+ * @param {Opener} opener
+ * @param {any} path
+ * @param {any} [options]
+ * @param {Make} [make]
+ * @param {Own} [own]
  * @returns {fs.WriteStream}
  */
-function writeStream(opener, path, options) {
+function writeStream(opener, path, options, make = makeWriteStream, own) {
+  if (isWrong(options)) return make(path, options);
   const given = optionsOf(options);
-  if (given.fd != null) return newWriteStream(path, options);
-  const file = opener.at(path);
-  if (isDraft(given)) return draftStream(file, path, given, newWriteStream);
-  const { write, writev, close, fsync } = fs;
-  return newWriteStream(path, { ...given, fs: { open: openOf(file), write, writev, close, fsync } });
+  if (given.fd != null || (own && given.fs !== undefined)) return make(path, given);
+  if (isDraft(given)) return draftStream(opener.at(path), path, given, make);
+  if (own?.isChanged()) return make(path, { ...given, fs: own.view });
+  const { write, writev, fsync } = fs;
+  return make(path, { ...given, fs: { ...functionsOf(opener.at(path)), write, writev, fsync } });
 }
 
 /** @param {Record<string, any>} options */
@@ -128,7 +149,8 @@ const NO_DESCRIPTOR = -1;
  * @param {ReturnType<Opener['at']>} file
  * @param {any} path
  * @param {Record<string, any>} options
- * @param {(path: any, options: any) => fs.WriteStream} make
+ * @param {Make} make
+ * @returns {fs.WriteStream}
  */
 function draftStream({ perform, at }, path, options, make) {
   const { atomic, flush, maxBytes, ...others } = options;
@@ -184,8 +206,8 @@ function draftStream({ perform, at }, path, options, make) {
   };
   const stream = make(path, { ...others, fs: file });
   // No class that extends it may open the file another way.
-  /** @type {any} */ (stream).open = /** @type {any} */ (WriteStream.prototype).open;
-  stream._final = (done) => {
+  stream.open = openOfNode;
+  stream._final = (/** @type {(error?: unknown) => void} */ done) => {
     ofWriter((call, writer) => call.native.finishWriter(call.root, writer, undefined)).then(() => {
       isFinished = true;
       done();
@@ -201,4 +223,4 @@ const W = O_WRONLY | O_CREAT | O_TRUNC;
 const tooLarge = (most) =>
   coded(RangeError, 'ERR_FS_FILE_TOO_LARGE', `The file is longer than maxBytes, ${most} bytes`, tooLarge);
 
-module.exports = { readStream, withFunctions, writeStream, writeStreamOf };
+module.exports = { ReadStream, WriteStream, readStream, writeStream };

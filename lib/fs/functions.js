@@ -110,11 +110,11 @@ const withDescriptor =
   ({ perform, go }) =>
     go(
       (function* () {
-        const fd = yield perform(({ native, root }) => native.open(root, at, flags, mode));
+        const fd = yield perform(({ native, root }) => native.openLent(root, at, flags, mode));
         try {
           return yield work(fd);
         } finally {
-          fs.closeSync(fd);
+          yield perform(({ native, root }) => native.closeLent(root, fd));
         }
       })(),
     );
@@ -340,7 +340,7 @@ const names = {
 
   mkdtemp(call, prefix, options) {
     const encoding = encodingOf(optionsOf(options));
-    const at = call.shown.read(prefix, 'prefix');
+    const at = call.shown.prefix(prefix, 'prefix');
     if (call.shown.text(0).endsWith('X')) warnOfX();
     const above = call.shown.given(0);
     call.result = (/** @type {Buffer} */ own) => told(Buffer.concat([above, own.subarray(-6)]), encoding);

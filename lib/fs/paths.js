@@ -7,6 +7,7 @@ const { REJECT, textOf } = require('../arguments.js');
 const { coded, invalidType, invalidValue } = require('../errors.js');
 
 const { Buffer } = globalThis;
+const SLASH = Buffer.from('/');
 
 /** @typedef {string | Uint8Array} RootPath */
 
@@ -49,6 +50,23 @@ class Paths {
   read(value, name = 'path') {
     const given = pathOf(value, name);
     const own = beneath(given, this.symlinks);
+    this.pairs.push([textOf(own), textOf(given)]);
+    this.all.push(given);
+    return own;
+  }
+
+  /**
+   * What a name begins with: the last part of it is no path.
+   *
+   * @param {unknown} value
+   * @param {string} name of the argument
+   * @returns {RootPath}
+   */
+  prefix(value, name) {
+    const given = Buffer.from(/** @type {any} */ (pathOf(value, name)));
+    const cut = given.lastIndexOf(SLASH) + 1;
+    const above = cut === 0 ? '.' : beneath(given.subarray(0, cut), this.symlinks);
+    const own = Buffer.concat([Buffer.from(/** @type {any} */ (above)), SLASH, given.subarray(cut)]);
     this.pairs.push([textOf(own), textOf(given)]);
     this.all.push(given);
     return own;

@@ -8,7 +8,7 @@ const { SandboxRoot } = require('../root.js');
 const { handleOf } = require('../handles.js');
 const { native } = require('../native.js');
 const { Opener } = require('../opener.js');
-const { withFunctions, writeStreamOf } = require('../streams.js');
+const streams = require('../streams.js');
 const { events, watch } = require('../file-watcher.js');
 const { functions, openHandle } = require('./functions.js');
 const { learn } = require('./genuine.js');
@@ -37,7 +37,9 @@ const OF_DESCRIPTORS = [
   'writev',
 ];
 /** Node's classes that open nothing. */
-const CLASSES = ['Dir', 'Dirent', 'Stats'];
+const CLASSES = ['Dirent', 'Stats'];
+/** What a stream calls. */
+const CALLED_BY_STREAMS = ['open', 'close', 'read', 'write', 'writev', 'fsync'];
 /** Those whose first argument may be a descriptor, or a `FileHandle`: then it is Node's function that is called. */
 const ON_DESCRIPTORS_TOO = ['appendFile', 'readFile', 'truncate', 'writeFile'];
 
@@ -66,13 +68,16 @@ function createFs(root, options) {
 function viewOf(root) {
   /** @type {View} */
   const view = {};
-  const own = ownOf(root, view);
+  /** @type {View} as it was made: a program may put other functions in it */
+  const original = {};
+  const own = ownOf(root, view, original);
   for (const key of keys(fs)) view[key] = own[key] ?? takenFrom(/** @type {any} */ (fs), key, `fs.${key}`);
   view.promises = {};
   for (const key of keys(fs.promises)) {
     const name = `fs.promises.${key}`;
     view.promises[key] = own.promises[key] ?? takenFrom(/** @type {any} */ (fs.promises), key, name, refusal);
   }
+  Object.assign(original, view);
   return view;
 }
 
@@ -110,9 +115,10 @@ function refused(name) {
  *
  * @param {Root} root
  * @param {View} view that it is for
+ * @param {View} original
  * @returns {View}
  */
-function ownOf(root, view) {
+function ownOf(root, view, original) {
   /** @type {View} */
   const own = {};
   /** @type {View} */
@@ -125,14 +131,14 @@ function ownOf(root, view) {
   for (const key of ON_DESCRIPTORS_TOO) {
     own[key] = orOfDescriptor(own[key], key, fs, isDescriptor);
     own[`${key}Sync`] = orOfDescriptor(own[`${key}Sync`], `${key}Sync`, fs, isDescriptor);
-    promises[key] = orOfDescriptor(promises[key], key, fs.promises, isFileHandle);
+    promises[key] = orOfHandle(promises[key], key);
   }
   promises.open = promised(root, 'open', openHandle);
   promises.constants = fs.promises.constants;
   // Node's refuses on Linux, too.
   promises.lchmod = refusal('lchmod');
   Object.assign(own, existing(root, own), disposable(own, promises), globbing(own, promises));
-  Object.assign(own, watchersAndStreams(root, view, promises));
+  Object.assign(own, watchersAndStreams(root, view, original, promises));
   own.realpath.native = own.realpath;
   own.realpathSync.native = own.realpathSync;
   own.promises = promises;
@@ -151,6 +157,18 @@ const isFileHandle = (value) =>
   value !== null &&
   value.constructor?.name === 'FileHandle' &&
   isDescriptor(value.fd);
+
+/**
+ * A handle does it itself: Node's function might take what only looks like one for a path of the host.
+ *
+ * @param {Function} ofPath
+ * @param {string} key
+ */
+const orOfHandle = (ofPath, key) =>
+  ({
+    /** @param {any} handle @param {unknown[]} args */
+    [key]: async (handle, ...args) => (isFileHandle(handle) ? handle[key](...args) : ofPath(handle, ...args)),
+  })[key];
 
 /**
  * @param {Function} ofPath
@@ -232,21 +250,24 @@ function globbing(own, promises) {
  *
  * @param {Root} root
  * @param {View} view
+ * @param {View} original
  * @param {View} promises
  */
-function watchersAndStreams(root, view, promises) {
+function watchersAndStreams(root, view, original, promises) {
   const opener = new Opener(
     (operations) => callOf(operations, root),
     (call, path) => /** @type {import('./styles.js').ViewCall} */ (call).shown.read(path),
   );
   promises.watch = (/** @type {any} */ path, /** @type {any} */ options) => events(opener, path, options);
-  const ReadStream = streamClass(fs.ReadStream, (path, options, make) =>
-    make(path, withFunctions(options, view)),
+  const own = { view, isChanged: () => CALLED_BY_STREAMS.some((key) => view[key] !== original[key]) };
+  const ReadStream = streamClass(streams.ReadStream, (path, options, make) =>
+    streams.readStream(opener, path, options, make, own),
   );
-  const WriteStream = streamClass(fs.WriteStream, (path, options, make) =>
-    writeStreamOf(opener, view, path, options, make),
+  const WriteStream = streamClass(streams.WriteStream, (path, options, make) =>
+    streams.writeStream(opener, path, options, make, own),
   );
   return {
+    Dir: uninstantiable(fs.Dir),
     watch: (/** @type {any} */ path, /** @type {any} */ options, /** @type {any} */ listener) =>
       watch(opener, path, options, listener),
     // Node's can be called with `new`, too.
@@ -265,6 +286,18 @@ function watchersAndStreams(root, view, promises) {
     FileReadStream: ReadStream,
     FileWriteStream: WriteStream,
   };
+}
+
+/**
+ * What `instanceof` asks as Node's class, which opens directories by paths of the host when it is given a handle.
+ *
+ * @param {any} real
+ */
+function uninstantiable(real) {
+  const made = refused(`fs.${real.name}`);
+  Object.defineProperty(made, 'name', { value: real.name });
+  made.prototype = real.prototype;
+  return made;
 }
 
 /**

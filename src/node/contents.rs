@@ -21,6 +21,8 @@ use crate::watch::Watch;
 /// These functions.
 pub const OPERATIONS: &[Operation] = operations! {
     "open" => open,
+    "openLent" => open_lent,
+    "closeLent" => close_lent,
     "readFile" => read_file,
     "writeFile" => write_file,
     "openWriter" => open_writer,
@@ -39,6 +41,31 @@ fn open(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
     let (path, flags, mode) = (args.path(1)?, args.open_flags(2)?, args.mode(3)?);
     Ok(pool(move |root: &Root| {
         content::open(root, &path, flags, mode)
+    }))
+}
+
+/// The same, for a script that has the number, and gives it back to be closed.
+fn open_lent(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let (path, flags, mode) = (args.path(1)?, args.open_flags(2)?, args.mode(3)?);
+    let ending = args.ending();
+    Ok(pool(move |root: &Root| {
+        let fd = content::open(root, &path, flags, mode)?;
+        Ok(Output::Lent(fd, ending))
+    }))
+}
+
+fn close_lent(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
+    let number: u32 = args.number(1)?;
+    let ending = args.ending();
+    Ok(pool(move |_: &Root| {
+        let fd = i32::try_from(number).ok();
+        match fd.and_then(|number| ending.lent.take(number)) {
+            Some(fd) => {
+                drop(fd);
+                Ok(())
+            }
+            None => Err(Error::of_descriptor(Errno::BADF, "close")),
+        }
     }))
 }
 

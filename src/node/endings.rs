@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, Once};
 use rustix::thread::{Pid, gettid};
 
 use super::kept::Dropper;
+use super::lent::Lent;
 use super::threads::Threads;
 use super::writers::{Writers, locked};
 use crate::sys;
@@ -25,6 +26,8 @@ pub struct Ending {
     pub dropper: Dropper,
     /// What is written in parts.
     pub writers: Writers,
+    /// What streams have open.
+    pub lent: Lent,
 }
 
 /// Those of all environments: each copy of the scripts has one.
@@ -40,6 +43,7 @@ impl Ending {
             threads: Threads::default(),
             dropper: Dropper::default(),
             writers: Writers::default(),
+            lent: Lent::default(),
         });
         locked(&ALL).push(Arc::clone(&ending));
         ending
@@ -55,6 +59,8 @@ impl Ending {
     /// The same, and no work comes any more.
     pub fn end(self: &Arc<Self>) {
         self.end_for_good();
+        // Node has waited for what it was doing with them.
+        self.lent.end();
         locked(&ALL).retain(|other| !Arc::ptr_eq(self, other));
     }
 

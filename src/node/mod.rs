@@ -7,6 +7,7 @@
 //! - [`threads`]: the threads of long work;
 //! - [`endings`]: how work ends with its environment, and with the process;
 //! - [`kept`]: what handles own that has files open;
+//! - [`lent`]: the descriptors of streams;
 //! - [`writers`]: the files that are being written in parts;
 //! - the others: the functions, by subject.
 
@@ -16,6 +17,7 @@ mod endings;
 mod entries;
 mod job;
 mod kept;
+mod lent;
 mod metadata;
 mod output;
 mod roots;

@@ -2,9 +2,11 @@
 
 use std::io::Write;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{Stat, StatFs, Statx};
 
+use super::endings::Ending;
 use super::kept::Kept;
 use super::{Native, State, writers};
 use crate::error;
@@ -24,6 +26,8 @@ pub enum Output {
     Flag(bool),
     /// A file descriptor. It is closed unless the script gets it.
     Descriptor(OwnedFd),
+    /// The number of a descriptor that stays ours.
+    Lent(OwnedFd, Arc<Ending>),
     /// Numbers of 64 bits, for [`WORDS`].
     Words(Box<Words>),
     /// A string or a Buffer.
@@ -81,6 +85,11 @@ impl Output {
                 *self = Self::Descriptor(fd);
                 value
             }
+            Self::Lent(fd, ending) => {
+                let value = env.number(f64::from(fd.as_raw_fd()));
+                *self = Self::Lent(fd, ending);
+                value
+            }
             Self::Words(words) => env.array_buffer(words.as_slice()),
             Self::Text(bytes, form) => text(env, bytes, form),
             Self::Batch(batch, form) => {
@@ -120,8 +129,12 @@ impl Output {
 
     /// Gives up what the value stands for.
     pub fn handed_over(self) {
-        if let Self::Descriptor(fd) = self {
-            let _ = fd.into_raw_fd();
+        match self {
+            Self::Descriptor(fd) => {
+                let _ = fd.into_raw_fd();
+            }
+            Self::Lent(fd, ending) => ending.lent.keep(fd),
+            _ => {}
         }
     }
 }
