@@ -14,6 +14,8 @@ const O_TMPFILE = 0o20000000;
 const OPENED_AGAIN = O_ACCMODE | O_APPEND | O_DIRECT | O_DIRECTORY | O_DSYNC | O_NOATIME | O_SYNC;
 
 const fstat = promisify(fs.fstat);
+// Captured at load: a program may put another function in its place.
+const { open: openOfNode } = fs.promises;
 
 /** @param {number} fd */
 const hostPathOf = (fd) => `/proc/self/fd/${fd}`;
@@ -96,7 +98,7 @@ async function fileHandleOf(fd, flags, path) {
  */
 async function openAgain(hostPath, flags, path) {
   try {
-    return await fs.promises.open(hostPath, flags);
+    return await openOfNode(hostPath, flags);
   } catch (error) {
     const { code, errno } = /** @type {NodeJS.ErrnoException} */ (error);
     if (errno === undefined) throw error;

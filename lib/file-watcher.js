@@ -3,6 +3,7 @@
 // nothing.
 
 const fs = require('node:fs');
+const { fileURLToPath } = require('node:url');
 const check = require('./arguments.js');
 const { coded, errorOf, invalidType } = require('./errors.js');
 const { hostPathOf } = require('./descriptors.js');
@@ -10,7 +11,10 @@ const { watched } = require('./watch.js');
 
 const { Buffer } = globalThis;
 
-const { O_RDONLY } = fs.constants;
+const { O_DIRECTORY, O_RDONLY } = fs.constants;
+// Captured at load: a program may put other functions in their place.
+const { watch: watchOfNode } = fs;
+const { watch: eventsOfNode } = fs.promises;
 
 /** @typedef {import('./opener.js').AnOpener} Opener */
 
@@ -27,13 +31,12 @@ function watch(opener, path, options, listener) {
   if (typeof options === 'function') return watch(opener, path, undefined, options);
   const given = typeof options === 'string' ? { encoding: options } : (options ?? {});
   checkOptions(given);
-  const fd = openAt(opener, path);
+  const place = placeNow(opener, path);
   try {
-    const place = placeOf(fd);
-    const watcher = fs.watch(place.path, { ...given, recursive: false });
+    const watcher = watchOfNode(place.path, { ...given, recursive: false });
     const { emit } = watcher;
     watcher.emit = (/** @type {string} */ event, /** @type {any[]} */ ...args) => {
-      if (event === 'change') args[1] = named(args[1], place.name, path);
+      if (event === 'change') args[1] = named(args[1], place, path);
       if (event === 'error') args[0] = shown(args[0], path);
       return emit.call(watcher, event, ...args);
     };
@@ -43,7 +46,42 @@ function watch(opener, path, options, listener) {
     throw shown(error, path);
   } finally {
     // The kernel watches the file, and not its descriptor.
-    opener.closeSync(fd);
+    opener.closeSync(place.fd);
+  }
+}
+
+/**
+ * What Node is asked to watch. It is opened as a directory first: to ask what it is might wait.
+ *
+ * @typedef {{ fd: number, path: string, isDirectory: boolean }} PlaceToWatch
+ */
+
+/**
+ * @param {number} fd
+ * @param {boolean} isDirectory
+ * @returns {PlaceToWatch}
+ */
+const placeOf = (fd, isDirectory) => ({
+  fd,
+  // No entry of a directory has the name that its own events have then.
+  path: isDirectory ? `${hostPathOf(fd)}/.` : hostPathOf(fd),
+  isDirectory,
+});
+
+/**
+ * @param {Opener} opener
+ * @param {unknown} path
+ */
+function placeNow(opener, path) {
+  try {
+    return placeOf(opener.openSync(path, O_RDONLY | O_DIRECTORY, 'watch'), true);
+  } catch (error) {
+    if (!isNoDirectory(error)) throw withFilename(error);
+  }
+  try {
+    return placeOf(opener.openSync(path, O_RDONLY, 'watch'), false);
+  } catch (error) {
+    throw withFilename(error);
   }
 }
 
@@ -51,13 +89,20 @@ function watch(opener, path, options, listener) {
  * @param {Opener} opener
  * @param {unknown} path
  */
-function openAt(opener, path) {
+async function placeSoon(opener, path) {
   try {
-    return opener.openSync(path, O_RDONLY, 'watch');
+    return placeOf(await opener.open(path, O_RDONLY | O_DIRECTORY, 'watch'), true);
+  } catch (error) {
+    if (!isNoDirectory(error)) throw withFilename(error);
+  }
+  try {
+    return placeOf(await opener.open(path, O_RDONLY, 'watch'), false);
   } catch (error) {
     throw withFilename(error);
   }
 }
+
+const isNoDirectory = (/** @type {any} */ error) => error.code === 'ENOTDIR';
 
 /**
  * The events of `watch`, as an iterator.
@@ -69,41 +114,34 @@ function openAt(opener, path) {
 async function* events(opener, path, options = {}) {
   checkOptions(options);
   watched({ signal: options.signal });
-  const fd = await opener.open(path, O_RDONLY, 'watch').catch((error) => Promise.reject(withFilename(error)));
+  const place = await placeSoon(opener, path);
   try {
-    const place = placeOf(fd);
     const given = typeof options === 'object' ? { ...options, recursive: false } : options;
-    for await (const event of fs.promises.watch(place.path, given)) {
-      yield { ...event, filename: named(/** @type {any} */ (event.filename), place.name, path) };
+    for await (const event of eventsOfNode(place.path, given)) {
+      yield { ...event, filename: named(/** @type {any} */ (event.filename), place, path) };
     }
   } catch (error) {
     throw shown(error, path);
   } finally {
-    await opener.close(fd);
+    await opener.close(place.fd);
   }
 }
 
 /**
- * What Node is asked to watch, and the name that an event has which is about that itself. A directory has no entry of
- * this name.
+ * The name in an event: of what is watched itself, as Node has it, or of an entry.
  *
- * @param {number} fd
- */
-function placeOf(fd) {
-  const path = hostPathOf(fd);
-  return fs.fstatSync(fd).isDirectory() ? { path: `${path}/.`, name: '.' } : { path, name: `${fd}` };
-}
-
-/**
- * @param {string | Buffer | null | undefined} filename of an event
- * @param {string} own
+ * @param {string | Buffer | null | undefined} filename
+ * @param {PlaceToWatch} place
  * @param {unknown} path
  */
-function named(filename, own, path) {
-  if (filename == null || `${filename}` !== own) return filename ?? null;
-  const base = check.textOf(path).replace(/\/+$/, '').replace(/^.*\//s, '');
+function named(filename, { isDirectory }, path) {
+  if (filename == null || (isDirectory && `${filename}` !== '.')) return filename ?? null;
+  const base = textOf(path).replace(/\/+$/, '').replace(/^.*\//s, '');
   return typeof filename === 'string' ? base : Buffer.from(base);
 }
+
+/** @param {any} path a URL of a view, too */
+const textOf = (path) => (typeof path?.href === 'string' ? fileURLToPath(path) : check.textOf(path));
 
 /**
  * @param {any} error
@@ -112,7 +150,7 @@ function named(filename, own, path) {
 const shown = (error, path) =>
   error?.errno === undefined
     ? error
-    : withFilename(errorOf(`${error.errno}\0watch\0\0\x001\0${check.textOf(path)}`));
+    : withFilename(errorOf(`${error.errno}\0watch\0\0\x001\0${textOf(path)}`));
 
 /**
  * As Node's errors of a watcher.

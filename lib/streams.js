@@ -52,9 +52,11 @@ function optionsOf(options) {
   if (typeof options === 'string') return { encoding: options };
   /** @type {Record<string, any>} */
   const given = {};
-  for (const key in /** @type {any} */ (options)) given[key] = /** @type {any} */ (options)[key];
-  // Whoever can change `Object.prototype` must not say how files are opened.
-  if (given.fs !== undefined && !hasOwn(/** @type {any} */ (options), 'fs')) delete given.fs;
+  for (const key in /** @type {any} */ (options)) {
+    // Whoever can change `Object.prototype` must not say what is opened.
+    const isOfAll = key in Object.prototype && !hasOwn(/** @type {any} */ (options), key);
+    if (!isOfAll) given[key] = /** @type {any} */ (options)[key];
+  }
   return given;
 }
 
@@ -64,6 +66,19 @@ function optionsOf(options) {
  * @param {unknown} options
  */
 const isWrong = (options) => options != null && !['object', 'string', 'function'].includes(typeof options);
+
+/**
+ * Calls back in a turn of its own: what a listener of the stream throws is no rejection.
+ *
+ * @param {Promise<any>} promise
+ * @param {(error: any, value?: any) => void} callback
+ */
+function inTurn(promise, callback) {
+  promise.then(
+    (value) => process.nextTick(callback, null, value),
+    (error) => process.nextTick(callback, error),
+  );
+}
 
 /**
  * The functions of a stream whose file a root opens.
@@ -79,13 +94,16 @@ const functionsOf = ({ at, perform }) => ({
   ) {
     const how = check.openFlags(flags, 'options.flags', O_RDONLY);
     const made = check.modeOfNode(mode, 'options.mode', 0o666);
-    perform(({ native, root }) => native.openLent(root, at, how, made)).then(
-      (fd) => opened(null, fd),
+    inTurn(
+      perform(({ native, root }) => native.openLent(root, at, how, made)),
       opened,
     );
   },
   close(/** @type {number} */ fd, /** @type {(error?: unknown) => void} */ done) {
-    perform(({ native, root }) => native.closeLent(root, fd)).then(() => done(null), done);
+    inTurn(
+      perform(({ native, root }) => native.closeLent(root, fd)),
+      done,
+    );
   },
 });
 
@@ -129,15 +147,19 @@ function writeStream(opener, path, options, make = makeWriteStream, own) {
   const given = optionsOf(options);
   if (given.fd != null || (own && given.fs !== undefined)) return make(path, given);
   if (isDraft(given)) return draftStream(opener.at(path), path, given, make);
-  if (own?.isChanged()) return make(path, { ...given, fs: own.view });
-  const { write, writev, fsync } = fs;
-  return make(path, { ...given, fs: { ...functionsOf(opener.at(path)), write, writev, fsync } });
+  const { flush, ...others } = given;
+  const isFlushed = check.flag(flush, 'options.flush');
+  const { write, writev, fsync } = own?.isChanged() ? own.view : fs;
+  const functions = own?.isChanged() ? own.view : { ...functionsOf(opener.at(path)), write, writev };
+  const stream = make(path, { ...others, fs: functions });
+  // Before Node 20.10 it has no such option.
+  if (isFlushed) stream._final = (/** @type {(error?: unknown) => void} */ done) => fsync(stream.fd, done);
+  return stream;
 }
 
 /** @param {Record<string, any>} options */
-function isDraft({ atomic, flush, maxBytes }) {
-  const isAtomic = check.flag(atomic, 'options.atomic');
-  return check.flag(flush, 'options.flush') || isAtomic || maxBytes != null;
+function isDraft({ atomic, maxBytes, ...others }) {
+  return check.flag(atomic, 'options.atomic') || maxBytes != null || 'ifMatch' in others;
 }
 
 /** What stands for the descriptor of a file that only its stream can write. */
@@ -153,16 +175,21 @@ const NO_DESCRIPTOR = -1;
  * @returns {fs.WriteStream}
  */
 function draftStream({ perform, at }, path, options, make) {
-  const { atomic, flush, maxBytes, ...others } = options;
+  const { atomic, flush, maxBytes, ifMatch, ...others } = options;
   const most = maxBytes == null ? Infinity : check.length(maxBytes, 'options.maxBytes');
   const flags = check.openFlags(options.flags, 'options.flags', W);
   const mode = options.mode == null ? undefined : check.modeOfNode(options.mode, 'options.mode');
   if (options.start !== undefined) {
-    throw invalidValue('options.start', "cannot be with 'atomic', 'flush' or 'maxBytes'", options.start);
+    throw invalidValue('options.start', "cannot be with 'atomic' or 'maxBytes'", options.start);
   }
   if (atomic && (flags & ~O_EXCL) !== W) {
     throw invalidValue('options.atomic', "cannot be true unless 'flags' is 'w' or 'wx'", atomic);
   }
+  const version = 'ifMatch' in options ? check.version(ifMatch, 'options.ifMatch') : undefined;
+  if (version !== undefined && (!atomic || (flags & O_EXCL) !== 0)) {
+    throw invalidValue('options.ifMatch', "takes 'atomic', and no 'wx'", ifMatch);
+  }
+  const isFlushed = check.flag(flush, 'options.flush');
   /** @type {Handle | undefined} */
   let writer;
   let isFinished = false;
@@ -176,12 +203,14 @@ function draftStream({ perform, at }, path, options, make) {
       /** @type {any} */ _mode,
       /** @type {Opened} */ opened,
     ) {
-      perform(({ native, root }) =>
-        native.openWriter(root, at, flags, mode, atomic === true, flush === true, undefined),
-      ).then((handle) => {
-        writer = handle;
-        opened(null, NO_DESCRIPTOR);
-      }, opened);
+      const handle = perform(({ native, root }) =>
+        native.openWriter(root, at, flags, mode, atomic === true, isFlushed, version),
+      );
+      const kept = handle.then((made) => {
+        writer = made;
+        return NO_DESCRIPTOR;
+      });
+      inTurn(kept, opened);
     },
     write(
       /** @type {number} */ _fd,
@@ -194,24 +223,28 @@ function draftStream({ perform, at }, path, options, make) {
       if (written + length > most) return process.nextTick(done, tooLarge(most));
       written += length;
       const chunk = buffer.subarray(offset, offset + length);
-      ofWriter((call, writer) => call.native.writeChunk(call.root, writer, chunk, undefined)).then(
-        () => done(null, length, buffer),
-        (error) => done(error),
+      inTurn(
+        ofWriter((call, writer) => call.native.writeChunk(call.root, writer, chunk, undefined)),
+        (error) => (error === null ? done(null, length, buffer) : done(error)),
       );
     },
     close(/** @type {number} */ _fd, /** @type {(error?: unknown) => void} */ done) {
       if (isFinished || writer === undefined) return process.nextTick(done);
-      ofWriter((call, writer) => call.native.abortWriter(call.root, writer)).then(() => done(), done);
+      inTurn(
+        ofWriter((call, writer) => call.native.abortWriter(call.root, writer)),
+        done,
+      );
     },
   };
   const stream = make(path, { ...others, fs: file });
   // No class that extends it may open the file another way.
   stream.open = openOfNode;
   stream._final = (/** @type {(error?: unknown) => void} */ done) => {
-    ofWriter((call, writer) => call.native.finishWriter(call.root, writer, undefined)).then(() => {
-      isFinished = true;
-      done();
-    }, done);
+    const finished = ofWriter((call, writer) => call.native.finishWriter(call.root, writer, undefined));
+    inTurn(finished, (error) => {
+      isFinished = error === null;
+      done(error);
+    });
   };
   return stream;
 }

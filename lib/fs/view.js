@@ -16,6 +16,8 @@ const { glob, globSync } = require('./glob.js');
 const { callBack, callbackOf, callOf, promised, synchronous, withCallback } = require('./styles.js');
 
 const { keys } = Object;
+/** Node's functions, as they are at load: a program may put others in their place, those of a view among them. */
+const node = { ...fs };
 
 /** @typedef {InstanceType<typeof SandboxRoot>} Root */
 /** @typedef {Record<string, any>} View */
@@ -129,8 +131,8 @@ function ownOf(root, view, original) {
     promises[key] = promised(root, key, read);
   }
   for (const key of ON_DESCRIPTORS_TOO) {
-    own[key] = orOfDescriptor(own[key], key, fs, isDescriptor);
-    own[`${key}Sync`] = orOfDescriptor(own[`${key}Sync`], `${key}Sync`, fs, isDescriptor);
+    own[key] = orOfDescriptor(own[key], key, node, isDescriptor);
+    own[`${key}Sync`] = orOfDescriptor(own[`${key}Sync`], `${key}Sync`, node, isDescriptor);
     promises[key] = orOfHandle(promises[key], key);
   }
   promises.open = promised(root, 'open', openHandle);

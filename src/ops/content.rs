@@ -315,10 +315,12 @@ impl Writer {
         };
         Call::on("open", &self.path).run(|| {
             let written = write_all(fd, data, own, watch);
-            if let Some(own) = own
-                && written.is_ok()
-            {
-                own.wrote(fd, Some(own.appended(0)))?;
+            if let Some(own) = own {
+                // Of a part that failed nobody knows how long it is.
+                let length = written.is_ok().then(|| own.appended(0));
+                let told = own.wrote(fd, length);
+                written.and(told.map_err(Failure::from))?;
+                return Ok(());
             }
             written
         })
