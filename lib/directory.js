@@ -169,6 +169,7 @@ class Directory {
 
 const { defineProperty, setPrototypeOf } = Object;
 setPrototypeOf(Directory.prototype, fs.Dir.prototype);
+defineProperty(Directory.prototype, 'constructor', { value: fs.Dir, writable: true, configurable: true });
 
 /**
  * @param {symbol | undefined} symbol the first releases of Node 18 do not have all of them
@@ -188,7 +189,11 @@ define(
 define(
   Symbol.dispose,
   /** @this {any} */ function () {
-    this.closeSync();
+    try {
+      this.closeSync();
+    } catch (error) {
+      if (/** @type {any} */ (error).code !== 'ERR_DIR_CLOSED') throw error;
+    }
   },
 );
 

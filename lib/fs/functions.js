@@ -26,15 +26,23 @@ const { COPYFILE_EXCL, COPYFILE_FICLONE, COPYFILE_FICLONE_FORCE, O_RDONLY } = fs
 // ---- Arguments, as Node checks them ----
 
 /**
+ * The options of a caller: own ones alone. What is inherited may be somebody else's, who must not say what is removed.
+ *
+ * @param {object} value
+ * @returns {Options}
+ */
+const ownOf = (value) => Object.assign(Object.create(null), value);
+
+/**
  * The options of a function, for which an encoding may stand.
  *
  * @param {any} value
  * @returns {Options}
  */
 function optionsOf(value) {
-  if (value == null || typeof value === 'function') return {};
-  if (typeof value === 'string') return { encoding: value };
-  if (typeof value === 'object') return value;
+  if (value == null || typeof value === 'function') return ownOf({});
+  if (typeof value === 'string') return ownOf({ encoding: value });
+  if (typeof value === 'object') return ownOf(value);
   throw invalidType('options', 'of type string or an instance of Object', value);
 }
 
@@ -43,8 +51,8 @@ function optionsOf(value) {
  * @returns {Options}
  */
 function objectOf(value) {
-  if (value === undefined) return {};
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  if (value === undefined) return ownOf({});
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return ownOf(value);
   throw invalidType('options', 'of type object', value);
 }
 
@@ -119,6 +127,10 @@ const withDescriptor =
       })(),
     );
 
+// Captured at load: a program may put others in their place.
+const readNow = fs.readFileSync;
+const readSoon = promisify(fs.readFile);
+
 /** @type {Record<string, Read>} */
 const contents = {
   open(call, path, flags, mode) {
@@ -136,7 +148,10 @@ const contents = {
       startLater(call, given.signal);
       return methods.readFile(call, at, { ...known, encoding });
     }
-    const read = call.isSync ? fs.readFileSync : promisify(fs.readFile);
+    if (given.maxBytes != null) {
+      throw invalidValue('options.maxBytes', "takes no 'flag' but 'r'", given.maxBytes);
+    }
+    const read = call.isSync ? readNow : readSoon;
     const how = /** @type {any} */ (only(given, ['encoding', 'signal']));
     return withDescriptor(at, flags, 0o666, (fd) => read(fd, how));
   },
@@ -170,7 +185,9 @@ const contents = {
 function write(call, method, path, data, options) {
   const given = optionsOf(options);
   const at = call.shown.read(path);
-  const known = only(given, ['encoding', 'flag', 'flush', 'signal', 'atomic', 'ifMatch']);
+  const known = only(given, ['encoding', 'flag', 'flush', 'signal', 'atomic']);
+  // What is no version is refused: the write would be unconditional.
+  if ('ifMatch' in given) known.ifMatch = given.ifMatch;
   const mode = given.mode == null ? undefined : check.modeOfNode(given.mode, 'mode');
   check.encodingOfNode(given.encoding, 'utf8');
   startLater(call, given.signal);
@@ -327,7 +344,7 @@ const HAS_RECURSIVE_RMDIR = MAJOR < 26;
 const names = {
   mkdir(call, path, options) {
     const isMode = typeof options === 'number' || typeof options === 'string';
-    const { recursive, mode } = isMode ? { recursive: undefined, mode: options } : (options ?? {});
+    const { recursive, mode } = ownOf(isMode ? { mode: options } : (options ?? {}));
     const at = call.shown.read(path);
     const isRecursive = flag(recursive, 'recursive');
     const made = check.modeOfNode(mode, 'mode', 0o777);
@@ -475,7 +492,7 @@ const trees = {
     const at = call.shown.read(path);
     const recursive = flag(given.recursive, 'recursive');
     const force = flag(given.force, 'force');
-    call.shown.codes = { EISDIR: ['ERR_FS_EISDIR', 'Path is a directory'] };
+    call.shown.codes = { EISDIR: ['ERR_FS_EISDIR', 'Path is a directory', 'is a directory'] };
     return methods.rm(call, at, recursive, force);
   },
 

@@ -2,21 +2,24 @@
 // `glob` of the view: its directories are listed by the view, and `node:path` says what matches.
 
 const { posix } = require('node:path');
+const { textOf } = require('../arguments.js');
 const { coded, invalidType } = require('../errors.js');
+const { pathOf } = require('./paths.js');
 
 /** @typedef {Record<string, any>} View */
 
 /**
- * What is asked for, checked.
+ * What is asked for, checked: what begins at the root, and what begins at `cwd`.
  *
  * @param {any} pattern
  * @param {any} options
  */
-function queryOf(pattern, options) {
+function queriesOf(pattern, options) {
   const patterns = Array.isArray(pattern) ? pattern : [pattern];
   for (const one of patterns) {
-    if (typeof one !== 'string')
-      throw invalidType('pattern', 'of type string or an array of strings', pattern);
+    if (typeof one !== 'string') {
+      throw invalidType('patterns', 'of type string or an array of strings', pattern);
+    }
   }
   const { cwd = '/', exclude, withFileTypes = false } = options ?? {};
   const { matchesGlob } = /** @type {any} */ (posix);
@@ -25,23 +28,40 @@ function queryOf(pattern, options) {
       Error,
       'ERR_METHOD_NOT_IMPLEMENTED',
       'The fs.glob() method needs path.matchesGlob()',
-      queryOf,
+      queriesOf,
     );
   }
-  const plain = patterns.map((one) => posix.normalize(one).replace(/^\/+/, ''));
-  const isAbsolute = patterns.map((one) => one.startsWith('/'));
-  const deepest = Math.max(...plain.map(depthOf));
-  // At the end `**` also stands for nothing.
-  const all = plain.flatMap((one) => (one.endsWith('/**') ? [one, one.slice(0, -3)] : [one]));
-  const matches = (/** @type {string} */ way) => all.some((one) => matchesGlob(way, one));
+  const isAbsolute = (/** @type {string} */ one) => one.startsWith('/');
   const isExcluded = (/** @type {string} */ way, /** @type {any} */ entry) => {
     if (typeof exclude === 'function') return Boolean(exclude(withFileTypes ? entry : way));
     return Array.isArray(exclude) && exclude.some((one) => matchesGlob(way, one));
   };
-  const top = isAbsolute.every(Boolean) ? '/' : `${cwd}`;
-  // Node finds the directory itself, as a name.
-  const includesTop = plain.includes('**') && !withFileTypes;
-  return { top, deepest, includesTop, matches, isExcluded, withFileTypes };
+  return [
+    queryOf(
+      patterns.filter((one) => !isAbsolute(one)),
+      textOf(pathOf(cwd, 'options.cwd')),
+      '',
+    ),
+    queryOf(patterns.filter(isAbsolute), '/', '/'),
+  ]
+    .filter(({ plain }) => plain.length > 0)
+    .map((query) => ({ ...query, isExcluded, withFileTypes }));
+}
+
+/**
+ * @param {string[]} patterns
+ * @param {string} top the directory where they begin
+ * @param {string} before what stands before a result
+ */
+function queryOf(patterns, top, before) {
+  const { matchesGlob } = /** @type {any} */ (posix);
+  const plain = patterns.map((one) => posix.normalize(one).replace(/^\/+/, ''));
+  const deepest = Math.max(...plain.map(depthOf));
+  // At the end `**` also stands for nothing, and a slash for a directory.
+  const all = plain.flatMap((one) => (one.endsWith('/**') ? [one, one.slice(0, -3)] : [one]));
+  const matches = (/** @type {string} */ way, /** @type {boolean} */ isDirectory) =>
+    all.some((one) => matchesGlob(way, one) || (isDirectory && matchesGlob(`${way}/`, one)));
+  return { plain, top, before, deepest, matches };
 }
 
 /** How many levels a pattern can reach. */
@@ -49,10 +69,15 @@ const depthOf = (/** @type {string} */ pattern) =>
   pattern.includes('**') ? Infinity : pattern.split('/').length;
 
 /** Lists directories, and says what matches: `list` gives the entries of one, or nothing if it cannot be listed. */
-function* steps(/** @type {ReturnType<typeof queryOf>} */ query) {
-  const { top, deepest, includesTop, matches, isExcluded, withFileTypes } = query;
+function* steps(/** @type {ReturnType<typeof queriesOf>} */ queries) {
+  for (const query of queries) yield* stepsOf(query);
+}
+
+/** @param {ReturnType<typeof queriesOf>[number]} query */
+function* stepsOf({ plain, top, before, deepest, matches, isExcluded, withFileTypes }) {
   const ahead = [{ way: '', depth: 1 }];
-  if (includesTop) yield { found: '.' };
+  // Node finds the directory itself, as a name.
+  if (plain.includes('**') && !withFileTypes) yield { found: before || '.' };
   for (let next = ahead.pop(); next !== undefined; next = ahead.pop()) {
     const { way, depth } = next;
     /** @type {import('node:fs').Dirent[]} */
@@ -60,7 +85,7 @@ function* steps(/** @type {ReturnType<typeof queryOf>} */ query) {
     for (const entry of entries) {
       const at = way === '' ? entry.name : `${way}/${entry.name}`;
       if (isExcluded(at, entry)) continue;
-      if (matches(at)) yield { found: withFileTypes ? entry : at };
+      if (matches(at, entry.isDirectory())) yield { found: withFileTypes ? entry : before + at };
       if (entry.isDirectory() && depth < deepest) ahead.push({ way: at, depth: depth + 1 });
     }
   }
@@ -85,7 +110,7 @@ function noneFor(error) {
  */
 function globSync(view, pattern, options) {
   const all = [];
-  const going = steps(queryOf(pattern, options));
+  const going = steps(queriesOf(pattern, options));
   let step = going.next();
   while (!step.done) {
     const { found, list } = /** @type {any} */ (step.value);
@@ -113,7 +138,7 @@ function listedBy(view, path) {
  * @param {any} options
  */
 async function* glob(promises, pattern, options) {
-  const going = steps(queryOf(pattern, options));
+  const going = steps(queriesOf(pattern, options));
   let step = going.next();
   while (!step.done) {
     const { found, list } = /** @type {any} */ (step.value);

@@ -31,7 +31,7 @@ class Paths {
     /**
      * The codes that Node's function has for some errors of ours.
      *
-     * @type {Record<string, [code: string, text: string]> | undefined}
+     * @type {Record<string, [code: string, text: string, reason?: string]> | undefined}
      */
     this.codes = undefined;
     /** @type {[own: string, shown: string][]} */
@@ -120,10 +120,10 @@ class Paths {
    * @param {any} error
    */
   translate(error) {
-    const [code, text] = this.codes?.[error.code] ?? [];
+    const [code, text, told] = this.codes?.[error.code] ?? [];
     if (code === undefined) return error;
     const { errno, syscall, path, dest } = error;
-    const reason = error.message.replace(/, .*/s, '').replace(/^\w+: /, '');
+    const reason = told ?? error.message.replace(/, .*/s, '').replace(/^\w+: /, '');
     const of = [path, dest].filter((one) => one !== undefined).join(' => ');
     const message = `${text}: ${syscall} returned ${error.code} (${reason}) ${of}`;
     const translated = Object.assign(coded(Error, code, message), { errno: -errno, syscall, path });
