@@ -9,6 +9,7 @@ const path = require('node:path');
 const { pipeline } = require('node:stream/promises');
 const { test } = require('node:test');
 const { promisify } = require('node:util');
+const { Worker } = require('node:worker_threads');
 const { createFs } = require('../fs');
 const { onOtherNodes } = require('./other-nodes');
 const { tempDir } = require('./support');
@@ -468,6 +469,108 @@ test('an exception in a callback is uncaught, and no rejection', (t) => {
     execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' }),
     'thrown uncaughtException\n',
   );
+});
+
+test('a flushed stream that is destroyed leaves what it has written, as that of Node', async (t) => {
+  const { view, at } = viewOf(t);
+  const stream = view.createWriteStream('/log', { flags: 'a', flush: true });
+  await new Promise((resolve) => stream.write('line\n', resolve));
+  stream.destroy();
+  await closed(stream);
+  assert.strictEqual(fs.readFileSync(at('log'), 'utf8'), 'line\n');
+  const started = view.createWriteStream('/log', { flags: 'r+', start: 2, flush: true });
+  started.end('XX');
+  await once(started, 'close');
+  assert.strictEqual(fs.readFileSync(at('log'), 'utf8'), 'liXX\n');
+});
+
+test('what a listener of a stream throws is an uncaught exception', (t) => {
+  const { dir } = viewOf(t);
+  const program = `
+    const { createFs } = require(${JSON.stringify(path.join(__dirname, '../fs.js'))});
+    process.on('uncaughtException', (error, origin) => console.log(error.message, origin));
+    const view = createFs(${JSON.stringify(dir)});
+    view.createReadStream('/long').on('open', () => { throw new Error('of open'); });
+    view.createWriteStream('/new', { atomic: true }).end('x', () => { throw new Error('of end'); });
+  `;
+  const { execFileSync } = require('node:child_process');
+  const lines = execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' }).split('\n').sort();
+  assert.deepStrictEqual(lines, ['', 'of end uncaughtException', 'of open uncaughtException']);
+});
+
+test('with no descriptor for a handle nothing is emptied, and nothing made', (t) => {
+  const { dir, at } = viewOf(t);
+  const { execFileSync } = require('node:child_process');
+  const program = `
+    const fs = require('node:fs');
+    const view = require(${JSON.stringify(path.join(__dirname, '../fs.js'))}).createFs(${JSON.stringify(dir)});
+    view.promises.open('/long').then((handle) => handle.close()).then(async () => {
+      const held = [];
+      try { for (;;) held.push(fs.openSync('/dev/null')); } catch {}
+      fs.closeSync(held.pop());
+      for (const [at, flags] of [['/long', 'w'], ['/new', 'wx']]) {
+        await view.promises.open(at, flags).then(() => console.log('opened'), ({ code }) => console.log(code));
+      }
+    });
+  `;
+  const shell = ['-c', 'ulimit -n 60; exec "$0" -e "$1"', process.execPath, program];
+  assert.strictEqual(execFileSync('sh', shell, { encoding: 'utf8' }), 'EMFILE\nEMFILE\n');
+  assert.ok(fs.readFileSync(at('long')).equals(CONTENT));
+  assert.ok(!fs.existsSync(at('new')));
+});
+
+test('mkdtemp makes a name behind what stands before the last slash', (t) => {
+  const { view, at } = viewOf(t);
+  for (const prefix of ['/', '/dir/', '/dir/..', '/.', 'dir/../x', '']) {
+    const made = view.mkdtempSync(prefix);
+    assert.ok(made.startsWith(prefix), made);
+    assert.strictEqual(made.length, prefix.length + 6);
+    assert.ok(view.statSync(made).isDirectory(), made);
+  }
+  assert.ok(fs.readdirSync(at('dir')).some((name) => name.startsWith('..') && name.length === 8));
+});
+
+test('two watchers of one file tell its name', async (t) => {
+  const { view, at } = viewOf(t);
+  const watchers = [view.watch('/dir/one'), view.watch('/dir/one')];
+  t.after(() => watchers.forEach((watcher) => watcher.close()));
+  const changed = watchers.map((watcher) => once(watcher, 'change'));
+  fs.appendFileSync(at('dir/one'), 'x');
+  assert.deepStrictEqual(await Promise.all(changed), [
+    ['change', 'one'],
+    ['change', 'one'],
+  ]);
+});
+
+test('a worker that ends leaves no stream open, and warns of none that it has closed', async (t) => {
+  const { dir } = viewOf(t);
+  const program = `
+    const { createFs } = require(${JSON.stringify(path.join(__dirname, '../fs.js'))});
+    const { parentPort } = require('node:worker_threads');
+    const view = createFs(${JSON.stringify(dir)});
+    const warned = [];
+    process.on('warning', ({ message }) => warned.push(message));
+    (async () => {
+      for await (const _ of view.createReadStream('/long'));
+      view.watch('/dir').close();
+      view.readFileSync('/long', { flag: 'rs+' });
+      await (await view.promises.open('/long')).close();
+      view.createReadStream('/long').once('open', () => setImmediate(() => parentPort.postMessage(warned)));
+      view.createWriteStream('/written').write('x');
+    })();
+    setInterval(() => {}, 1000);
+  `;
+  const openFds = () => fs.readdirSync('/proc/self/fd').length;
+  const run = async () => {
+    const worker = new Worker(program, { eval: true });
+    const [warned] = await once(worker, 'message');
+    await worker.terminate();
+    return warned;
+  };
+  await run();
+  const before = openFds();
+  for (let i = 0; i < 3; i += 1) assert.deepStrictEqual(await run(), []);
+  assert.ok(openFds() <= before, `${openFds()} are open, ${before} were`);
 });
 
 onOtherNodes(__filename);

@@ -2,10 +2,13 @@
 // Paths of the view begin at its root and end in it: `..` stops at `/`, and no symlink leads out, whoever made it.
 
 const assert = require('node:assert');
+const { execFileSync } = require('node:child_process');
+const { once } = require('node:events');
 const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 const { pathToFileURL } = require('node:url');
+const { SandboxRoot } = require('..');
 const { createFs } = require('../fs');
 const { tempDir } = require('./support');
 
@@ -152,4 +155,115 @@ test('no error shows a path of the host, or of /proc', async (t) => {
       return true;
     });
   }
+});
+
+test('what only looks like a FileHandle leads to no path of the host', async (t) => {
+  const { dir, top } = planted(t);
+  const view = createFs(top);
+  const secret = path.join(dir, 'secret');
+  const asURL = { href: `file://${secret}`, protocol: 'file:', hostname: '', pathname: secret };
+  const asBytes = Object.assign(Buffer.from(secret), { fd: 0 });
+  Object.defineProperty(asBytes, 'constructor', { value: { name: 'FileHandle' } });
+  for (const forged of [{ constructor: { name: 'FileHandle' }, fd: 0, ...asURL }, asBytes]) {
+    for (const [name, ...args] of [['readFile'], ['writeFile', 'x'], ['appendFile', 'x'], ['truncate', 1]]) {
+      await assert.rejects(view.promises[name](forged, ...args));
+    }
+  }
+  assert.strictEqual(fs.readFileSync(secret, 'utf8'), 'outside');
+});
+
+test('a descriptor that only the package sees leads no stream to a path of the host', async (t) => {
+  const { dir, top } = planted(t);
+  const secret = path.join(dir, 'secret');
+  class Options {
+    get fd() {
+      return 0;
+    }
+  }
+  const root = new SandboxRoot(top);
+  for (const made of [createFs(top), root]) {
+    for (const stream of [
+      made.createReadStream(secret, new Options()),
+      made.createWriteStream(secret, new Options()),
+      made.createWriteStream(`${secret}-new`, Object.defineProperty({}, 'fd', { value: 0 })),
+    ]) {
+      const [error] = await once(stream, 'error');
+      assert.match(error.code, /^(EACCES|ENOENT)$/);
+    }
+  }
+  assert.strictEqual(fs.readFileSync(secret, 'utf8'), 'outside');
+  assert.ok(!fs.existsSync(`${secret}-new`));
+});
+
+test('no class of the view opens a path of the host', (t) => {
+  const { top } = planted(t);
+  const view = createFs(top);
+  for (const name of Object.keys(view).filter(
+    (key) => /^[A-Z]/.test(key) && typeof view[key] === 'function',
+  )) {
+    if (['Dirent', 'Stats'].includes(name)) continue;
+    assert.notStrictEqual(view[name], fs[name], name);
+  }
+  assert.throws(() => new view.Dir({ read: () => null }, '/', { recursive: true }), {
+    code: 'ERR_METHOD_NOT_IMPLEMENTED',
+  });
+});
+
+/** Runs a program, and gives what it prints. */
+const printed = (program) => execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' });
+
+test('a program that has put streams of its own into node:fs leads none out of the root', (t) => {
+  const { dir, top } = planted(t);
+  const index = JSON.stringify(path.join(__dirname, '../fs.js'));
+  const [secret, root] = [path.join(dir, 'secret'), top].map((text) => JSON.stringify(text));
+  const program = `
+    const fs = require('node:fs');
+    for (const name of ['ReadStream', 'WriteStream']) {
+      const real = fs[name];
+      function Patched(...args) { return this instanceof Patched ? (real.apply(this, args), this) : new Patched(...args); }
+      Patched.prototype = Object.create(real.prototype);
+      Patched.prototype.open = function () {
+        fs.open(this.path, this.flags, this.mode, (error, fd) => error ? this.destroy(error) : ((this.fd = fd), this.emit('open', fd)));
+      };
+      fs[name] = Patched;
+    }
+    const view = require(${index}).createFs(${root});
+    const ended = (stream) => new Promise((resolve) => stream.on('error', ({ code }) => resolve(code)).on('close', () => resolve('closed')));
+    (async () => {
+      console.log(await ended(view.createReadStream(${secret})));
+      console.log(await ended(view.createWriteStream(${secret}).end('x')));
+      console.log(await ended(view.createWriteStream(${secret}, { atomic: true }).end('x')));
+    })();
+  `;
+  assert.strictEqual(printed(program), 'ENOENT\nENOENT\nENOENT\n');
+  assert.strictEqual(fs.readFileSync(path.join(dir, 'secret'), 'utf8'), 'outside');
+});
+
+test('what a program puts on Object.prototype is no option of the view', (t) => {
+  const { dir, top } = planted(t);
+  const index = JSON.stringify(path.join(__dirname, '../fs.js'));
+  const program = `
+    const view = require(${index}).createFs(${JSON.stringify(top)});
+    Object.assign(Object.prototype, { recursive: true, force: true, flag: 'a', fd: 0, atomic: true, fs: require('node:fs') });
+    try { view.rmSync('/a'); } catch ({ code }) { console.log(code); }
+    view.writeFileSync('/top', 'new');
+    console.log(view.readFileSync('/top', 'utf8'));
+    view.createReadStream(${JSON.stringify(path.join(dir, 'secret'))}).on('error', ({ code }) => console.log(code));
+  `;
+  assert.strictEqual(printed(program), 'ERR_FS_EISDIR\nnew\nENOENT\n');
+});
+
+test('functions of the view in the place of those of node:fs do not call themselves', (t) => {
+  const { top } = planted(t);
+  const index = JSON.stringify(path.join(__dirname, '../fs.js'));
+  const program = `
+    const fs = require('node:fs');
+    const view = require(${index}).createFs(${JSON.stringify(top)});
+    for (const key of Object.keys(view)) try { Object.defineProperty(fs, key, { value: view[key] }); } catch {}
+    const fd = fs.openSync('/top');
+    console.log(fs.readFileSync(fd, 'utf8'));
+    fs.promises.open('/top').then(async (handle) => console.log(await handle.readFile('utf8')));
+    fs.watch('/a').close();
+  `;
+  assert.strictEqual(printed(program), 'top\ntop\n');
 });

@@ -17,8 +17,9 @@ const fstat = promisify(fs.fstat);
 // Captured at load: a program may put another function in its place.
 const { open: openOfNode } = fs.promises;
 
+const PROC_FDS = '/proc/self/fd';
 /** @param {number} fd */
-const hostPathOf = (fd) => `/proc/self/fd/${fd}`;
+const hostPathOf = (fd) => `${PROC_FDS}/${fd}`;
 
 /**
  * Opens a file as Node's `FileHandle`.
@@ -112,4 +113,4 @@ async function openAgain(hostPath, flags, path) {
  */
 const withoutProc = (errno, path) => errorOf(`${errno}\0open\0\0/proc is not mounted\x001\0${path}`);
 
-module.exports = { hostPathOf, openHandle };
+module.exports = { PROC_FDS, hostPathOf, openHandle };

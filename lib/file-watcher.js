@@ -6,14 +6,14 @@ const fs = require('node:fs');
 const { fileURLToPath } = require('node:url');
 const check = require('./arguments.js');
 const { coded, errorOf, invalidType } = require('./errors.js');
-const { hostPathOf } = require('./descriptors.js');
+const { PROC_FDS, hostPathOf } = require('./descriptors.js');
 const { watched } = require('./watch.js');
 
 const { Buffer } = globalThis;
 
 const { O_DIRECTORY, O_RDONLY } = fs.constants;
 // Captured at load: a program may put other functions in their place.
-const { watch: watchOfNode } = fs;
+const { watch: watchOfNode, statfsSync: statfsOfNode } = fs;
 const { watch: eventsOfNode } = fs.promises;
 
 /** @typedef {import('./opener.js').AnOpener} Opener */
@@ -33,6 +33,7 @@ function watch(opener, path, options, listener) {
   checkOptions(given);
   const place = placeNow(opener, path);
   try {
+    expectProc(path);
     const watcher = watchOfNode(place.path, { ...given, recursive: false });
     const { emit } = watcher;
     watcher.emit = (/** @type {string} */ event, /** @type {any[]} */ ...args) => {
@@ -115,16 +116,45 @@ async function* events(opener, path, options = {}) {
   checkOptions(options);
   watched({ signal: options.signal });
   const place = await placeSoon(opener, path);
+  const given = typeof options === 'object' ? { ...options, recursive: false } : options;
+  let all;
+  let next;
   try {
-    const given = typeof options === 'object' ? { ...options, recursive: false } : options;
-    for await (const event of eventsOfNode(place.path, given)) {
-      yield { ...event, filename: named(/** @type {any} */ (event.filename), place, path) };
+    expectProc(path);
+    all = eventsOfNode(place.path, given);
+    // Node begins to watch now. The kernel watches the file, and not its descriptor.
+    next = /** @type {any} */ (all).next();
+    next.catch(() => {});
+  } finally {
+    await opener.close(place.fd);
+  }
+  try {
+    for (;;) {
+      const { done, value } = await next;
+      if (done) return;
+      yield { ...value, filename: named(value.filename, place, path) };
+      next = /** @type {any} */ (all).next();
     }
   } catch (error) {
     throw shown(error, path);
   } finally {
-    await opener.close(place.fd);
+    await /** @type {any} */ (all).return();
   }
+}
+
+/** procfs, as statfs(2) says it. */
+const PROC_SUPER_MAGIC = 0x9fa0;
+
+/**
+ * Something else that is mounted there would be watched.
+ *
+ * @param {unknown} path
+ */
+function expectProc(path) {
+  try {
+    if (statfsOfNode(PROC_FDS).type === PROC_SUPER_MAGIC) return;
+  } catch {}
+  throw withFilename(errorOf(`-2\0watch\0\0/proc is not mounted\x001\0${textOf(path)}`));
 }
 
 /**

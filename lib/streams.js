@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 const { Readable, Writable } = require('node:stream');
-const { coded, invalidValue } = require('./errors.js');
+const { AbortError, coded, invalidValue } = require('./errors.js');
 const check = require('./arguments.js');
 
 const { getPrototypeOf, hasOwn } = Object;
@@ -49,9 +49,9 @@ const makeWriteStream = (path, options) => Reflect.construct(WriteStream, [path,
  * @returns {Record<string, any>}
  */
 function optionsOf(options) {
-  if (typeof options === 'string') return { encoding: options };
+  if (typeof options === 'string') return Object.assign(Object.create(null), { encoding: options });
   /** @type {Record<string, any>} */
-  const given = {};
+  const given = Object.create(null);
   for (const key in /** @type {any} */ (options)) {
     // Whoever can change `Object.prototype` must not say what is opened.
     const isOfAll = key in Object.prototype && !hasOwn(/** @type {any} */ (options), key);
@@ -80,18 +80,24 @@ function inTurn(promise, callback) {
   );
 }
 
+/** Node would look for a descriptor on `Object.prototype`. */
+const NO_FILE = { fd: undefined };
+
 /**
  * The functions of a stream whose file a root opens.
  *
  * @param {ReturnType<Opener['at']>} file
+ * @param {Record<string, any>} options
  */
-const functionsOf = ({ at, perform }) => ({
+const functionsOf = ({ at, perform }, { signal }) => ({
   open(
     /** @type {any} */ _path,
     /** @type {any} */ flags,
     /** @type {any} */ mode,
     /** @type {Opened} */ opened,
   ) {
+    // Nothing is touched then.
+    if (signal?.aborted) return process.nextTick(opened, new AbortError(signal.reason));
     const how = check.openFlags(flags, 'options.flags', O_RDONLY);
     const made = check.modeOfNode(mode, 'options.mode', 0o666);
     inTurn(
@@ -129,9 +135,9 @@ function readStream(opener, path, options, make = makeReadStream, own) {
   const given = optionsOf(options);
   // One that has its file already opens none.
   if (given.fd != null || (own && given.fs !== undefined)) return make(path, given);
-  if (own?.isChanged()) return make(path, { ...given, fs: own.view });
+  if (own?.isChanged()) return make(path, { ...given, ...NO_FILE, fs: own.view });
   const { read } = fs;
-  return make(path, { ...given, fs: { ...functionsOf(opener.at(path)), read } });
+  return make(path, { ...given, ...NO_FILE, fs: { ...functionsOf(opener.at(path), given), read } });
 }
 
 /**
@@ -150,8 +156,8 @@ function writeStream(opener, path, options, make = makeWriteStream, own) {
   const { flush, ...others } = given;
   const isFlushed = check.flag(flush, 'options.flush');
   const { write, writev, fsync } = own?.isChanged() ? own.view : fs;
-  const functions = own?.isChanged() ? own.view : { ...functionsOf(opener.at(path)), write, writev };
-  const stream = make(path, { ...others, fs: functions });
+  const functions = own?.isChanged() ? own.view : { ...functionsOf(opener.at(path), given), write, writev };
+  const stream = make(path, { ...others, ...NO_FILE, fs: functions });
   // Before Node 20.10 it has no such option.
   if (isFlushed) stream._final = (/** @type {(error?: unknown) => void} */ done) => fsync(stream.fd, done);
   return stream;
@@ -203,6 +209,7 @@ function draftStream({ perform, at }, path, options, make) {
       /** @type {any} */ _mode,
       /** @type {Opened} */ opened,
     ) {
+      if (options.signal?.aborted) return process.nextTick(opened, new AbortError(options.signal.reason));
       const handle = perform(({ native, root }) =>
         native.openWriter(root, at, flags, mode, atomic === true, isFlushed, version),
       );
@@ -236,7 +243,7 @@ function draftStream({ perform, at }, path, options, make) {
       );
     },
   };
-  const stream = make(path, { ...others, fs: file });
+  const stream = make(path, { ...others, ...NO_FILE, fs: file });
   // No class that extends it may open the file another way.
   stream.open = openOfNode;
   stream._final = (/** @type {(error?: unknown) => void} */ done) => {

@@ -488,16 +488,20 @@ const trees = {
   },
 
   rm(call, path, options) {
-    const given = options === undefined ? {} : objectOf(options);
+    const given = objectOf(options);
     const at = call.shown.read(path);
     const recursive = flag(given.recursive, 'recursive');
     const force = flag(given.force, 'force');
+    // Nothing is tried again, but they are checked as by Node.
+    for (const key of ['maxRetries', 'retryDelay']) {
+      if (given[key] !== undefined) check.integer(given[key], `options.${key}`, 0, 2 ** 32 - 1);
+    }
     call.shown.codes = { EISDIR: ['ERR_FS_EISDIR', 'Path is a directory', 'is a directory'] };
     return methods.rm(call, at, recursive, force);
   },
 
   cp(call, src, dest, options) {
-    const given = options === undefined ? {} : objectOf(options);
+    const given = objectOf(options);
     const from = call.shown.read(src, 'src');
     const at = call.shown.read(dest, 'dest');
     const mode = given.mode == null ? 0 : check.integer(given.mode, 'mode', 0, 7);

@@ -147,7 +147,8 @@ fn write_file(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         version: args.version(7)?,
     };
     let watch = args.watch(8)?;
-    let execution = match data.len() as u64 > SHORT {
+    // To wait for the lock of the directory may take long, too.
+    let execution = match data.len() as u64 > SHORT || options.version.is_some() {
         true => Execution::Thread(Arc::clone(&watch)),
         false => Execution::Pool,
     };
@@ -191,8 +192,8 @@ fn finish_writer(args: &Arguments<'_, '_>) -> Checked<impl Job + use<>> {
         Execution::PoolFirst(watch),
         move |root: &Root, most| {
             let mut writer = locked(&writer);
-            // To wait for the disk may take long.
-            if most < u64::MAX && writer.as_ref().is_some_and(Writer::flushes) {
+            // To wait for the disk, or for the lock of the directory, may take long.
+            if most < u64::MAX && writer.as_ref().is_some_and(Writer::waits) {
                 return Err(Error {
                     reason: Some(Reason::TakesLong),
                     ..Error::of_descriptor(Errno::FBIG, "fsync")

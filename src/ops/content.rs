@@ -302,9 +302,11 @@ impl Writer {
         })
     }
 
-    /// Whether the disk is waited for in the end.
-    pub fn flushes(&self) -> bool {
-        self.flush
+    /// Whether something is waited for in the end: the disk, or the lock of a directory.
+    pub fn waits(&self) -> bool {
+        let locks =
+            matches!(&self.sink, Sink::Replacement(replacement) if replacement.condition.is_some());
+        self.flush || locks
     }
 
     /// Writes the next part.
