@@ -14,8 +14,8 @@ import type { SandboxOptions, SandboxRoot } from './index';
  *
  * It differs from Node here: the content of FIFOs, sockets and devices is `ENXIO`; `cp` copies symlinks as they are, and
  * refuses `dereference`; a recursive `readdir` enters no symlink; a symlink is stored as it is given, and followed as the root's policy says.
- * `readFile` also takes `maxBytes`, `writeFile` takes `atomic` and `ifMatch`, and `createWriteStream` takes `atomic`, `flush` and
- * `maxBytes`.
+ * `readFile` also takes `maxBytes` (of a path, with the flag `'r'`), `writeFile` takes `atomic` and `ifMatch`, and
+ * `createWriteStream` takes `atomic`, `ifMatch` and `maxBytes`. Options are own ones alone.
  *
  * @param root the path of a directory, which is trusted, or a root that is open
  * @param options what a root that is opened here allows; not with a root

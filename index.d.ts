@@ -538,7 +538,10 @@ export type ReadStreamOptions =
       signal?: AbortSignal | undefined;
     };
 
-/** Options of {@link SandboxRoot.createWriteStream}: those of Node's and three more, or the encoding. */
+/**
+ * Options of {@link SandboxRoot.createWriteStream}: those of Node's and three more, or the encoding. Others are ignored, as by
+ * Node.
+ */
 export type WriteStreamOptions =
   | BufferEncoding
   | {
@@ -548,7 +551,7 @@ export type WriteStreamOptions =
       mode?: number | undefined;
       /** Of strings. Default `'utf8'`. */
       encoding?: BufferEncoding | undefined;
-      /** Where the first byte is written. Not with `atomic`, `flush` or `maxBytes`. */
+      /** Where the first byte is written. Not with `atomic` or `maxBytes`. */
       start?: number | undefined;
       /** How many bytes are held before `write` returns `false`. Default 16,384. */
       highWaterMark?: number | undefined;
@@ -568,10 +571,12 @@ export type WriteStreamOptions =
       /** Whether the content is on the disk when the stream finishes. Default `false`. */
       flush?: boolean | undefined;
       /**
-       * The longest content, in bytes. What is longer is `ERR_FS_FILE_TOO_LARGE`, and a file that the stream made is
-       * removed. Default: no limit.
+       * The most that is written, in bytes. More is `ERR_FS_FILE_TOO_LARGE`, and a file that the stream made is removed.
+       * Default: no limit.
        */
       maxBytes?: number | undefined;
+      /** The version that is replaced, as that of {@link WriteFileOptions.ifMatch}. It takes `atomic`. */
+      ifMatch?: string;
     };
 
 /** What a method gives: its result, or a promise of it. */
@@ -1234,11 +1239,11 @@ export class SandboxRoot {
   createReadStream(path: RootPath, options?: ReadStreamOptions): ReadStream;
 
   /**
-   * Node's own `fs.WriteStream` to a file. What cannot be opened is an `'error'` of the stream. With `atomic`, `flush` or
+   * Node's own `fs.WriteStream` to a file. What cannot be opened is an `'error'` of the stream. With `atomic` or
    * `maxBytes` its `fd` is −1: nobody else writes to the file.
    *
    * @param path the file
-   * @param options Node's, and `atomic` and `maxBytes`; or an encoding
+   * @param options Node's, and `atomic`, `ifMatch` and `maxBytes`; or an encoding
    */
   createWriteStream(path: RootPath, options?: WriteStreamOptions): WriteStream;
 

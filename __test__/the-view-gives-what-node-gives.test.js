@@ -10,6 +10,7 @@ const { pipeline } = require('node:stream/promises');
 const { test } = require('node:test');
 const { promisify } = require('node:util');
 const { Worker } = require('node:worker_threads');
+const { SandboxRoot } = require('..');
 const { createFs } = require('../fs');
 const { onOtherNodes } = require('./other-nodes');
 const { tempDir } = require('./support');
@@ -571,6 +572,49 @@ test('a worker that ends leaves no stream open, and warns of none that it has cl
   const before = openFds();
   for (let i = 0; i < 3; i += 1) assert.deepStrictEqual(await run(), []);
   assert.ok(openFds() <= before, `${openFds()} are open, ${before} were`);
+});
+
+test('an atomic stream with ifMatch replaces that version alone', async (t) => {
+  const { dir, at } = viewOf(t);
+  const root = new SandboxRoot(dir);
+  root.writeFile('file', 'first');
+  const { version } = root.stat('file', { version: true });
+  const write = (text) => {
+    const stream = root.createWriteStream('file', { atomic: true, ifMatch: version });
+    const failed = new Promise((resolve) =>
+      stream.once('error', resolve).once('close', () => resolve(undefined)),
+    );
+    stream.end(text);
+    return failed;
+  };
+  assert.strictEqual(await write('second'), undefined);
+  assert.strictEqual((await write('third'))?.code, 'ESTALE');
+  assert.strictEqual(fs.readFileSync(at('file'), 'utf8'), 'second');
+  for (const ifMatch of [undefined, null, 'none']) {
+    assert.throws(() => root.createWriteStream('file', { atomic: true, ifMatch }), TypeError);
+    assert.throws(() => createFs(root).writeFileSync('/file', 'x', { atomic: true, ifMatch }), TypeError);
+  }
+  assert.throws(() => root.createWriteStream('file', { ifMatch: version }), {
+    code: 'ERR_INVALID_ARG_VALUE',
+  });
+});
+
+test('a stream whose signal is aborted already touches nothing, and leaves nothing open', async (t) => {
+  const { view, at } = viewOf(t);
+  const before = fs.readdirSync('/proc/self/fd').length;
+  const signal = AbortSignal.abort();
+  for (const make of [
+    () => view.createWriteStream('/long', { signal }),
+    () => view.createWriteStream('/new', { signal, maxBytes: 10 }),
+    () => view.createReadStream('/long', { signal }),
+  ]) {
+    const stream = make();
+    stream.on('error', () => {});
+    await closed(stream);
+  }
+  assert.ok(fs.readFileSync(at('long')).equals(CONTENT));
+  assert.ok(!fs.existsSync(at('new')));
+  assert.strictEqual(fs.readdirSync('/proc/self/fd').length, before);
 });
 
 onOtherNodes(__filename);
