@@ -7,6 +7,8 @@ const { AbortError, coded, invalidValue } = require('./errors.js');
 const check = require('./arguments.js');
 
 const { getPrototypeOf, hasOwn } = Object;
+// Captured at load: a program may put another function in its place.
+const { close: closeOfNode } = fs;
 
 /** @typedef {import('./binding').Handle} Handle */
 /** @typedef {(error: unknown, fd?: number) => void} Opened */
@@ -89,29 +91,36 @@ const NO_FILE = { fd: undefined };
  * @param {ReturnType<Opener['at']>} file
  * @param {Record<string, any>} options
  */
-const functionsOf = ({ at, perform }, { signal }) => ({
-  open(
-    /** @type {any} */ _path,
-    /** @type {any} */ flags,
-    /** @type {any} */ mode,
-    /** @type {Opened} */ opened,
-  ) {
-    // Nothing is touched then.
-    if (signal?.aborted) return process.nextTick(opened, new AbortError(signal.reason));
-    const how = check.openFlags(flags, 'options.flags', O_RDONLY);
-    const made = check.modeOfNode(mode, 'options.mode', 0o666);
-    inTurn(
-      perform(({ native, root }) => native.openLent(root, at, how, made)),
-      opened,
-    );
-  },
-  close(/** @type {number} */ fd, /** @type {(error?: unknown) => void} */ done) {
-    inTurn(
-      perform(({ native, root }) => native.closeLent(root, fd)),
-      done,
-    );
-  },
-});
+function functionsOf({ at, perform }, { signal }) {
+  /** @type {number | undefined} */
+  let own;
+  return {
+    open(
+      /** @type {any} */ _path,
+      /** @type {any} */ flags,
+      /** @type {any} */ mode,
+      /** @type {Opened} */ opened,
+    ) {
+      // Nothing is touched then.
+      if (signal?.aborted) return process.nextTick(opened, new AbortError(signal.reason));
+      const how = check.openFlags(flags, 'options.flags', O_RDONLY);
+      const made = check.modeOfNode(mode, 'options.mode', 0o666);
+      const lent = perform(({ native, root }) => native.openLent(root, at, how, made));
+      inTurn(lent, (error, fd) => {
+        own = fd;
+        opened(error, fd);
+      });
+    },
+    close(/** @type {number} */ fd, /** @type {(error?: unknown) => void} */ done) {
+      // A class that is made of Node's may open the file its own way.
+      if (fd !== own) return closeOfNode(fd, done);
+      inTurn(
+        perform(({ native, root }) => native.closeLent(root, fd)),
+        done,
+      );
+    },
+  };
+}
 
 /**
  * What a stream of a view calls: its own functions, as those of Node call those of `fs`, if a program has put others in their
