@@ -446,9 +446,10 @@ const WAYS = {
     ['a symlink', (root) => root.readdir('todir'), 'openat2', LISTED],
   ],
   opendir: [
-    ['below', (root) => root.opendir('a/b'), 'openat2 getdents64 getdents64 close'],
+    // What is left open by one that fails is closed on another thread.
+    ['below', ofRoot((root) => root.opendir('a/b')), LISTED],
     ['a file', (root) => root.opendir('file'), 'openat2'],
-    ['a symlink', (root) => root.opendir('todir'), 'openat2', 'openat2 getdents64'],
+    ['a symlink', (root) => root.opendir('todir'), 'openat2', LISTED],
   ],
   mkdtemp: [
     ['in the root', (root) => root.mkdtemp('new'), 'mkdirat'],
