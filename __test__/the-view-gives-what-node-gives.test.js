@@ -617,4 +617,47 @@ test('a stream whose signal is aborted already touches nothing, and leaves nothi
   assert.strictEqual(fs.readdirSync('/proc/self/fd').length, before);
 });
 
+test('streams, handles, directories and watchers leave no descriptor, whatever becomes of them', async (t) => {
+  const { view } = viewOf(t);
+  const quietly = (stream) => closed(stream.on('error', () => {}));
+  const started = (stream) => new Promise((resolve) => stream.once('open', () => resolve(stream.destroy())));
+  const calls = [
+    () => quietly(view.createReadStream('/none')),
+    () => quietly(view.createReadStream('/long').resume()),
+    () => started(view.createReadStream('/long')),
+    () => quietly(view.createWriteStream('/dir')),
+    () => quietly(view.createWriteStream('/new').end('x')),
+    () => quietly(view.createWriteStream('/new', { maxBytes: 3 }).end('too long')),
+    () => started(view.createWriteStream('/new', { atomic: true })),
+    () => quietly(view.createReadStream('/long').destroy()),
+    async () => (await view.promises.open('/long')).close(),
+    () => view.promises.open('/none'),
+    () => view.promises.open('/long', 'wx'),
+    () => view.promises.opendir('/none'),
+    () => view.opendirSync('/dir').closeSync(),
+    async () => {
+      for await (const _ of await view.promises.opendir('/dir')) break;
+    },
+    () => view.watch('/none'),
+    () => view.watch('/dir').close(),
+    async () => {
+      const control = new AbortController();
+      const next = view.promises.watch('/dir', { signal: control.signal }).next();
+      setImmediate(() => control.abort());
+      await next;
+    },
+    () => view.readFileSync('/dir', { flag: 'rs' }),
+  ];
+  const all = async () => {
+    for (const call of calls) await (async () => call())().catch(() => {});
+    // What is given up is closed on another thread.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  };
+  await all();
+  const before = fs.readdirSync('/proc/self/fd').length;
+  for (let i = 0; i < 10; i += 1) await all();
+  const now = fs.readdirSync('/proc/self/fd').length;
+  assert.ok(now <= before, `${now} descriptors are open, ${before} were`);
+});
+
 onOtherNodes(__filename);
