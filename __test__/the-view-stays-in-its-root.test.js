@@ -185,6 +185,8 @@ test('a descriptor that only the package sees leads no stream to a path of the h
     for (const stream of [
       made.createReadStream(secret, new Options()),
       made.createWriteStream(secret, new Options()),
+      made.createReadStream(secret, { fs: null }),
+      made.createWriteStream(secret, { fs: 0 }),
       made.createWriteStream(`${secret}-new`, Object.defineProperty({}, 'fd', { value: 0 })),
     ]) {
       const [error] = await once(stream, 'error');
@@ -266,4 +268,20 @@ test('functions of the view in the place of those of node:fs do not call themsel
     fs.watch('/a').close();
   `;
   assert.strictEqual(printed(program), 'top\ntop\n');
+});
+
+test('no handle is opened for its place alone: its content would be opened again, unseen', async (t) => {
+  const { top } = planted(t);
+  const root = new SandboxRoot(top, { readonly: true });
+  const O_PATH = 0o10000000;
+  for (const flags of [
+    O_PATH,
+    O_PATH | fs.constants.O_RDWR,
+    O_PATH | fs.constants.O_RDWR | fs.constants.O_TRUNC,
+  ]) {
+    const expected = { code: 'ERR_INVALID_ARG_VALUE' };
+    await assert.rejects(createFs(root).promises.open('/top', flags), expected);
+    await assert.rejects(root.promises.openHandle('top', flags), expected);
+  }
+  assert.strictEqual(fs.readFileSync(path.join(top, 'top'), 'utf8'), 'top');
 });

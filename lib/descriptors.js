@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 const { promisify } = require('node:util');
-const { errorOf } = require('./errors.js');
+const { errorOf, invalidValue } = require('./errors.js');
 
 const { O_APPEND, O_DIRECT, O_DIRECTORY, O_DSYNC, O_NOATIME, O_RDONLY, O_SYNC, O_TRUNC } = fs.constants;
 /** Node has no names for these. */
@@ -31,9 +31,10 @@ const hostPathOf = (fd) => `${PROC_FDS}/${fd}`;
  * @param {string} file.path for an error
  * @returns {import('./call.js').Several}
  */
-const openHandle =
-  ({ at, flags, mode, path }) =>
-  async ({ perform }) => {
+function openHandle({ at, flags, mode, path }) {
+  // What is opened for its place alone has not been looked at, and would be opened for its content again.
+  if ((flags & O_PATH) !== 0) throw invalidValue('flags', 'is invalid', flags);
+  return async ({ perform }) => {
     const give = (/** @type {number} */ fd) => perform(({ native, root }) => native.closeLent(root, fd));
     // The first time must change nothing if there is no descriptor left for the second: one is kept for that.
     const spare = await perform(({ native, root }) => native.openLent(root, '.', O_PATH, 0)).catch(
@@ -56,6 +57,7 @@ const openHandle =
       await give(fd);
     }
   };
+}
 
 /**
  * Does something with a handle, which is closed if that fails.

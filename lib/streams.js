@@ -143,7 +143,7 @@ function readStream(opener, path, options, make = makeReadStream, own) {
   if (isWrong(options)) return make(path, options);
   const given = optionsOf(options);
   // One that has its file already opens none.
-  if (given.fd != null || (own && given.fs !== undefined)) return make(path, given);
+  if (given.fd != null || (own && given.fs)) return make(path, given);
   if (own?.isChanged()) return make(path, { ...given, ...NO_FILE, fs: own.view });
   const { read } = fs;
   return make(path, { ...given, ...NO_FILE, fs: { ...functionsOf(opener.at(path), given), read } });
@@ -160,7 +160,7 @@ function readStream(opener, path, options, make = makeReadStream, own) {
 function writeStream(opener, path, options, make = makeWriteStream, own) {
   if (isWrong(options)) return make(path, options);
   const given = optionsOf(options);
-  if (given.fd != null || (own && given.fs !== undefined)) return make(path, given);
+  if (given.fd != null || (own && given.fs)) return make(path, given);
   if (isDraft(given)) return draftStream(opener.at(path), path, given, make);
   const { flush, ...others } = given;
   const isFlushed = check.flag(flush, 'options.flush');
