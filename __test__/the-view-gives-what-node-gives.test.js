@@ -660,4 +660,36 @@ test('streams, handles, directories and watchers leave no descriptor, whatever b
   assert.ok(now <= before, `${now} descriptors are open, ${before} were`);
 });
 
+test('a descriptor that a program closes itself closes nothing else later', async (t) => {
+  const { view } = viewOf(t);
+  for (const autoClose of [false, true]) {
+    const stream = view.createReadStream('/long', { autoClose }).on('error', () => {});
+    const [fd] = await once(stream, 'open');
+    fs.closeSync(fd);
+    const other = fs.openSync(__filename);
+    assert.strictEqual(other, fd);
+    const next = view.createReadStream('/dir/one');
+    await once(next, 'open');
+    // Without `autoClose` that would be the program's mistake, as with Node.
+    if (autoClose) await closed(stream.destroy());
+    await closed(next.resume());
+    fs.fstatSync(other);
+    fs.closeSync(other);
+  }
+});
+
+test('what would not be heeded with a descriptor is refused', async (t) => {
+  const { view, at } = viewOf(t);
+  const fd = fs.openSync(at('long'), 'r+');
+  t.after(() => fs.closeSync(fd));
+  const expected = { code: 'ERR_INVALID_ARG_VALUE' };
+  assert.throws(() => view.readFileSync(fd, { maxBytes: 3 }), expected);
+  assert.throws(() => view.writeFileSync(fd, 'x', { ifMatch: '1' }), expected);
+  assert.throws(() => view.createWriteStream('/long', { fd, atomic: true }), expected);
+  assert.throws(() => view.createWriteStream('/long', { fs, maxBytes: 3 }), expected);
+  const handle = await view.promises.open('/long');
+  await assert.rejects(view.promises.readFile(handle, { maxBytes: 3 }), expected);
+  await handle.close();
+});
+
 onOtherNodes(__filename);

@@ -91,7 +91,7 @@ const NO_FILE = { fd: undefined };
  * @param {ReturnType<Opener['at']>} file
  * @param {Record<string, any>} options
  */
-function functionsOf({ at, perform }, { signal }) {
+function functionsOf({ at, perform }, { signal, autoClose }) {
   /** @type {number | undefined} */
   let own;
   return {
@@ -105,6 +105,13 @@ function functionsOf({ at, perform }, { signal }) {
       if (signal?.aborted) return process.nextTick(opened, new AbortError(signal.reason));
       const how = check.openFlags(flags, 'options.flags', O_RDONLY);
       const made = check.modeOfNode(mode, 'options.mode', 0o666);
+      // One that the program closes itself, by its number, is the program's.
+      if (autoClose === false) {
+        return inTurn(
+          perform(({ native, root }) => native.open(root, at, how, made)),
+          opened,
+        );
+      }
       const lent = perform(({ native, root }) => native.openLent(root, at, how, made));
       inTurn(lent, (error, fd) => {
         own = fd;
@@ -160,7 +167,11 @@ function readStream(opener, path, options, make = makeReadStream, own) {
 function writeStream(opener, path, options, make = makeWriteStream, own) {
   if (isWrong(options)) return make(path, options);
   const given = optionsOf(options);
-  if (given.fd != null || (own && given.fs)) return make(path, given);
+  const isOpen = given.fd != null || (own && given.fs);
+  if (isOpen && isDraft(given)) {
+    throw invalidValue('options', "cannot have 'atomic', 'ifMatch' or 'maxBytes' with 'fd' or 'fs'", options);
+  }
+  if (isOpen) return make(path, given);
   if (isDraft(given)) return draftStream(opener.at(path), path, given, make);
   const { flush, ...others } = given;
   const isFlushed = check.flag(flush, 'options.flush');

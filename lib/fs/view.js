@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 const { promisify } = require('node:util');
-const { coded, invalidType } = require('../errors.js');
+const { coded, invalidType, invalidValue } = require('../errors.js');
 const { SandboxRoot } = require('../root.js');
 const { handleOf } = require('../handles.js');
 const { native } = require('../native.js');
@@ -15,7 +15,7 @@ const { learn } = require('./genuine.js');
 const { glob, globSync } = require('./glob.js');
 const { callBack, callbackOf, callOf, promised, synchronous, withCallback } = require('./styles.js');
 
-const { keys } = Object;
+const { hasOwn, keys } = Object;
 /** Node's functions, as they are at load: a program may put others in their place, those of a view among them. */
 const node = { ...fs };
 
@@ -161,6 +161,21 @@ const isFileHandle = (value) =>
   isDescriptor(value.fd);
 
 /**
+ * What Node's functions would ignore: that a write is conditional, or a read bounded.
+ *
+ * @param {unknown[]} args
+ */
+function refuseOwn(args) {
+  for (const options of args) {
+    if (typeof options !== 'object' || options === null || ArrayBuffer.isView(options)) continue;
+    for (const key of ['atomic', 'ifMatch', 'maxBytes']) {
+      if (!hasOwn(options, key)) continue;
+      throw invalidValue(`options.${key}`, 'takes a path', /** @type {any} */ (options)[key]);
+    }
+  }
+}
+
+/**
  * A handle does it itself: Node's function might take what only looks like one for a path of the host.
  *
  * @param {Function} ofPath
@@ -169,7 +184,11 @@ const isFileHandle = (value) =>
 const orOfHandle = (ofPath, key) =>
   ({
     /** @param {any} handle @param {unknown[]} args */
-    [key]: async (handle, ...args) => (isFileHandle(handle) ? handle[key](...args) : ofPath(handle, ...args)),
+    async [key](handle, ...args) {
+      if (!isFileHandle(handle)) return ofPath(handle, ...args);
+      refuseOwn(args);
+      return handle[key](...args);
+    },
   })[key];
 
 /**
@@ -181,7 +200,11 @@ const orOfHandle = (ofPath, key) =>
 const orOfDescriptor = (ofPath, key, real, isOpen) =>
   ({
     /** @param {unknown[]} args */
-    [key]: (...args) => (isOpen(args[0]) ? real[key](...args) : ofPath(...args)),
+    [key](...args) {
+      if (!isOpen(args[0])) return ofPath(...args);
+      refuseOwn(args);
+      return real[key](...args);
+    },
   })[key];
 
 /**
