@@ -182,16 +182,15 @@ test('a descriptor that only the package sees leads no stream to a path of the h
   }
   const root = new SandboxRoot(top);
   for (const made of [createFs(top), root]) {
-    for (const stream of [
+    const streams = [
       made.createReadStream(secret, new Options()),
       made.createWriteStream(secret, new Options()),
       made.createReadStream(secret, { fs: null }),
       made.createWriteStream(secret, { fs: 0 }),
       made.createWriteStream(`${secret}-new`, Object.defineProperty({}, 'fd', { value: 0 })),
-    ]) {
-      const [error] = await once(stream, 'error');
-      assert.match(error.code, /^(EACCES|ENOENT)$/);
-    }
+    ];
+    const errors = await Promise.all(streams.map((stream) => once(stream, 'error')));
+    for (const [error] of errors) assert.match(error.code, /^(EACCES|ENOENT)$/);
   }
   assert.strictEqual(fs.readFileSync(secret, 'utf8'), 'outside');
   assert.ok(!fs.existsSync(`${secret}-new`));
