@@ -499,7 +499,7 @@ test('what a listener of a stream throws is an uncaught exception', (t) => {
   assert.deepStrictEqual(lines, ['', 'of end uncaughtException', 'of open uncaughtException']);
 });
 
-test('with no descriptor for a handle nothing is emptied, and nothing made', (t) => {
+test('promises.open that fails with EMFILE changes no file', (t) => {
   const { dir, at } = viewOf(t);
   const { execFileSync } = require('node:child_process');
   const program = `
@@ -520,7 +520,7 @@ test('with no descriptor for a handle nothing is emptied, and nothing made', (t)
   assert.ok(!fs.existsSync(at('new')));
 });
 
-test('mkdtemp makes a name behind what stands before the last slash', (t) => {
+test('mkdtemp resolves only the part before the last slash', (t) => {
   const { view, at } = viewOf(t);
   for (const prefix of ['/', '/dir/', '/dir/..', '/.', 'dir/../x', '']) {
     const made = view.mkdtempSync(prefix);

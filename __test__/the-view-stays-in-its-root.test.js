@@ -172,7 +172,7 @@ test('what only looks like a FileHandle leads to no path of the host', async (t)
   assert.strictEqual(fs.readFileSync(secret, 'utf8'), 'outside');
 });
 
-test('a descriptor that only the package sees leads no stream to a path of the host', async (t) => {
+test('an `fd` or `fs` that Node ignores does not make a stream open a host path', async (t) => {
   const { dir, top } = planted(t);
   const secret = path.join(dir, 'secret');
   class Options {
@@ -245,7 +245,7 @@ test('what a program puts on Object.prototype is no option of the view', (t) => 
   const index = JSON.stringify(path.join(__dirname, '../fs.js'));
   const program = `
     const view = require(${index}).createFs(${JSON.stringify(top)});
-    Object.assign(Object.prototype, { recursive: true, force: true, flag: 'a', fd: 0, atomic: true, fs: require('node:fs') });
+    Object.assign(Object.prototype, { recursive: true, force: true, flag: 'a', fd: 0, atomic: true, fs: require('node:fs'), flags: 'w', throwIfNoEntry: false });
     try { view.rmSync('/a'); } catch ({ code }) { console.log(code); }
     view.writeFileSync('/top', 'new');
     console.log(view.readFileSync('/top', 'utf8'));

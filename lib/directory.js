@@ -27,7 +27,7 @@ const { MAX_SAFE_INTEGER } = Number;
  * @property {BufferEncoding | 'buffer'} encoding of names
  */
 
-/** It has the prototype of Node's, so that it is an instance of it, and its own of each method. */
+/** Its prototype chain has Node's `Dir`, for `instanceof`; every method is its own. */
 class Directory {
   /** @type {Listing} */
   #listing;
@@ -116,12 +116,17 @@ class Directory {
   closeSync() {
     this.#expectOpen();
     if (this.#busy !== undefined) throw concurrent();
+    this.#isClosed = true;
     this.#release();
   }
 
   /** @param {unknown} [callback] */
   close(callback) {
-    return this.#answer(callback, () => this.#queued(() => this.#release()));
+    return this.#answer(callback, () => {
+      // No other call is let in before what is under way has ended.
+      this.#isClosed = true;
+      return this.#queued(() => this.#release());
+    });
   }
 
   /**
@@ -144,7 +149,6 @@ class Directory {
   }
 
   #release() {
-    this.#isClosed = true;
     this.#ahead = [];
     native.closeCursor(this.#listing.cursor);
   }

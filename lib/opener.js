@@ -84,10 +84,12 @@ class Opener {
    */
   at(path) {
     endWithProcess();
-    const at = this.#readPath(this.#makeCall(native.starts), path);
+    // Read once: bytes may change.
+    const first = this.#makeCall(native.starts);
+    const at = this.#readPath(first, path);
     const perform = (/** @type {(call: Call) => unknown} */ part) => {
       const call = this.#makeCall(native.starts);
-      this.#readPath(call, path);
+      call.shown = first.shown;
       return settled(call, part(call));
     };
     return { at, perform };

@@ -44,8 +44,8 @@ const makeReadStream = (path, options) => Reflect.construct(ReadStream, [path, o
 const makeWriteStream = (path, options) => Reflect.construct(WriteStream, [path, options]);
 
 /**
- * The options of a stream, read once: as with Node, inherited ones count, and others than enumerable ones do not. What
- * is decided here about a descriptor is what Node sees.
+ * Copies the options once, so that Node sees the values that were checked here. Inherited enumerable ones count, as with
+ * Node.
  *
  * @param {unknown} options those of the stream, or an encoding
  * @returns {Record<string, any>}
@@ -82,8 +82,21 @@ function inTurn(promise, callback) {
   );
 }
 
-/** Node would look for a descriptor on `Object.prototype`. */
-const NO_FILE = { fd: undefined };
+/** All that Node asks a stream's options for: it must not find them on `Object.prototype`. */
+const NO_OPTIONS = {
+  fd: undefined,
+  fs: undefined,
+  flags: undefined,
+  mode: undefined,
+  start: undefined,
+  end: undefined,
+  encoding: undefined,
+  autoClose: undefined,
+  emitClose: undefined,
+  highWaterMark: undefined,
+  signal: undefined,
+  flush: undefined,
+};
 
 /**
  * The functions of a stream whose file a root opens.
@@ -151,9 +164,14 @@ function readStream(opener, path, options, make = makeReadStream, own) {
   const given = optionsOf(options);
   // One that has its file already opens none.
   if (given.fd != null || (own && given.fs)) return make(path, given);
-  if (own?.isChanged()) return make(path, { ...given, ...NO_FILE, fs: own.view });
+  if (own?.isChanged()) return make(path, { ...NO_OPTIONS, ...given, fd: undefined, fs: own.view });
   const { read } = fs;
-  return make(path, { ...given, ...NO_FILE, fs: { ...functionsOf(opener.at(path), given), read } });
+  return make(path, {
+    ...NO_OPTIONS,
+    ...given,
+    fd: undefined,
+    fs: { ...functionsOf(opener.at(path), given), read },
+  });
 }
 
 /**
@@ -177,15 +195,27 @@ function writeStream(opener, path, options, make = makeWriteStream, own) {
   const isFlushed = check.flag(flush, 'options.flush');
   const { write, writev, fsync } = own?.isChanged() ? own.view : fs;
   const functions = own?.isChanged() ? own.view : { ...functionsOf(opener.at(path), given), write, writev };
-  const stream = make(path, { ...others, ...NO_FILE, fs: functions });
+  const stream = make(path, { ...NO_OPTIONS, ...others, fd: undefined, fs: functions });
   // Before Node 20.10 it has no such option.
   if (isFlushed) stream._final = (/** @type {(error?: unknown) => void} */ done) => fsync(stream.fd, done);
   return stream;
 }
 
 /** @param {Record<string, any>} options */
-function isDraft({ atomic, maxBytes, ...others }) {
-  return check.flag(atomic, 'options.atomic') || maxBytes != null || 'ifMatch' in others;
+function isDraft(options) {
+  const isAtomic = check.flag(options.atomic, 'options.atomic');
+  return isAtomic || options.maxBytes != null || 'ifMatch' in options;
+}
+
+/** What is written at once at the most, in bytes: the calling thread copies it. */
+const PART = 512 << 10;
+
+/**
+ * @param {Buffer} data
+ * @param {(part: Buffer) => Promise<unknown>} write
+ */
+async function inParts(data, write) {
+  for (let at = 0; at < data.length; at += PART) await write(data.subarray(at, at + PART));
 }
 
 /** What stands for the descriptor of a file that only its stream can write. */
@@ -249,9 +279,11 @@ function draftStream({ perform, at }, path, options, make) {
     ) {
       if (written + length > most) return process.nextTick(done, tooLarge(most));
       written += length;
-      const chunk = buffer.subarray(offset, offset + length);
+      const data = buffer.subarray(offset, offset + length);
       inTurn(
-        ofWriter((call, writer) => call.native.writeChunk(call.root, writer, chunk, undefined)),
+        inParts(data, (part) =>
+          ofWriter((call, writer) => call.native.writeChunk(call.root, writer, part, undefined)),
+        ),
         (error) => (error === null ? done(null, length, buffer) : done(error)),
       );
     },
@@ -263,8 +295,8 @@ function draftStream({ perform, at }, path, options, make) {
       );
     },
   };
-  const stream = make(path, { ...others, ...NO_FILE, fs: file });
-  // No class that extends it may open the file another way.
+  const stream = make(path, { ...NO_OPTIONS, ...others, fd: undefined, fs: file });
+  // A subclass may not replace `open`: only this writer has the file.
   stream.open = openOfNode;
   stream._final = (/** @type {(error?: unknown) => void} */ done) => {
     const finished = ofWriter((call, writer) => call.native.finishWriter(call.root, writer, undefined));

@@ -26,7 +26,7 @@ const { COPYFILE_EXCL, COPYFILE_FICLONE, COPYFILE_FICLONE_FORCE, O_RDONLY } = fs
 // ---- Arguments, as Node checks them ----
 
 /**
- * The options of a caller: own ones alone. What is inherited may be somebody else's, who must not say what is removed.
+ * Copies own options only. An inherited one may be set by other code, and could decide what is removed.
  *
  * @param {object} value
  * @returns {Options}
@@ -94,6 +94,7 @@ const { _toUnixTimestamp: secondsOf } = /** @type {any} */ (fs);
  */
 function timeOf(value) {
   const time = secondsOf(value);
+  if (!Number.isFinite(time)) throw invalidValue('time', 'must be finite', value);
   const seconds = Math.trunc(time);
   const micros = Math.trunc((time - seconds) * 1e6);
   return BigInt(seconds) * 1_000_000_000n + BigInt(micros) * 1000n;
@@ -238,7 +239,7 @@ const copiedWith = (mode) => ({
  */
 const describe = (follows) => (call, path, options) => {
   // Node checks their type in few of its ways and releases, and programs rely on that: `lstat(path, true, callback)`.
-  const given = options ?? {};
+  const given = ownOf(options ?? {});
   const bigint = Boolean(given.bigint);
   const throws = given.throwIfNoEntry ?? true;
   const at = call.shown.read(path);

@@ -21,7 +21,7 @@ function queriesOf(pattern, options) {
       throw invalidType('patterns', 'of type string or an array of strings', pattern);
     }
   }
-  const { cwd = '/', exclude, withFileTypes = false } = options ?? {};
+  const { cwd = '/', exclude, withFileTypes = false } = Object.assign(Object.create(null), options);
   const { matchesGlob } = /** @type {any} */ (posix);
   if (typeof matchesGlob !== 'function') {
     throw coded(

@@ -202,7 +202,7 @@ const isURL = (value) =>
  * @returns {RootPath}
  */
 function beneath(path, symlinks) {
-  if (path.length === 0 || symlinks === IN_ROOT) return path;
+  if (path.length === 0 || symlinks === IN_ROOT) return typeof path === 'string' ? path : Buffer.from(path);
   if (typeof path === 'string') return beneathRoot(path, symlinks);
   return Buffer.from(beneathRoot(Buffer.from(path).toString('latin1'), symlinks), 'latin1');
 }

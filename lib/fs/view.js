@@ -93,7 +93,8 @@ function viewOf(root) {
  */
 function takenFrom(real, key, name, refuse = refused) {
   const value = real[key];
-  if (typeof value !== 'function') return value;
+  // What a program has put there, or a later Node, may be an object of functions.
+  if (typeof value !== 'function') return key === 'constants' || Object(value) !== value ? value : undefined;
   const isOfDescriptors = OF_DESCRIPTORS.includes(key.replace(/Sync$/, '')) && real === fs;
   return isOfDescriptors || CLASSES.includes(key) ? value : refuse(name);
 }

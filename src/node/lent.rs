@@ -1,5 +1,5 @@
-//! Descriptors that scripts use by their numbers, and that stay ours to close: those of streams. Node would keep one that
-//! its worker leaves open, and warns of one that it closes and has not opened.
+//! Descriptors that scripts use by number and the binding closes: of streams, watchers, file handles that are being opened
+//! and reads with flags. Node would keep one that its worker leaves open, and warns of one that it closes and has not opened.
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
