@@ -9,8 +9,8 @@ const { link } = require('./support.js');
 
 /** Written in CommonJS and as an ES module: a program, a package with `exports`, and one that is a link. */
 const TREE = {
-  work: {
-    'package.json': '{ "name": "work", "sideEffects": false }',
+  project: {
+    'package.json': '{ "name": "project", "sideEffects": false }',
     src: {
       'index.js':
         "import { one } from './one';\nimport two from 'two';\nimport three from 'linked';\nconsole.log(one + two + three);\n",
@@ -68,17 +68,20 @@ for (const symlinks of ['beneath', 'in-root']) {
       const { create, CachedInputFileSystem, ResolverFactory } = (await load('enhanced-resolve')).default;
       const on = (fileSystem) =>
         promisify(create({ fileSystem, extensions: EXTENSIONS, conditionNames: ['node'] }));
-      const expected = await onNodeFs(() => resolved(on(fs), at('work/src'), REQUESTS, dir));
-      assert.strictEqual(expected.linked, '/work/packages/three/three.js');
-      assert.deepStrictEqual(await resolved(on(view), '/work/src', REQUESTS), expected);
+      const expected = await onNodeFs(() => resolved(on(fs), at('project/src'), REQUESTS, dir));
+      assert.strictEqual(expected.linked, '/project/packages/three/three.js');
+      assert.deepStrictEqual(await resolved(on(view), '/project/src', REQUESTS), expected);
       const cached = new CachedInputFileSystem(view, 4000);
-      assert.deepStrictEqual(await resolved(on(cached), '/work/src', REQUESTS), expected);
+      assert.deepStrictEqual(await resolved(on(cached), '/project/src', REQUESTS), expected);
       const sync = ResolverFactory.createResolver({
         fileSystem: cached,
         extensions: EXTENSIONS,
         useSyncFileSystemCalls: true,
       });
-      assert.strictEqual(sync.resolveSync({}, '/work/src', 'two'), '/work/node_modules/two/lib/main.js');
+      assert.strictEqual(
+        sync.resolveSync({}, '/project/src', 'two'),
+        '/project/node_modules/two/lib/main.js',
+      );
     },
   );
 }
@@ -89,7 +92,7 @@ for (const symlinks of ['reject', 'beneath', 'in-root']) {
     { tree: TREE, symlinks },
     async ({ view, traps }) => {
       const { create } = (await load('enhanced-resolve')).default;
-      traps('work/src/out', 'work/node_modules/out');
+      traps('project/src/out', 'project/node_modules/out');
       const resolve = promisify(create({ fileSystem: view, extensions: EXTENSIONS }));
       const requests = [
         './out/index',
@@ -99,14 +102,14 @@ for (const symlinks of ['reject', 'beneath', 'in-root']) {
         './out-relative/index.js',
         '../../../outside/index.js',
       ];
-      for (const [request, answer] of Object.entries(await resolved(resolve, '/work/src', requests)))
+      for (const [request, answer] of Object.entries(await resolved(resolve, '/project/src', requests)))
         assert.match(answer, /^none: /, request);
     },
   );
 }
 
 /** Without these webpack looks for something on `node:fs`, past its file systems: see below. */
-const KEPT_IN = { target: 'web', uniqueName: 'work', minimize: false };
+const KEPT_IN = { target: 'web', uniqueName: 'project', minimize: false };
 
 /** Runs webpack with its file systems on the view, and gives its statistics. */
 async function packed(view, { target, uniqueName, minimize } = KEPT_IN) {
@@ -119,9 +122,9 @@ async function packed(view, { target, uniqueName, minimize } = KEPT_IN) {
   };
   const compiler = webpack({
     mode: 'production',
-    context: '/work',
+    context: '/project',
     entry: './src/index.js',
-    output: { path: '/work/dist', filename: '[name].js', clean: true, uniqueName },
+    output: { path: '/project/dist', filename: '[name].js', clean: true, uniqueName },
     target,
     optimization: { minimize },
     plugins: [{ apply: setFileSystems }],
@@ -136,16 +139,16 @@ onView(
   'webpack reads its modules in the view, and writes there',
   { tree: TREE, symlinks: 'beneath' },
   async ({ view, at }) => {
-    fs.mkdirSync(at('work/dist'));
-    fs.writeFileSync(at('work/dist/stale.js'), '');
+    fs.mkdirSync(at('project/dist'));
+    fs.writeFileSync(at('project/dist/stale.js'), '');
     const { errors, assets } = await packed(view);
     assert.deepStrictEqual(errors, []);
     assert.deepStrictEqual(
       assets.map(({ name }) => name),
       ['main.js'],
     );
-    assert.deepStrictEqual(fs.readdirSync(at('work/dist')).sort(), ['main.js', 'main.js.map']);
-    assert.match(fs.readFileSync(at('work/dist/main.js'), 'utf8'), /uno.*dos.*tres/s);
+    assert.deepStrictEqual(fs.readdirSync(at('project/dist')).sort(), ['main.js', 'main.js.map']);
+    assert.match(fs.readFileSync(at('project/dist/main.js'), 'utf8'), /uno.*dos.*tres/s);
   },
 );
 
@@ -154,15 +157,15 @@ for (const symlinks of ['reject', 'beneath', 'in-root']) {
     `webpack reads and writes nothing outside (symlinks: '${symlinks}')`,
     { tree: TREE, symlinks },
     async ({ view, at, base, traps }) => {
-      traps('work/src/out', 'work/node_modules/out');
+      traps('project/src/out', 'project/node_modules/out');
       for (const request of ['./out/index.js', 'out', './out-relative/sub/deep.js']) {
-        fs.writeFileSync(at('work/src/index.js'), `import '${request}';\n`);
+        fs.writeFileSync(at('project/src/index.js'), `import '${request}';\n`);
         const { errors } = await packed(view);
         assert.match(errors[0]?.message ?? '', /Module not found/, request);
       }
-      assert.ok(!fs.existsSync(at('work/dist')));
-      fs.writeFileSync(at('work/src/index.js'), 'console.log(1);\n');
-      fs.symlinkSync(`${base}/outside`, at('work/dist'));
+      assert.ok(!fs.existsSync(at('project/dist')));
+      fs.writeFileSync(at('project/src/index.js'), 'console.log(1);\n');
+      fs.symlinkSync(`${base}/outside`, at('project/dist'));
       await assert.rejects(packed(view));
     },
   );
@@ -170,9 +173,9 @@ for (const symlinks of ['reject', 'beneath', 'in-root']) {
 
 /** The options of webpack, and what it asks `node:fs` for where one is left out. */
 const PASSED_BY = {
-  'the name of the package': [{ uniqueName: undefined }, 'readFileSync /work/package.json'],
-  'the browsers of a target': [{ target: undefined }, 'existsSync /work/package.json'],
-  'the browsers of a minimizer': [{ minimize: true }, 'existsSync /work/package.json'],
+  'the name of the package': [{ uniqueName: undefined }, 'readFileSync /project/package.json'],
+  'the browsers of a target': [{ target: undefined }, 'existsSync /project'],
+  'the browsers of a minimizer': [{ minimize: true }, 'existsSync /project'],
 };
 
 for (const [what, [options, expected]] of Object.entries(PASSED_BY)) {
@@ -191,15 +194,15 @@ async function rolledUp(view, options = {}) {
   const resolve = promisify(create({ fileSystem: view }));
   const packages = {
     name: 'packages',
-    resolveId: (source) => (/^\w/.test(source) ? resolve({}, '/work/src', source, {}) : null),
+    resolveId: (source) => (/^\w/.test(source) ? resolve({}, '/project/src', source, {}) : null),
   };
   const bundle = await rollup({
-    input: '/work/src/index.js',
+    input: '/project/src/index.js',
     fs: view.promises,
     plugins: [packages],
     ...options,
   });
-  const { output } = await bundle.write({ dir: '/work/dist/deep', format: 'es', sourcemap: true });
+  const { output } = await bundle.write({ dir: '/project/dist/deep', format: 'es', sourcemap: true });
   await bundle.close();
   return output;
 }
@@ -208,14 +211,14 @@ onView(
   'rollup reads its modules in the view, and writes there',
   { tree: TREE, symlinks: 'beneath' },
   async ({ view, at }) => {
-    fs.symlinkSync('index.js', at('work/src/link.js'));
-    const output = await rolledUp(view, { input: '/work/src/link.js' });
+    fs.symlinkSync('index.js', at('project/src/link.js'));
+    const output = await rolledUp(view, { input: '/project/src/link.js' });
     const names = output.map(({ fileName }) => fileName);
-    assert.deepStrictEqual(fs.readdirSync(at('work/dist/deep')).sort(), names.sort());
+    assert.deepStrictEqual(fs.readdirSync(at('project/dist/deep')).sort(), names.sort());
     const [name] = names;
-    assert.match(fs.readFileSync(at('work/dist/deep', name), 'utf8'), /'uno'.*'dos'.*'tres'/s);
+    assert.match(fs.readFileSync(at('project/dist/deep', name), 'utf8'), /'uno'.*'dos'.*'tres'/s);
     // By its real path.
-    assert.ok(output[0].moduleIds.includes('/work/src/index.js'));
+    assert.ok(output[0].moduleIds.includes('/project/src/index.js'));
   },
 );
 
@@ -224,15 +227,15 @@ for (const symlinks of ['reject', 'beneath', 'in-root']) {
     `rollup reads and writes nothing outside (symlinks: '${symlinks}')`,
     { tree: TREE, symlinks },
     async ({ view, at, base, traps }) => {
-      traps('work/src/out', 'work/node_modules/out');
-      fs.symlinkSync(`${base}/outside/secret`, at('work/src/secret.js'));
+      traps('project/src/out', 'project/node_modules/out');
+      fs.symlinkSync(`${base}/outside/secret`, at('project/src/secret.js'));
       const requests = ['./out/index.js', 'out', './out-relative/sub/deep.js', './secret.js'];
       for (const request of requests) {
-        fs.writeFileSync(at('work/src/index.js'), `import '${request}';\n`);
+        fs.writeFileSync(at('project/src/index.js'), `import '${request}';\n`);
         await assert.rejects(rolledUp(view), (error) => !`${error.stack}`.includes(SECRET), request);
       }
-      fs.writeFileSync(at('work/src/index.js'), 'console.log(1);\n');
-      fs.symlinkSync(`${base}/outside`, at('work/dist'));
+      fs.writeFileSync(at('project/src/index.js'), 'console.log(1);\n');
+      fs.symlinkSync(`${base}/outside`, at('project/dist'));
       await assert.rejects(rolledUp(view));
     },
   );

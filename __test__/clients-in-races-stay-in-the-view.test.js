@@ -20,7 +20,7 @@ const SIZE = FULL ? { rounds: 3000, each: 100 } : { rounds: 40, each: 3 };
 const PATIENCE = 60_000;
 
 /** `sub` is what becomes a symlink to the `sub` outside, where the same name and another one are. */
-const TREE = { work: { 'deep.js': 'text', sub: { 'deep.js': 'inside', 'inner.js': 'inside' } } };
+const TREE = { project: { 'deep.js': 'text', sub: { 'deep.js': 'inside', 'inner.js': 'inside' } } };
 
 /**
  * Clients: `prepare` makes what a round needs, on `node:fs`, and gives the round. That says 'real' if the client found
@@ -29,7 +29,7 @@ const TREE = { work: { 'deep.js': 'text', sub: { 'deep.js': 'inside', 'inner.js'
 const CLIENTS = {
   async 'isomorphic-git status'({ dir }) {
     const git = (await load('isomorphic-git')).default;
-    const there = { fs, dir: path.join(dir, 'work') };
+    const there = { fs, dir: path.join(dir, 'project') };
     await git.init(there);
     await git.add({ ...there, filepath: '.' });
     const author = { name: 'A', email: 'a@b.c' };
@@ -93,12 +93,12 @@ function judge(found, real) {
 async function prepared(place, prepare) {
   const { base, at } = place;
   const round = await onNodeFs(() => prepare(place));
-  fs.symlinkSync(path.join(base, 'outside/sub'), at('work/swap'));
+  fs.symlinkSync(path.join(base, 'outside/sub'), at('project/swap'));
   // By descriptor: a way to the directory that the attacker cannot lead astray.
-  const fd = fs.openSync(at('work/sub'), 'r');
+  const fd = fs.openSync(at('project/sub'), 'r');
   const close = () => fs.closeSync(fd);
   const roundOn = (on, top) => round(on, top, `/proc/self/fd/${fd}`);
-  return { round: roundOn, close, pair: [at('work/sub'), at('work/swap')] };
+  return { round: roundOn, close, pair: [at('project/sub'), at('project/swap')] };
 }
 
 /** What a round came to: an error has to be one of a directory that is none now, or not there. */
@@ -128,13 +128,13 @@ for (const [name, prepare] of Object.entries(CLIENTS)) {
             const isEnough = () =>
               made >= SIZE.rounds && seen.real >= SIZE.each && made - seen.real >= SIZE.each;
             for (; !isEnough(); made++) {
-              const outcome = await outcomeOf(() => round(view, '/work'));
+              const outcome = await outcomeOf(() => round(view, '/project'));
               seen[outcome] = (seen[outcome] ?? 0) + 1;
               assert.ok(performance.now() < end, `both outcomes are seen: ${JSON.stringify(seen)}`);
             }
             await attack.pause();
             assert.strictEqual(
-              await outcomeOf(() => round(view, '/work')),
+              await outcomeOf(() => round(view, '/project')),
               'real',
               'with the attacker standing still',
             );
@@ -158,7 +158,7 @@ for (const [name, prepare] of Object.entries(CLIENTS)) {
         Attack.during([pair], async () => {
           for (let escaped = false; !escaped; made++) {
             assert.ok(performance.now() < end, 'no escape was seen, so that the race proves nothing');
-            await round(fs, path.join(place.dir, 'work')).catch((error) => {
+            await round(fs, path.join(place.dir, 'project')).catch((error) => {
               escaped = error instanceof Escape;
             });
             escaped ||= place.outside.isTouched();

@@ -10,7 +10,7 @@ const { link } = require('./support.js');
 
 /** Not in `/`: there some of them answer otherwise on `node:fs` too. */
 const TREE = {
-  work: {
+  project: {
     'index.js': '',
     'README.md': '',
     '.hidden.js': '',
@@ -144,9 +144,9 @@ for (const [name, load] of Object.entries(SEARCHES)) {
     async ({ view, at }) => {
       const searches = Object.entries(await load());
       for (const [how, search] of searches) {
-        const expected = await onNodeFs(() => outcome(search, realFs, at('work')));
+        const expected = await onNodeFs(() => outcome(search, realFs, at('project')));
         assert.ok(expected.length > 2, how);
-        assert.deepStrictEqual(await outcome(search, view, '/work'), expected, how);
+        assert.deepStrictEqual(await outcome(search, view, '/project'), expected, how);
       }
     },
   );
@@ -156,10 +156,10 @@ for (const [name, load] of Object.entries(SEARCHES)) {
       `${name} finds nothing outside (symlinks: '${symlinks}')`,
       { since, tree: TREE, symlinks },
       async ({ view, traps }) => {
-        traps('out', 'work/src/out', 'work/src/deep/er/out');
+        traps('out', 'project/src/out', 'project/src/deep/er/out');
         for (const search of Object.values(await load())) {
           assertNoSecret(await outcome(search, view, '/'));
-          assertNoSecret(await outcome(search, view, '/work'));
+          assertNoSecret(await outcome(search, view, '/project'));
           assertNoSecret(await outcome(search, view, '/out'));
           assertNoSecret(await outcome(search, view, '/../outside'));
         }
