@@ -112,7 +112,7 @@ for (const symlinks of ['reject', 'beneath', 'in-root']) {
         '/..%2foutside/secret',
         `${base}/outside/secret`,
       ];
-      // It follows links, if it is told to.
+      // It follows links with this option.
       for (const followed of [false, true]) {
         await fileServer(view, { symlinks: followed }, async (send) => {
           for (const path of [...paths, ...climbing]) {

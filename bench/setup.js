@@ -29,14 +29,7 @@ const npm = (execPath) => {
   execFileSync('npm', install, { cwd: __dirname, env, stdio: ['ignore', 'ignore', 'inherit'] });
 };
 
-/** Whether what is installed is what the lockfile says. */
-function isDone() {
-  const modified = (file) => fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const done = modified(path.join(MODULES, '.done'));
-  return done > modified(path.join(__dirname, 'package-lock.json'));
-}
-
-if (require.main === module && !isDone()) {
+if (require.main === module && !nodes.isInstalled(__dirname)) {
   if (isTooOld) nodes.setup();
   try {
     // npm leaves out an optional package, as the binary of fs-safe is, that is not for the Node it runs on.

@@ -9,6 +9,16 @@ type Path = string | Uint8Array;
 /** In nanoseconds; `undefined` leaves it as it is. */
 type Time = number | bigint | undefined;
 
+/** What a file is described by. */
+type Described = [
+  root: Handle,
+  words: ArrayBuffer,
+  path: Path,
+  follows: boolean,
+  bigint: boolean,
+  throws: boolean,
+];
+
 /** Each operation has its own. */
 // biome-ignore lint/suspicious/noExplicitAny: what a method makes of it has a type
 type Answer = any;
@@ -40,23 +50,8 @@ export interface Operations {
   readlink(root: Handle, path: Path, asBuffer: boolean): Answer;
   mkdtemp(root: Handle, prefix: Path, asBuffer: boolean): Answer;
 
-  stat(
-    root: Handle,
-    words: ArrayBuffer,
-    path: Path,
-    follows: boolean,
-    bigint: boolean,
-    throws: boolean,
-    version?: boolean,
-  ): Answer;
-  statx(
-    root: Handle,
-    words: ArrayBuffer,
-    path: Path,
-    follows: boolean,
-    bigint: boolean,
-    throws: boolean,
-  ): Answer;
+  stat(...args: [...Described, version?: boolean]): Answer;
+  statx(...args: Described): Answer;
   statfs(root: Handle, words: ArrayBuffer, path: Path, bigint: boolean): Answer;
   exists(root: Handle, path: Path): Answer;
   access(root: Handle, path: Path, mode: number): Answer;

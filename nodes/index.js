@@ -7,7 +7,6 @@ const path = require('node:path');
 const { execFileSync, spawnSync } = require('node:child_process');
 
 const MODULES = path.join(__dirname, 'node_modules');
-const DONE = path.join(MODULES, '.done');
 const MAJORS = [18, 20, 22, 24, 26];
 
 const fileOf = (major) => path.join(MODULES, `node-${major}-${process.arch}`, 'bin/node');
@@ -19,24 +18,28 @@ function nodeOf(major) {
   return spawnSync(file, ['--version'], { stdio: 'ignore' }).status === 0 ? file : undefined;
 }
 
-/** Whether what is installed is what the lockfile says. */
-function isDone() {
-  const modified = (file) => fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  return modified(DONE) > modified(path.join(__dirname, 'package-lock.json'));
-}
+const modified = (file) => fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+const doneIn = (folder) => path.join(folder, 'node_modules/.done');
 
-/** Fetches them. */
-function setup() {
-  if (isDone()) return;
+/** Whether what is installed in a folder is what its lockfile says. */
+const isInstalled = (folder) => modified(doneIn(folder)) > modified(path.join(folder, 'package-lock.json'));
+
+/** Fetches what a folder's `package.json` names. Without a network it says so, and goes on. */
+function install(folder, ...more) {
+  if (isInstalled(folder)) return;
   const options = ['--no-save', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
   try {
-    execFileSync('npm', ['install', ...options], { cwd: __dirname, stdio: ['ignore', 'ignore', 'inherit'] });
-    fs.writeFileSync(DONE, '');
+    const stdio = ['ignore', 'ignore', 'inherit'];
+    execFileSync('npm', ['install', ...more, ...options], { cwd: folder, stdio });
+    fs.writeFileSync(doneIn(folder), '');
   } catch (error) {
-    console.error(`No other Node could be fetched: ${error.message}`);
+    console.error(`What ${path.relative('.', folder)} names could not be fetched: ${error.message}`);
   }
 }
 
+/** Fetches the Nodes. */
+const setup = () => install(__dirname);
+
 if (require.main === module) setup();
 
-module.exports = { MAJORS, nodeOf, setup };
+module.exports = { MAJORS, install, isInstalled, nodeOf, setup };

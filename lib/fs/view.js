@@ -89,7 +89,7 @@ function viewOf(root) {
  * @param {View} real
  * @param {string} key
  * @param {string} name
- * @param {(name: string) => Function} [refuse] makes what stands for a function that there is none of
+ * @param {(name: string) => Function} [refuse] makes the function that says that it is not supported
  */
 function takenFrom(real, key, name, refuse = refused) {
   const value = real[key];

@@ -121,8 +121,8 @@ impl Threads {
         self.is_over.load(Ordering::SeqCst)
     }
 
-    /// Stops the work, that which waits as well, and returns when no thread runs any more. What is stopped is told so
-    /// if there is another turn of the event loop.
+    /// Stops the work under way and the work that waits, and returns when no thread runs any more. In a later turn of the
+    /// event loop, if there is one, the promises of stopped work are rejected.
     pub fn stop(&self) {
         for task in &*locked(&self.waiting) {
             task.watch.stop();

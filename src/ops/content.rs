@@ -623,7 +623,7 @@ fn write_all(
     while !data.is_empty() {
         watch.check()?;
         if let Some(own) = own {
-            own.expect(fd)?;
+            own.mark_if_changed(fd)?;
             own.writes();
         }
         let part = data.get(..AT_ONCE).unwrap_or(data);

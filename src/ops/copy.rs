@@ -447,7 +447,7 @@ impl Copier<'_> {
 /// The next part is written to `to` now: others may have written since the last one.
 fn begin_part(own: Option<&Own>, to: BorrowedFd<'_>) -> Result<(), Errno> {
     if let Some(own) = own {
-        own.expect(to)?;
+        own.mark_if_changed(to)?;
         own.writes();
     }
     Ok(())

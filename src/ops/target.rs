@@ -78,8 +78,8 @@ impl Own {
         }
     }
 
-    /// Before this operation writes again, after a while: the file `fd` is as it left it, or is shared.
-    pub fn expect(&self, fd: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    /// Call before a later write: marks the file as shared if it has changed since the last one.
+    pub fn mark_if_changed(&self, fd: BorrowedFd<'_>) -> rustix::io::Result<()> {
         if let Some(left) = self.left.take()
             && !left.is_renamed(&rustix::fs::fstat(fd)?)
         {
