@@ -132,15 +132,16 @@ function ownOf(root, view, original) {
     promises[key] = promised(root, key, read);
   }
   for (const key of ON_DESCRIPTORS_TOO) {
-    own[key] = orOfDescriptor(own[key], key, node, isDescriptor);
-    own[`${key}Sync`] = orOfDescriptor(own[`${key}Sync`], `${key}Sync`, node, isDescriptor);
+    own[key] = orOfDescriptor(own[key], key);
+    own[`${key}Sync`] = orOfDescriptor(own[`${key}Sync`], `${key}Sync`);
     promises[key] = orOfHandle(promises[key], key);
   }
   promises.open = promised(root, 'open', openHandle);
   promises.constants = fs.promises.constants;
   // Node's refuses on Linux, too.
   promises.lchmod = refusal('lchmod');
-  Object.assign(own, existing(root, own), disposable(own, promises), globbing(own, promises));
+  own.exists = withoutError(own.exists);
+  Object.assign(own, disposable(own, promises), globbing(own, promises));
   Object.assign(own, watchersAndStreams(root, view, original, promises));
   own.realpath.native = own.realpath;
   own.realpathSync.native = own.realpathSync;
@@ -170,7 +171,9 @@ function refuseOwn(args) {
   for (const options of args) {
     if (typeof options !== 'object' || options === null || ArrayBuffer.isView(options)) continue;
     for (const key of ['atomic', 'ifMatch', 'maxBytes']) {
-      if (!hasOwn(options, key)) continue;
+      const isAsked =
+        hasOwn(options, key) && (key === 'ifMatch' || /** @type {any} */ (options)[key] != null);
+      if (!isAsked) continue;
       throw invalidValue(`options.${key}`, 'takes a path', /** @type {any} */ (options)[key]);
     }
   }
@@ -194,26 +197,24 @@ const orOfHandle = (ofPath, key) =>
 
 /**
  * @param {Function} ofPath
- * @param {string} key
- * @param {any} real
- * @param {(value: unknown) => boolean} isOpen
+ * @param {string} key of Node's function
  */
-const orOfDescriptor = (ofPath, key, real, isOpen) =>
+const orOfDescriptor = (ofPath, key) =>
   ({
     /** @param {unknown[]} args */
     [key](...args) {
-      if (!isOpen(args[0])) return ofPath(...args);
+      if (!isDescriptor(args[0])) return ofPath(...args);
       refuseOwn(args);
-      return real[key](...args);
+      return /** @type {any} */ (node)[key](...args);
     },
   })[key];
 
 /**
- * @param {Root} root
- * @param {View} own
+ * As Node's, `exists` calls back without an error.
+ *
+ * @param {Function} asked with an error
  */
-function existing(root, own) {
-  const asked = withCallback(root, 'exists', /** @type {import('./styles.js').Read} */ (functions.exists));
+function withoutError(asked) {
   /** @type {any} */
   const exists = (/** @type {unknown} */ path, /** @type {unknown} */ callback) => {
     if (typeof callback !== 'function') throw invalidType('cb', 'of type function', callback);
@@ -221,11 +222,9 @@ function existing(root, own) {
       callback(error == null && found);
     asked(path, answered);
   };
-  Object.defineProperty(exists, promisify.custom, {
+  return Object.defineProperty(exists, promisify.custom, {
     value: (/** @type {unknown} */ path) => new Promise((resolve) => exists(path, resolve)),
   });
-  const { existsSync } = own;
-  return { exists, existsSync };
 }
 
 /**
